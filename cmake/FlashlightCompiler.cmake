@@ -1,0 +1,50 @@
+# How our own code is compiled. MLX and nanobind come in as SYSTEM includes.
+
+# A precompiled header is keyed by its contents, and GCC must leave it visible
+# in the preprocessed text, or ccache gives up on every file that uses it.
+if(FLASHLIGHT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(FLASHLIGHT_CCACHE_PROGRAM ccache)
+  if(FLASHLIGHT_CCACHE_PROGRAM)
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+        "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime;${FLASHLIGHT_CCACHE_PROGRAM}"
+    )
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      add_compile_options(-fpch-preprocess)
+    else()
+      set(CMAKE_PCH_INSTANTIATE_TEMPLATES OFF)
+      add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
+    endif()
+  endif()
+endif()
+
+if(FLASHLIGHT_SANITIZE)
+  add_compile_options(-fsanitize=${FLASHLIGHT_SANITIZE}
+                      -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=${FLASHLIGHT_SANITIZE})
+endif()
+
+function(flashlight_own_code target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion)
+  if(FLASHLIGHT_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+endfunction()
+
+# flashlight_rpath(target LIBRARY_DIR dir MLX_DIR dir): the folders of
+# libflashlight and of libmlx as seen from where `target` is installed. Nothing
+# absolute: a wheel lies somewhere else on every machine.
+function(flashlight_rpath target)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "LIBRARY_DIR;MLX_DIR" "")
+  if(APPLE)
+    set(origin "@loader_path")
+  else()
+    set(origin "$ORIGIN")
+  endif()
+  set(library_rpath "${origin}/${arg_LIBRARY_DIR}")
+  if(arg_LIBRARY_DIR STREQUAL ".")
+    set(library_rpath "${origin}")
+  endif()
+  set_target_properties(
+    ${target} PROPERTIES BUILD_RPATH "${library_rpath}"
+                         INSTALL_RPATH "${library_rpath};${origin}/${arg_MLX_DIR}")
+endfunction()

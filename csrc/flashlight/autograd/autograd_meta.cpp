@@ -1,0 +1,183 @@
+#include "flashlight/autograd/autograd_meta.h"
+
+#include "flashlight/autograd/accumulate_grad.h"
+#include "flashlight/autograd/engine.h"
+#include "flashlight/autograd/grad_mode.h"
+#include "flashlight/autograd/view_autograd.h"
+
+namespace flashlight {
+
+AutogradMeta* autograd_meta(const Tensor& tensor) {
+  return static_cast<AutogradMeta*>(tensor->autograd.get());
+}
+
+AutogradMeta& ensure_autograd_meta(const Tensor& tensor) {
+  if (!tensor->autograd) {
+    tensor->autograd = std::make_unique<AutogradMeta>();
+  }
+  return *autograd_meta(tensor);
+}
+
+bool requires_grad(const Tensor& tensor) {
+  const AutogradMeta* meta = autograd_meta(tensor);
+  if (!meta) {
+    return false;
+  }
+  // A view of a base that came to require grad through a write does so too.
+  return meta->requires_grad || meta->grad_fn ||
+      (meta->is_view && meta->creation != CreationMeta::InferenceMode &&
+       !tensor->inference && meta->attr_version != tensor->version->value() &&
+       requires_grad(meta->base) && !meta->base->inference &&
+       grad_fn(tensor) != nullptr);
+}
+
+void set_requires_grad(const Tensor& tensor, bool value) {
+  if (!value && !tensor->autograd) {
+    return;
+  }
+  ensure_autograd_meta(tensor).requires_grad = value;
+}
+
+bool is_leaf(const Tensor& tensor) {
+  return grad_fn(tensor) == nullptr;
+}
+
+std::shared_ptr<Node> grad_fn(const Tensor& tensor) {
+  AutogradMeta* meta = autograd_meta(tensor);
+  if (!meta) {
+    return nullptr;
+  }
+  if (!meta->is_view || tensor->inference) {
+    return meta->grad_fn;
+  }
+  uint32_t version = tensor->version->value();
+  if (meta->attr_version == version || !requires_grad(meta->base) ||
+      meta->base->version.get() != tensor->version.get()) {
+    return meta->grad_fn;
+  }
+  check_stale_view(tensor, *meta);
+  meta->grad_fn = as_strided_node(meta->base, tensor->geometry);
+  meta->grad_fn->add_input(tensor);
+  meta->output_nr = 0;
+  meta->attr_version = version;
+  for (const auto& hook : meta->hooks) {
+    meta->grad_fn->tensor_pre_hooks.push_back({0, hook});
+  }
+  return meta->grad_fn;
+}
+
+std::shared_ptr<Node> grad_accumulator(const Tensor& tensor) {
+  AutogradMeta* meta = autograd_meta(tensor);
+  if (!meta || meta->grad_fn || !meta->requires_grad) {
+    return nullptr;
+  }
+  auto node = meta->accumulator.lock();
+  if (!node) {
+    node = std::make_shared<AccumulateGrad>(tensor);
+    meta->accumulator = node;
+  }
+  return node;
+}
+
+Edge gradient_edge(const Tensor& tensor) {
+  AutogradMeta* meta = autograd_meta(tensor);
+  if (!meta) {
+    return {};
+  }
+  if (auto node = grad_fn(tensor)) {
+    return {std::move(node), meta->output_nr};
+  }
+  return {grad_accumulator(tensor), 0};
+}
+
+Tensor grad(const Tensor& tensor) {
+  const AutogradMeta* meta = autograd_meta(tensor);
+  return meta ? meta->grad : Tensor();
+}
+
+void set_grad(const Tensor& tensor, Tensor value) {
+  if (value.defined() || tensor->autograd) {
+    ensure_autograd_meta(tensor).grad = std::move(value);
+  }
+}
+
+namespace {
+
+// Stores the gradient that reaches a tensor that is not a leaf.
+class RetainGrad : public NodeHook {
+ public:
+  explicit RetainGrad(TensorImpl* impl) : impl_(impl) {}
+  TensorList operator()(const TensorList& grads) override {
+    const Tensor& g = grads.at(0);
+    if (g.defined()) {
+      auto& meta = static_cast<AutogradMeta&>(*impl_->autograd);
+      meta.grad = meta.grad.defined() ? autograd_ops().add(meta.grad, g)
+                                      : autograd_ops().clone(g);
+    }
+    return grads;
+  }
+
+ private:
+  TensorImpl* impl_; // outlived: the tensor removes the hook when it dies
+};
+
+} // namespace
+
+void retain_grad(const Tensor& tensor) {
+  FL_CHECK(
+      requires_grad(tensor),
+      "can't retain_grad on Tensor that has requires_grad=False");
+  auto node = grad_fn(tensor);
+  AutogradMeta& meta = ensure_autograd_meta(tensor);
+  if (!node || meta.retains_grad) {
+    return;
+  }
+  meta.retain_hook = std::make_shared<RetainGrad>(tensor.get());
+  node->retains_grad_hooks.push_back({meta.output_nr, meta.retain_hook});
+  meta.retains_grad = true;
+}
+
+AutogradMeta::~AutogradMeta() {
+  if (retain_hook && grad_fn) {
+    std::erase_if(grad_fn->retains_grad_hooks, [&](const auto& h) {
+      return h.hook == retain_hook;
+    });
+  }
+  free_iteratively(std::move(grad_fn));
+}
+
+void set_history(const Tensor& tensor, const std::shared_ptr<Node>& node) {
+  AutogradMeta& meta = ensure_autograd_meta(tensor);
+  meta.output_nr = node->add_input(tensor);
+  meta.grad_fn = node;
+}
+
+bool is_view(const Tensor& tensor) {
+  const AutogradMeta* meta = autograd_meta(tensor);
+  return meta && meta->is_view;
+}
+
+Tensor base_of(const Tensor& tensor) {
+  const AutogradMeta* meta = autograd_meta(tensor);
+  return meta && meta->is_view ? meta->base : Tensor();
+}
+
+void make_view(const Tensor& view, const Tensor& of, CreationMeta creation) {
+  AutogradMeta& meta = ensure_autograd_meta(view);
+  const AutogradMeta* parent = autograd_meta(of);
+  meta.is_view = true;
+  meta.base = parent && parent->is_view ? parent->base : of;
+  meta.attr_version = view->inference ? 0 : view->version->value();
+  // What a view may not do, its views may not do either.
+  bool inherits = parent && parent->is_view &&
+      parent->creation != CreationMeta::Default;
+  meta.creation = creation == CreationMeta::Default && inherits
+      ? parent->creation
+      : creation;
+}
+
+Tensor detach(const Tensor& tensor) {
+  return tensor.alias();
+}
+
+} // namespace flashlight

@@ -1,0 +1,374 @@
+#include "flashlight/autograd/engine.h"
+
+#include <algorithm>
+#include <queue>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "flashlight/autograd/grad_mode.h"
+#include "flashlight/core/runtime.h"
+
+namespace flashlight {
+
+namespace {
+
+// Which gradients a node has to compute, when only some inputs are asked for.
+struct ExecInfo {
+  bool needed = false;
+  std::vector<std::pair<uint32_t, size_t>> captures; // input number, slot
+};
+
+struct GraphTask {
+  int64_t id = 0;
+  BackwardOptions options;
+  std::unordered_map<Node*, int> dependencies;
+  std::unordered_map<Node*, TensorList> buffers; // of nodes not ready yet
+  std::unordered_map<Node*, ExecInfo> exec_info; // empty: run everything
+  TensorList captured;
+  std::vector<std::function<void()>> callbacks;
+};
+
+GraphTask*& current_task() {
+  thread_local GraphTask* task = nullptr;
+  return task;
+}
+
+class GraphRoot : public Node {
+ public:
+  GraphRoot(const std::vector<Edge>& roots, TensorList grads)
+      : grads_(std::move(grads)) {
+    for (const Edge& e : roots) {
+      add_edge(e);
+    }
+  }
+  std::string name() const override {
+    return "torch::autograd::GraphRoot";
+  }
+  TensorList apply(TensorList) override {
+    return grads_;
+  }
+
+ private:
+  TensorList grads_;
+};
+
+struct Ready {
+  std::shared_ptr<Node> node;
+  TensorList grads;
+};
+
+// Later nodes first: their gradients are complete sooner.
+struct Later {
+  bool operator()(const Ready& a, const Ready& b) const {
+    return a.node->sequence() < b.node->sequence();
+  }
+};
+
+void compute_dependencies(GraphTask& task, Node* root) {
+  std::vector<Node*> stack{root};
+  std::unordered_set<Node*> seen;
+  while (!stack.empty()) {
+    Node* node = stack.back();
+    stack.pop_back();
+    for (const Edge& e : node->next_edges()) {
+      if (e.node) {
+        task.dependencies[e.node.get()] += 1;
+        if (seen.insert(e.node.get()).second) {
+          stack.push_back(e.node.get());
+        }
+      }
+    }
+  }
+}
+
+// Marks the nodes on a path from the root to one of `inputs`.
+void compute_exec_info(
+    GraphTask& task,
+    Node* root,
+    const std::vector<Edge>& inputs) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    ExecInfo& info = task.exec_info[inputs[i].node.get()];
+    if (task.options.accumulate) {
+      info.needed = true;
+    } else {
+      info.captures.emplace_back(inputs[i].input, i);
+    }
+  }
+  // Depth first without recursion; a node is settled after its children.
+  struct Frame {
+    Node* node;
+    size_t next = 0;
+  };
+  std::unordered_set<Node*> seen{root};
+  std::vector<Frame> stack{{root}};
+  auto wanted = [&](Node* node) {
+    auto it = task.exec_info.find(node);
+    return it != task.exec_info.end() &&
+        (it->second.needed || !it->second.captures.empty());
+  };
+  while (!stack.empty()) {
+    Frame& frame = stack.back();
+    auto& edges = frame.node->next_edges();
+    if (frame.next < edges.size()) {
+      Node* child = edges[frame.next++].node.get();
+      if (child && seen.insert(child).second) {
+        stack.push_back({child});
+      }
+      continue;
+    }
+    bool needed = std::any_of(edges.begin(), edges.end(), [&](const Edge& e) {
+      return e.node && wanted(e.node.get());
+    });
+    if (needed) {
+      task.exec_info[frame.node].needed = true;
+    }
+    stack.pop_back();
+  }
+}
+
+bool same_kind(const IntList& from, const IntList& to) {
+  // Can `from` be summed to `to`?
+  if (to.size() > from.size()) {
+    return false;
+  }
+  for (size_t i = 0; i < to.size(); ++i) {
+    int64_t a = from[from.size() - 1 - i], b = to[to.size() - 1 - i];
+    if (a != b && b != 1) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// The one place where gradients are summed over broadcast dimensions and cast.
+void validate(const Node& node, TensorList& outputs) {
+  const auto& edges = node.next_edges();
+  if (outputs.size() != edges.size()) {
+    // A function may return fewer than it has edges only if it has none left.
+    FL_CHECK(
+        outputs.size() >= edges.size() || edges.empty(),
+        node.name(),
+        " returned an incorrect number of gradients (expected ",
+        edges.size(),
+        ", got ",
+        outputs.size(),
+        ")");
+  }
+  const AutogradOps& ops = autograd_ops();
+  for (size_t i = 0; i < edges.size(); ++i) {
+    Tensor& g = outputs[i];
+    if (!edges[i] || !g.defined()) {
+      continue;
+    }
+    const InputMetadata& want = edges[i].node->inputs().at(edges[i].input);
+    if (want.subclass) {
+      continue;
+    }
+    if (g.sizes() != want.sizes) {
+      FL_CHECK(
+          same_kind(g.sizes(), want.sizes),
+          "Function ",
+          node.name(),
+          " returned an invalid gradient at index ",
+          i,
+          " - got ",
+          g.sizes(),
+          " but expected shape compatible with ",
+          want.sizes);
+      g = ops.sum_to(g, want.sizes);
+    }
+    if (g.is_complex() && !is_complex(want.dtype)) {
+      g = ops.real(g);
+    }
+    if (g.dtype() != want.dtype) {
+      g = ops.to_dtype(g, want.dtype);
+    }
+  }
+}
+
+TensorList run_hooks(
+    const std::vector<Node::TensorHook>& hooks,
+    TensorList grads) {
+  for (const auto& h : std::vector(hooks)) {
+    grads.at(h.input) = (*h.hook)({grads.at(h.input)}).at(0);
+  }
+  return grads;
+}
+
+class Engine {
+ public:
+  Engine(GraphTask& task) : task_(task) {}
+
+  void run(std::shared_ptr<Node> root) {
+    queue_.push({std::move(root), {}});
+    while (!queue_.empty()) {
+      Ready next = std::move(const_cast<Ready&>(queue_.top()));
+      queue_.pop();
+      evaluate(std::move(next));
+      if (++steps_ % 64 == 0 && host_hooks().interrupted &&
+          host_hooks().interrupted()) {
+        fail("interrupted");
+      }
+    }
+  }
+
+ private:
+  void evaluate(Ready ready) {
+    const std::shared_ptr<Node>& node = ready.node;
+    TensorList grads = std::move(ready.grads);
+    grads = run_hooks(node->tensor_pre_hooks, std::move(grads));
+    grads = run_hooks(node->retains_grad_hooks, std::move(grads));
+    if (!task_.exec_info.empty()) {
+      auto it = task_.exec_info.find(node.get());
+      if (it == task_.exec_info.end()) {
+        return;
+      }
+      for (auto [input, slot] : it->second.captures) {
+        task_.captured[slot] = grads.at(input);
+      }
+      if (!it->second.needed) {
+        return;
+      }
+    }
+    for (const auto& hook : std::vector(node->pre_hooks)) {
+      grads = (*hook)(grads);
+    }
+    TensorList outputs;
+    try {
+      outputs = (*node)(std::move(grads));
+    } catch (...) {
+      if (!node->trace.empty()) {
+        warn(detail::concat(
+            "Error detected in ",
+            node->name(),
+            ". Traceback of forward call that caused the error:\n",
+            node->trace));
+      }
+      throw;
+    }
+    if (!task_.options.keep_graph) {
+      node->release();
+    }
+    validate(*node, outputs);
+    if (autograd_state().anomaly_mode && autograd_state().anomaly_check_nan) {
+      NoGrad guard;
+      for (size_t i = 0; i < outputs.size(); ++i) {
+        if (outputs[i].defined() && autograd_ops().has_nan(outputs[i])) {
+          fail(
+              "Function '",
+              node->name(),
+              "' returned nan values in its ",
+              i,
+              "th output.");
+        }
+      }
+    }
+    const auto& edges = node->next_edges();
+    for (size_t i = 0; i < edges.size() && i < outputs.size(); ++i) {
+      if (edges[i]) {
+        send(edges[i], std::move(outputs[i]));
+      }
+    }
+  }
+
+  void send(const Edge& edge, Tensor grad) {
+    Node* to = edge.node.get();
+    if (!task_.exec_info.empty()) {
+      auto it = task_.exec_info.find(to);
+      if (it == task_.exec_info.end() ||
+          !(it->second.needed || !it->second.captures.empty())) {
+        return;
+      }
+    }
+    auto [it, inserted] = task_.buffers.try_emplace(to);
+    TensorList& buffer = it->second;
+    if (inserted) {
+      buffer.resize(to->inputs().size());
+    }
+    if (grad.defined()) {
+      Tensor& slot = buffer.at(edge.input);
+      slot = slot.defined() ? autograd_ops().add(slot, grad) : std::move(grad);
+    }
+    if (--task_.dependencies.at(to) == 0) {
+      Ready ready{edge.node, std::move(buffer)};
+      task_.buffers.erase(it);
+      queue_.push(std::move(ready));
+    }
+  }
+
+  GraphTask& task_;
+  std::priority_queue<Ready, std::vector<Ready>, Later> queue_;
+  int64_t steps_ = 0;
+};
+
+} // namespace
+
+AutogradOps& autograd_ops() {
+  static AutogradOps ops{};
+  return ops;
+}
+
+bool in_backward() {
+  return current_task() != nullptr;
+}
+
+int64_t current_graph_task() {
+  return current_task() ? current_task()->id : -1;
+}
+
+bool current_keep_graph() {
+  return current_task() == nullptr || current_task()->options.keep_graph;
+}
+
+void queue_backward_callback(std::function<void()> callback) {
+  FL_CHECK(
+      current_task(),
+      "Final callbacks can only be installed during backward pass.");
+  current_task()->callbacks.push_back(std::move(callback));
+}
+
+TensorList run_backward(
+    const std::vector<Edge>& roots,
+    TensorList root_grads,
+    const BackwardOptions& options,
+    const std::vector<Edge>& inputs) {
+  thread_local int64_t next_id = 0;
+  GraphTask task;
+  task.id = next_id++;
+  task.options = options;
+  task.captured.resize(options.accumulate ? 0 : inputs.size());
+  auto root = std::make_shared<GraphRoot>(roots, std::move(root_grads));
+  {
+    // Root gradients are cast and checked like any other.
+    TensorList grads = root->apply({});
+    validate(*root, grads);
+  }
+  compute_dependencies(task, root.get());
+  if (!inputs.empty()) {
+    compute_exec_info(task, root.get(), inputs);
+    task.exec_info[root.get()].needed = true;
+  }
+  struct Scope {
+    GraphTask* before;
+    GradMode mode;
+    explicit Scope(GraphTask* task, bool create_graph)
+        : before(current_task()), mode(create_graph) {
+      current_task() = task;
+    }
+    ~Scope() {
+      current_task() = before;
+    }
+  };
+  {
+    Scope scope(&task, options.create_graph);
+    Engine(task).run(root);
+    // A callback may queue another one.
+    for (size_t i = 0; i < task.callbacks.size(); ++i) {
+      std::function<void()> callback = task.callbacks[i];
+      callback();
+    }
+  }
+  return std::move(task.captured);
+}
+
+} // namespace flashlight

@@ -1,0 +1,44 @@
+// Runs the backward graph.
+#pragma once
+
+#include "flashlight/autograd/autograd_meta.h"
+
+namespace flashlight {
+
+struct BackwardOptions {
+  bool keep_graph = false;
+  bool create_graph = false;
+  bool accumulate = true; // false: return the gradients of `inputs`
+};
+
+// The gradients of `inputs` (if accumulate is false), one for each; undefined
+// where there is none. With accumulate, and inputs, only those leaves get one.
+FL_API TensorList run_backward(
+    const std::vector<Edge>& roots,
+    TensorList root_grads,
+    const BackwardOptions& options,
+    const std::vector<Edge>& inputs);
+
+// Called when the running backward ends (Engine.queue_callback).
+FL_API void queue_backward_callback(std::function<void()> callback);
+
+// The ops that autograd itself needs; set by the ops layer, which lies above.
+struct AutogradOps {
+  Tensor (*add)(const Tensor&, const Tensor&);
+  Tensor (*sum_to)(const Tensor&, const IntList&);
+  Tensor (*to_dtype)(const Tensor&, Dtype);
+  Tensor (*zeros)(const IntList&, Dtype, Device);
+  Tensor (*as_strided)(const Tensor&, const Geometry&);
+  Tensor (*as_strided_scatter)(const Tensor&, const Tensor&, const Geometry&);
+  Tensor (*clone)(const Tensor&);
+  Tensor (*real)(const Tensor&);
+  bool (*has_nan)(const Tensor&);
+};
+FL_API AutogradOps& autograd_ops();
+
+// True while apply() runs with grad recording (create_graph).
+FL_API bool in_backward();
+FL_API int64_t current_graph_task();
+FL_API bool current_keep_graph();
+
+} // namespace flashlight

@@ -1,0 +1,10 @@
+#include "flashlight/autograd/grad_mode.h"
+
+namespace flashlight {
+
+AutogradState& autograd_state() {
+  thread_local AutogradState state;
+  return state;
+}
+
+} // namespace flashlight

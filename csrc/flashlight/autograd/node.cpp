@@ -1,0 +1,124 @@
+#include "flashlight/autograd/node.h"
+
+#include <algorithm>
+
+#include "flashlight/autograd/autograd_meta.h"
+#include "flashlight/autograd/grad_mode.h"
+
+namespace flashlight {
+
+namespace {
+
+uint64_t& sequence_counter() {
+  thread_local uint64_t counter = 0;
+  return counter;
+}
+
+// Nodes whose last owner went away while another node was being freed here.
+struct FreeList {
+  std::vector<std::shared_ptr<Node>> nodes;
+  bool running = false;
+};
+
+FreeList& free_list() {
+  thread_local FreeList list;
+  return list;
+}
+
+} // namespace
+
+TensorList NodeHook::post(const TensorList& outputs, const TensorList&) {
+  return (*this)(outputs);
+}
+
+std::shared_ptr<Node>& current_node() {
+  thread_local std::shared_ptr<Node> node;
+  return node;
+}
+
+uint64_t peek_sequence() {
+  return sequence_counter();
+}
+
+std::function<std::string()>& stack_trace_hook() {
+  static std::function<std::string()> hook;
+  return hook;
+}
+
+Node::Node() : sequence_(sequence_counter()++) {
+  if (autograd_state().anomaly_mode) {
+    if (stack_trace_hook()) {
+      trace = stack_trace_hook()();
+    }
+    parent = current_node();
+  }
+}
+
+Node::~Node() {
+  for (Edge& edge : next_edges_) {
+    free_iteratively(std::move(edge.node));
+  }
+}
+
+void free_iteratively(std::shared_ptr<Node> node) {
+  if (!node || node.use_count() > 1) {
+    return;
+  }
+  FreeList& list = free_list();
+  list.nodes.push_back(std::move(node));
+  if (list.running) {
+    return;
+  }
+  list.running = true;
+  while (!list.nodes.empty()) {
+    std::shared_ptr<Node> last = std::move(list.nodes.back());
+    list.nodes.pop_back();
+    last.reset(); // its destructor pushes what it alone held
+  }
+  list.running = false;
+}
+
+uint32_t Node::add_input(const Tensor& tensor) {
+  inputs_.push_back({tensor.sizes(), tensor.dtype(), tensor.device(), false});
+  return static_cast<uint32_t>(inputs_.size() - 1);
+}
+
+uint32_t Node::add_undefined_input() {
+  inputs_.emplace_back();
+  return static_cast<uint32_t>(inputs_.size() - 1);
+}
+
+bool Node::should_compute(size_t i) const {
+  return i < next_edges_.size() && next_edges_[i].node != nullptr;
+}
+
+void Node::update_topological() {
+  uint64_t top = 0;
+  for (const Edge& edge : next_edges_) {
+    if (edge.node) {
+      top = std::max(top, edge.node->topological_ + 1);
+    }
+  }
+  topological_ = std::max(topological_, top);
+}
+
+TensorList Node::operator()(TensorList grads) {
+  struct Current {
+    std::shared_ptr<Node> before = std::move(current_node());
+    ~Current() {
+      current_node() = std::move(before);
+    }
+  } current;
+  current_node() = shared_from_this();
+  if (post_hooks.empty()) {
+    return apply(std::move(grads));
+  }
+  TensorList inputs = grads;
+  TensorList outputs = apply(std::move(grads));
+  for (const auto& hook : std::vector(post_hooks)) {
+    outputs = hook->post(outputs, inputs);
+  }
+  return outputs;
+}
+
+} // namespace flashlight

@@ -1,0 +1,140 @@
+#include "flashlight/autograd/saved_tensor.h"
+
+namespace flashlight {
+
+std::function<std::unique_ptr<SavedTensorHook>()>& saved_tensor_hook_factory() {
+  static std::function<std::unique_ptr<SavedTensorHook>()> factory;
+  return factory;
+}
+
+SavedTensor::SavedTensor(
+    const Tensor& tensor,
+    bool is_output,
+    bool inplace_view)
+    : is_output_(is_output), inplace_view_(inplace_view) {
+  if (!tensor.defined()) {
+    return;
+  }
+  FL_CHECK(
+      !tensor->inference,
+      "Inference tensors cannot be saved for backward. Please do not use "
+      "Tensors created in inference mode in computation tracked by autograd. "
+      "To work around this, you can make a clone to get a normal tensor and "
+      "use it in autograd, or use `torch.no_grad()` instead of "
+      "`torch.inference_mode()`.");
+  was_defined_ = true;
+  version_ = tensor.version();
+  is_leaf_ = is_leaf(tensor);
+  const AutogradMeta* meta = autograd_meta(tensor);
+  output_nr_ = meta ? meta->output_nr : 0;
+  std::unique_ptr<SavedTensorHook> hook;
+  if (saved_tensor_hook_factory()) {
+    hook = saved_tensor_hook_factory()();
+  }
+  // Not an output: its history is complete and is not the owner, so the tensor
+  // itself can be kept without a cycle. A leaf has none.
+  original_ = !is_output || is_leaf_;
+  requires_grad_ = requires_grad(tensor);
+  if (!original_ || hook) {
+    if (!is_output || is_leaf_) {
+      grad_fn_ = grad_fn(tensor);
+    }
+    if (inplace_view) {
+      weak_grad_fn_ = grad_fn(tensor);
+    }
+    accumulator_ = grad_accumulator(tensor);
+  }
+  data_ = original_ ? tensor : detach(tensor);
+  if (hook) {
+    register_hook(std::move(hook));
+  }
+}
+
+void SavedTensor::register_hook(std::unique_ptr<SavedTensorHook> hook) {
+  FL_CHECK(
+      !hook_,
+      "Calling register_hooks on a saved tensor whose hooks have already been "
+      "set. Hint: only one pair of hooks is allowed at a time.");
+  hook_ = std::move(hook);
+  if (original_) {
+    grad_fn_ = grad_fn(data_);
+    accumulator_ = grad_accumulator(data_);
+  }
+  hook_->pack(original_ && !is_leaf_ ? detach(data_) : data_);
+  if (!(is_leaf_ && original_)) {
+    original_ = false;
+    data_ = Tensor();
+  }
+}
+
+void SavedTensor::release() {
+  released_ = was_defined_;
+  data_ = Tensor();
+  hook_.reset();
+  free_iteratively(std::move(grad_fn_));
+}
+
+Tensor SavedTensor::unpack(const std::shared_ptr<Node>& owner) const {
+  if (!was_defined_) {
+    return {};
+  }
+  FL_CHECK(
+      !released_ || hook_,
+      "Trying to backward through the graph a second time (or directly access "
+      "saved tensors after they have already been freed). Saved intermediate "
+      "values of the graph are freed when you call .backward() or "
+      "autograd.grad(). Specify retain_graph=True if you need to backward "
+      "through the graph a second time or if you need to access saved tensors "
+      "after calling backward.");
+  std::shared_ptr<Node> node = grad_fn_;
+  if (is_output_ && !is_leaf_) {
+    node = owner;
+    if (inplace_view_) {
+      node = weak_grad_fn_.lock();
+    }
+  } else if (original_) {
+    node = grad_fn(data_);
+  }
+  if (!hook_) {
+    uint32_t now = data_.version();
+    if (now != version_) {
+      std::string text =
+          "one of the variables needed for gradient computation has been "
+          "modified by an inplace operation: [";
+      text += type_name(data_);
+      text += detail::concat(" ", data_.sizes(), "]");
+      if (node) {
+        text += detail::concat(
+            ", which is output ", output_nr_, " of ", node->name(), ",");
+      }
+      text += detail::concat(
+          " is at version ", now, "; expected version ", version_, " instead.");
+      text += " Hint: enable anomaly detection to find the operation that "
+              "failed to compute its gradient, with "
+              "torch.autograd.set_detect_anomaly(True).";
+      fail(text);
+    }
+    if (original_) {
+      return data_;
+    }
+  }
+  Tensor out = hook_ ? hook_->unpack() : data_;
+  if (hook_ && is_leaf_ && original_) {
+    return out;
+  }
+  out = detach(out);
+  if (!node && !requires_grad_) {
+    return out;
+  }
+  AutogradMeta& meta = ensure_autograd_meta(out);
+  if (node) {
+    meta.grad_fn = node;
+    meta.output_nr = output_nr_;
+  } else {
+    meta.requires_grad = true;
+    meta.accumulator = accumulator_;
+  }
+  return out;
+}
+
+} // namespace flashlight

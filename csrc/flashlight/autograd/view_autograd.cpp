@@ -1,0 +1,308 @@
+#include "flashlight/autograd/view_autograd.h"
+
+#include "flashlight/autograd/engine.h"
+#include "flashlight/autograd/grad_mode.h"
+
+namespace flashlight {
+
+namespace {
+
+// The layout of a base, for gradients that lie as it does.
+struct BaseInfo {
+  Geometry geometry;
+  Dtype dtype;
+  Device device;
+
+  // Zeros that lie as the base does, as a window from 0 on a flat storage.
+  Geometry window(const Geometry& view) const {
+    Geometry g = view;
+    g.offset -= geometry.offset;
+    return g;
+  }
+};
+
+BaseInfo info_of(const Tensor& base) {
+  return {base.geometry(), base.dtype(), base.device()};
+}
+
+// The gradient of the base, flat in storage order and back.
+Geometry flat_geometry(const BaseInfo& base) {
+  Geometry g = base.geometry;
+  g.offset = 0;
+  return {IntList{storage_extent(g)}, IntList{1}, 0};
+}
+
+class AsStridedBackward : public Node {
+ public:
+  AsStridedBackward(const Tensor& base, Geometry window)
+      : base_(info_of(base)), window_(std::move(window)) {}
+
+  std::string name() const override {
+    return "AsStridedBackward0";
+  }
+
+  TensorList apply(TensorList grads) override {
+    const Tensor& g = grads.at(0);
+    if (!g.defined() || !should_compute(0)) {
+      return {Tensor()};
+    }
+    const AutogradOps& ops = autograd_ops();
+    Tensor flat =
+        ops.zeros(flat_geometry(base_).sizes, g.dtype(), base_.device);
+    flat = ops.as_strided_scatter(flat, g, base_.window(window_));
+    Geometry whole = base_.geometry;
+    whole.offset = 0;
+    return {ops.as_strided(flat, whole)};
+  }
+
+ private:
+  BaseInfo base_;
+  Geometry window_;
+};
+
+// The history of a base after a write through one of its views: outside the
+// window the gradient goes on to the base's old history, inside it goes through
+// the op that wrote.
+class CopySlices : public Node {
+ public:
+  CopySlices(const Tensor& base, Geometry window, std::shared_ptr<Node> fn)
+      : base_(info_of(base)), window_(std::move(window)), fn_(std::move(fn)) {
+    add_edge(gradient_edge(base));
+    for (size_t i = 1; i < fn_->next_edges().size(); ++i) {
+      add_edge(fn_->next_edges()[i]);
+    }
+    add_input(base);
+    update_topological();
+  }
+
+  std::string name() const override {
+    return "CopySlices";
+  }
+
+  void release() override {
+    released_ = true;
+    fn_->release();
+  }
+
+  TensorList apply(TensorList grads) override {
+    TensorList out(next_edges().size());
+    const Tensor& g = grads.at(0);
+    if (!g.defined()) {
+      return out;
+    }
+    const AutogradOps& ops = autograd_ops();
+    // g, laid out as the base's storage is.
+    Geometry whole = base_.geometry;
+    whole.offset = 0;
+    Tensor flat =
+        ops.zeros(flat_geometry(base_).sizes, g.dtype(), base_.device);
+    flat = ops.as_strided_scatter(flat, g, whole);
+    Geometry window = base_.window(window_);
+    Tensor inside = ops.clone(ops.as_strided(flat, window));
+    // The edges of fn may have changed since (hooks on them); ours rule.
+    for (size_t i = 0; i < out.size(); ++i) {
+      if (i < fn_->next_edges().size()) {
+        fn_->next_edges()[i] = next_edges()[i];
+      }
+    }
+    TensorList results = (*fn_)({inside});
+    for (size_t i = 0; i < out.size() && i < results.size(); ++i) {
+      if (!should_compute(i)) {
+        continue;
+      }
+      if (i > 0) {
+        out[i] = results[i];
+        continue;
+      }
+      Tensor slice = results[0].defined()
+          ? results[0]
+          : ops.zeros(window.sizes, g.dtype(), base_.device);
+      if (slice.sizes() != window.sizes) {
+        slice = ops.sum_to(slice, window.sizes);
+      }
+      out[0] =
+          ops.as_strided(ops.as_strided_scatter(flat, slice, window), whole);
+    }
+    return out;
+  }
+
+ private:
+  BaseInfo base_;
+  Geometry window_;
+  std::shared_ptr<Node> fn_;
+  bool released_ = false;
+};
+
+std::string view_description(
+    const AutogradMeta& meta,
+    bool is_inplace,
+    const std::shared_ptr<Node>& fn) {
+  std::string text = "Output ";
+  text += std::to_string(meta.output_nr);
+  text += " of ";
+  text += fn ? fn->name() : "a function";
+  text += " is a view";
+  if (is_inplace) {
+    text += " and is being modified inplace. ";
+  } else {
+    text += " and its base or another view of its base has been modified "
+            "inplace. ";
+  }
+  return text;
+}
+
+// Raises if `creation` forbids a write through (or beside) the view.
+void check_view_write(
+    const Tensor& view,
+    const AutogradMeta& meta,
+    bool is_inplace) {
+  if (meta.creation == CreationMeta::Default) {
+    return;
+  }
+  std::string text = view_description(meta, is_inplace, meta.grad_fn);
+  if (!meta.grad_fn) {
+    const char* where = meta.creation == CreationMeta::InferenceMode
+        ? "inference mode"
+        : "no_grad mode";
+    text = "A view was created in ";
+    text += where;
+    text += is_inplace
+        ? " and is being modified inplace with grad mode enabled. "
+        : " and its base or another view of its base has been modified inplace "
+          "with grad mode enabled. ";
+  }
+  switch (meta.creation) {
+    case CreationMeta::MultiOutputNode:
+      text +=
+          "This view is the output of a function that returns multiple views. "
+          "Such functions do not allow the output views to be modified inplace. "
+          "You should replace the inplace operation by an out-of-place one.";
+      break;
+    case CreationMeta::NoGradMode:
+      text +=
+          "Given that this use case is ambiguous and error-prone, it is "
+          "forbidden. You can clarify your code by moving both the view and the "
+          "inplace either both inside the no_grad block (if you don't want the "
+          "inplace to be tracked) or both outside (if you want the inplace to "
+          "be tracked).";
+      break;
+    case CreationMeta::InferenceMode:
+      text +=
+          "Given that this use case is ambiguous and error-prone, it is "
+          "forbidden. You can clarify your code by moving both the view and the "
+          "inplace either both inside the inference_mode block (if you don't "
+          "want the inplace to be tracked) or both outside (if you want the "
+          "inplace to be tracked).";
+      break;
+    default:
+      text +=
+          "This view was created inside a custom Function (or because an input "
+          "was returned as-is) and the autograd logic to handle view+inplace "
+          "would override the custom backward associated with the custom "
+          "Function, leading to incorrect gradients. This behavior is "
+          "forbidden. You can fix this by cloning the output of the custom "
+          "Function.";
+  }
+  (void)view;
+  fail(text);
+}
+
+} // namespace
+
+std::shared_ptr<Node>
+as_strided_node(const Tensor& base, const Geometry& window) {
+  auto node = std::make_shared<AsStridedBackward>(base, window);
+  node->add_edge(gradient_edge(base));
+  node->update_topological();
+  return node;
+}
+
+void check_stale_view(const Tensor& view, const AutogradMeta& meta) {
+  check_view_write(view, meta, /*is_inplace=*/false);
+}
+
+void check_inplace(const Tensor& tensor, bool will_require_grad) {
+  if (tensor->inference && !autograd_state().inference_mode) {
+    fail(
+        "Inplace update to inference tensor outside InferenceMode is not "
+        "allowed.You can make a clone to get a normal tensor before doing "
+        "inplace update.See https://github.com/pytorch/rfcs/pull/17 for more "
+        "details.");
+  }
+  if (!grad_enabled()) {
+    return;
+  }
+  const AutogradMeta* meta = autograd_meta(tensor);
+  if (!meta) {
+    return;
+  }
+  if (meta->is_view) {
+    if (requires_grad(tensor) || will_require_grad ||
+        requires_grad(meta->base)) {
+      check_view_write(tensor, *meta, /*is_inplace=*/true);
+    }
+    if (requires_grad(tensor) && is_leaf(meta->base) &&
+        requires_grad(meta->base)) {
+      fail(
+          "a view of a leaf Variable that requires grad is being used in an "
+          "in-place operation.");
+    }
+  }
+  if (requires_grad(tensor) && is_leaf(tensor)) {
+    fail(
+        "a leaf Variable that requires grad is being used in an in-place "
+        "operation.");
+  }
+}
+
+void rebase_history(
+    const Tensor& tensor,
+    const std::shared_ptr<Node>& node) {
+  tensor.bump_version();
+  if (!node) {
+    return;
+  }
+  AutogradMeta& meta = ensure_autograd_meta(tensor);
+  if (!meta.is_view) {
+    bool retained = meta.retains_grad;
+    if (meta.retain_hook && meta.grad_fn) {
+      std::erase_if(meta.grad_fn->retains_grad_hooks, [&](const auto& h) {
+        return h.hook == meta.retain_hook;
+      });
+    }
+    meta.hooks.clear(); // they stay with the old history
+    meta.requires_grad = false;
+    set_history(tensor, node);
+    if (retained) {
+      node->retains_grad_hooks.push_back({meta.output_nr, meta.retain_hook});
+    }
+    return;
+  }
+  node->add_input(tensor);
+  Tensor base = meta.base;
+  auto copy =
+      std::make_shared<CopySlices>(base, tensor.geometry(), node);
+  AutogradMeta& base_meta = ensure_autograd_meta(base);
+  base_meta.requires_grad = false;
+  base_meta.hooks.clear();
+  base_meta.grad_fn = copy;
+  base_meta.output_nr = 0;
+  // The view's own history follows from the base's now.
+  meta.attr_version = tensor.version() - 1;
+  meta.creation = CreationMeta::Default;
+  (void)grad_fn(tensor);
+}
+
+Tensor
+scatter_window(const Tensor& grad, const Geometry& window, const Tensor& base) {
+  const AutogradOps& ops = autograd_ops();
+  Geometry whole = base.geometry();
+  whole.offset = 0;
+  Geometry inner = window;
+  inner.offset -= base.storage_offset();
+  Tensor flat = ops.zeros(
+      IntList{storage_extent(whole)}, grad.dtype(), base.device());
+  return ops.as_strided(ops.as_strided_scatter(flat, grad, inner), whole);
+}
+
+} // namespace flashlight

@@ -1,0 +1,449 @@
+// Tensors from and to Python numbers, lists, numpy arrays and DLPack.
+#include <cstring>
+
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+#include <mlx/ops.h>
+
+#include "flashlight/autograd/autograd_meta.h"
+#include "flashlight/bind/py_autograd.h"
+#include "flashlight/core/runtime.h"
+#include "flashlight/ops/functions.h"
+
+namespace flashlight::bind {
+
+namespace {
+
+// --- nested sequences --------------------------------------------------------
+
+bool is_nested(PyObject* o) {
+  return PySequence_Check(o) && !PyUnicode_Check(o) && !PyBytes_Check(o) &&
+      !is_tensor(o);
+}
+
+IntList infer_shape(PyObject* data) {
+  IntList sizes;
+  nb::object o = nb::borrow(data);
+  while (true) {
+    if (is_tensor(o.ptr())) {
+      const Tensor& t = as_tensor(o.ptr());
+      for (int64_t n : t.sizes()) {
+        sizes.push_back(n);
+      }
+      break;
+    }
+    if (!is_nested(o.ptr())) {
+      break;
+    }
+    Py_ssize_t n = PySequence_Size(o.ptr());
+    check(n < 0 ? -1 : 0);
+    sizes.push_back(n);
+    FL_CHECK_VALUE(
+        sizes.size() <= 128,
+        "too many dimensions '",
+        Py_TYPE(o.ptr())->tp_name,
+        "'");
+    if (n == 0) {
+      break;
+    }
+    o = nb::steal(check(PySequence_GetItem(o.ptr(), 0)));
+  }
+  return sizes;
+}
+
+bool has_dtype_attribute(PyObject* o) {
+  return PyObject_HasAttrString(o, "dtype") == 1;
+}
+
+Dtype numpy_dtype(nb::handle array);
+
+std::optional<Dtype> infer_dtype(PyObject* o) {
+  if (PyBool_Check(o)) {
+    return Dtype::Bool;
+  }
+  if (PyFloat_Check(o) && !has_dtype_attribute(o)) {
+    return default_dtype();
+  }
+  if (PyLong_Check(o)) {
+    return Dtype::Int64;
+  }
+  if (PyComplex_Check(o) && !has_dtype_attribute(o)) {
+    return default_complex_dtype();
+  }
+  if (is_tensor(o)) {
+    return as_tensor(o).dtype();
+  }
+  if (is_number(o)) {
+    return numpy_dtype(nb::handle(o));
+  }
+  FL_CHECK_TYPE(
+      !PyUnicode_Check(o), "new(): invalid data type '", "str", "'");
+  if (is_nested(o)) {
+    std::optional<Dtype> all;
+    Py_ssize_t n = PySequence_Size(o);
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      nb::object x = nb::steal(check(PySequence_GetItem(o, i)));
+      FL_CHECK_TYPE(
+          x.ptr() != o, "new(): self-referential lists are incompatible");
+      auto d = infer_dtype(x.ptr());
+      if (d) {
+        all = all ? promote_types(*all, *d) : *d;
+      }
+    }
+    return all ? all : default_dtype();
+  }
+  if (PyIndex_Check(o)) {
+    return Dtype::Int64;
+  }
+  fail("Could not infer dtype of ", Py_TYPE(o)->tp_name);
+}
+
+// A copy of elements that lie row-major in host memory.
+mx::array
+from_bytes(const void* data, size_t n, const IntList& sizes, Dtype dtype) {
+  mx::allocator::Data memory = mx::allocator::malloc(n);
+  if (n > 0) {
+    std::memcpy(memory.buffer().raw_ptr(), data, n);
+  }
+  return mx::array(std::move(memory), to_shape(sizes), to_mlx(dtype));
+}
+
+template <typename T>
+struct Writer {
+  std::vector<T> data;
+  Dtype dtype;
+  IntList sizes;
+
+  void number(PyObject* o) {
+    if constexpr (std::is_same_v<T, std::complex<float>>) {
+      data.push_back(std::complex<float>(to_scalar(o).to_complex()));
+    } else if constexpr (std::is_same_v<T, double>) {
+      Scalar x = is_tensor(o) ? as_tensor(o).item() : to_scalar(o);
+      FL_CHECK_TYPE(
+          !x.is_complex(),
+          "must be real number, not ",
+          Py_TYPE(o)->tp_name);
+      data.push_back(x.to_double());
+    } else {
+      if (PyLong_Check(o) && !PyBool_Check(o) && dtype == Dtype::UInt64) {
+        data.push_back(static_cast<int64_t>(PyLong_AsUnsignedLongLongMask(o)));
+        return;
+      }
+      Scalar x = is_tensor(o) ? as_tensor(o).item() : to_scalar(o);
+      FL_CHECK_TYPE(
+          !x.is_complex(),
+          "'complex' object cannot be interpreted as an integer");
+      data.push_back(
+          dtype == Dtype::Bool ? int64_t{x.to_bool()} : x.to_int());
+    }
+  }
+
+  void walk(PyObject* o, size_t dim) {
+    if (dim == sizes.size()) {
+      FL_CHECK_TYPE(
+          is_number(o) || is_tensor(o) || PyIndex_Check(o) ||
+              PyObject_HasAttrString(o, "__float__"),
+          "new(): invalid data type '",
+          Py_TYPE(o)->tp_name,
+          "'");
+      number(o);
+      return;
+    }
+    if (is_tensor(o)) {
+      nb::object list = to_list(as_tensor(o));
+      walk(list.ptr(), dim);
+      return;
+    }
+    FL_CHECK_TYPE(is_nested(o), "not a sequence");
+    Py_ssize_t n = PySequence_Size(o);
+    FL_CHECK_VALUE(
+        n == sizes[dim],
+        "expected sequence of length ",
+        sizes[dim],
+        " at dim ",
+        dim,
+        " (got ",
+        n,
+        ")");
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      nb::object x = nb::steal(check(PySequence_GetItem(o, i)));
+      walk(x.ptr(), dim + 1);
+    }
+  }
+};
+
+template <typename T>
+mx::array from_nested(PyObject* data, const IntList& sizes, Dtype dtype) {
+  Writer<T> w{{}, dtype, sizes};
+  w.data.reserve(static_cast<size_t>(product(sizes)));
+  w.walk(data, 0);
+  if constexpr (std::is_same_v<T, std::complex<float>>) {
+    return from_bytes(
+        w.data.data(), w.data.size() * sizeof(T), sizes, Dtype::Complex64);
+  } else {
+    return mx::array(w.data.begin(), to_shape(sizes), to_mlx(dtype));
+  }
+}
+
+// --- numpy -------------------------------------------------------------------
+
+nb::module_ numpy() {
+  return nb::module_::import_("numpy");
+}
+
+Dtype numpy_dtype(nb::handle array) {
+  nb::object dtype = array.attr("dtype");
+  auto text = nb::cast<std::string>(nb::str(dtype.attr("name")));
+  for (int i = 0; i <= static_cast<int>(Dtype::Complex64); ++i) {
+    if (name(static_cast<Dtype>(i)) == text) {
+      return static_cast<Dtype>(i);
+    }
+  }
+  if (text == "complex128") {
+    return Dtype::Complex128;
+  }
+  fail<TypeError>(
+      "can't convert np.ndarray of type ",
+      nb::cast<std::string>(nb::str(nb::handle(dtype.attr("type").attr("__module__")))) +
+          "." +
+          nb::cast<std::string>(nb::str(dtype.attr("type").attr("__name__"))),
+      ". The only supported types are: float64, float32, float16, complex64, "
+      "complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, "
+      "and bool.");
+}
+
+// Copies; strides of a dense array are kept, as PyTorch shares them.
+Tensor from_numpy(nb::handle array) {
+  Dtype dtype = numpy_dtype(array);
+  check_storable(dtype);
+  nb::object np = numpy();
+  IntList sizes, strides;
+  for (nb::handle n : nb::tuple(array.attr("shape"))) {
+    sizes.push_back(nb::cast<int64_t>(n));
+  }
+  nb::object contiguous = np.attr("ascontiguousarray")(array);
+  if (nb::cast<bool>(contiguous.attr("dtype").attr("byteorder").attr(
+          "__eq__")(">"))) {
+    fail<ValueError>(
+        "given numpy array has byte order different from the native byte "
+        "order. Conversion between byte orders is currently not supported.");
+  }
+  Py_buffer buffer;
+  check(PyObject_GetBuffer(contiguous.ptr(), &buffer, PyBUF_SIMPLE));
+  mx::array value = from_bytes(
+      buffer.buf, static_cast<size_t>(buffer.len), sizes, dtype);
+  PyBuffer_Release(&buffer);
+  // Dense strides as numpy has them.
+  bool dense = true;
+  for (nb::handle s : nb::tuple(array.attr("strides"))) {
+    auto bytes = nb::cast<int64_t>(s);
+    dense = dense && bytes >= 0 && bytes % itemsize(dtype) == 0;
+    strides.push_back(bytes / itemsize(dtype));
+  }
+  if (!dense || !is_dense(sizes, strides)) {
+    strides = contiguous_strides(sizes);
+  }
+  return Tensor(std::move(value), std::move(strides), Device{});
+}
+
+template <typename T>
+nb::object element(const void* data, size_t i) {
+  T x = static_cast<const T*>(data)[i];
+  if constexpr (std::is_same_v<T, bool>) {
+    return nb::object(nb::bool_(x));
+  } else if constexpr (std::is_integral_v<T>) {
+    return nb::object(nb::int_(x));
+  } else if constexpr (std::is_same_v<T, mx::complex64_t>) {
+    return nb::steal(PyComplex_FromDoubles(x.real(), x.imag()));
+  } else {
+    return nb::object(nb::float_(static_cast<double>(x)));
+  }
+}
+
+nb::object element_of(Dtype dtype, const void* data, size_t i) {
+  switch (dtype) {
+    case Dtype::Bool:
+      return element<bool>(data, i);
+    case Dtype::UInt8:
+      return element<uint8_t>(data, i);
+    case Dtype::UInt16:
+      return element<uint16_t>(data, i);
+    case Dtype::UInt32:
+      return element<uint32_t>(data, i);
+    case Dtype::UInt64:
+      return element<uint64_t>(data, i);
+    case Dtype::Int8:
+      return element<int8_t>(data, i);
+    case Dtype::Int16:
+      return element<int16_t>(data, i);
+    case Dtype::Int32:
+      return element<int32_t>(data, i);
+    case Dtype::Int64:
+      return element<int64_t>(data, i);
+    case Dtype::Float16:
+      return nb::object(nb::float_(static_cast<double>(static_cast<float>(
+          static_cast<const mx::float16_t*>(data)[i]))));
+    case Dtype::BFloat16:
+      return nb::object(nb::float_(static_cast<double>(static_cast<float>(
+          static_cast<const mx::bfloat16_t*>(data)[i]))));
+    case Dtype::Float32:
+      return element<float>(data, i);
+    case Dtype::Float64:
+      return element<double>(data, i);
+    default:
+      return element<mx::complex64_t>(data, i);
+  }
+}
+
+// Evaluated, row-major.
+mx::array host_value(const Tensor& t) {
+  mx::array v = mx::contiguous(t.value());
+  flashlight::eval({v});
+  return v;
+}
+
+nb::object
+nest(const Tensor& t, const char* data, size_t dim, size_t& next) {
+  if (dim == t.sizes().size()) {
+    return element_of(t.dtype(), data, next++);
+  }
+  nb::list out;
+  for (int64_t i = 0; i < t.sizes()[dim]; ++i) {
+    out.append(nest(t, data, dim + 1, next));
+  }
+  return out;
+}
+
+} // namespace
+
+nb::object to_list(const Tensor& t) {
+  mx::array v = host_value(t);
+  size_t next = 0;
+  return nest(t, v.data<char>(), 0, next);
+}
+
+nb::object to_numpy(const Tensor& t, bool force) {
+  if (!force) {
+    FL_CHECK(
+        !requires_grad(t),
+        "Can't call numpy() on Tensor that requires grad. Use "
+        "tensor.detach().numpy() instead.");
+    FL_CHECK(
+        !t->conj,
+        "Can't call numpy() on Tensor that has conjugate bit set. Use "
+        "tensor.resolve_conj().numpy() instead.");
+    FL_CHECK(
+        !t->neg,
+        "Can't call numpy() on Tensor that has negative bit set. Use "
+        "tensor.resolve_neg().numpy() instead.");
+    FL_CHECK_TYPE(
+        t.device().type == DeviceType::Cpu,
+        "can't convert ",
+        to_string(t.device()),
+        " device type tensor to numpy. Use Tensor.cpu() to copy the tensor to "
+        "host memory first.");
+  }
+  FL_CHECK_TYPE(
+      t.dtype() != Dtype::BFloat16, "Got unsupported ScalarType BFloat16");
+  mx::array v = host_value(t);
+  nb::object np = numpy();
+  nb::object out = np.attr("empty")(
+      int_tuple(t.sizes()),
+      nb::arg("dtype") = nb::str(std::string(name(t.dtype())).c_str()));
+  Py_buffer buffer;
+  check(PyObject_GetBuffer(out.ptr(), &buffer, PyBUF_WRITABLE));
+  if (buffer.len > 0) {
+    std::memcpy(buffer.buf, v.data<char>(), static_cast<size_t>(buffer.len));
+  }
+  PyBuffer_Release(&buffer);
+  return out;
+}
+
+Tensor tensor_from(
+    PyObject* data,
+    std::optional<Dtype> dtype,
+    Device device,
+    bool) {
+  Tensor out;
+  if (is_tensor(data)) {
+    out = detach(as_tensor(data));
+    out = clone(out);
+  } else if (PyObject_HasAttrString(data, "__array_interface__") == 1 &&
+             PyObject_HasAttrString(data, "shape") == 1 && !is_number(data)) {
+    out = from_numpy(numpy().attr("asarray")(nb::handle(data)));
+  } else {
+    IntList sizes = infer_shape(data);
+    auto inferred = dtype ? dtype : infer_dtype(data);
+    Dtype d = inferred.value_or(default_dtype());
+    check_storable(d);
+    mx::array value = flashlight::is_complex(d)
+        ? from_nested<std::complex<float>>(data, sizes, d)
+        : is_floating(d) ? from_nested<double>(data, sizes, d)
+                         : from_nested<int64_t>(data, sizes, d);
+    out = Tensor(std::move(value));
+  }
+  if ((dtype && *dtype != out.dtype()) || !(device == out.device())) {
+    out = _to_copy(out, dtype.value_or(out.dtype()), {}, device);
+  }
+  return out;
+}
+
+void bind_arrays(nb::module_& m) {
+  m.def(
+      "_tensor",
+      [](nb::handle data,
+         nb::handle dtype,
+         nb::handle device,
+         bool requires_grad) {
+        std::optional<Dtype> d;
+        if (!dtype.is_none()) {
+          FL_CHECK_TYPE(
+              is_dtype(dtype.ptr()),
+              "tensor(): argument 'dtype' must be torch.dtype, not ",
+              Py_TYPE(dtype.ptr())->tp_name);
+          d = to_dtype(dtype.ptr());
+        }
+        Device dev = is_tensor(data.ptr()) ? as_tensor(data.ptr()).device()
+                                           : Device{};
+        if (!device.is_none()) {
+          dev = canonical(to_device(device.ptr()));
+          check_available(dev);
+        }
+        Tensor t = tensor_from(data.ptr(), d, dev, true);
+        if (requires_grad) {
+          set_leaf_requires_grad(t, true);
+        }
+        return nb::steal(wrap(t));
+      },
+      nb::arg("data").none(),
+      nb::arg("dtype").none() = nb::none(),
+      nb::arg("device").none() = nb::none(),
+      nb::arg("requires_grad") = false);
+  m.def("_from_numpy", [](nb::handle array) {
+    nb::object np = numpy();
+    FL_CHECK_TYPE(
+        nb::isinstance(array, np.attr("ndarray")),
+        "expected np.ndarray (got ",
+        Py_TYPE(array.ptr())->tp_name,
+        ")");
+    return nb::steal(wrap(from_numpy(array)));
+  });
+  m.def("_to_numpy", [](const Tensor& t, bool force) {
+    return to_numpy(t, force);
+  });
+  m.def("_from_bytes", [](nb::bytes data, nb::handle dtype) {
+    Dtype d = to_dtype(dtype.ptr());
+    check_storable(d);
+    auto n = static_cast<int64_t>(data.size()) / itemsize(d);
+    return nb::steal(
+        wrap(Tensor(from_bytes(data.c_str(), data.size(), IntList{n}, d))));
+  });
+  m.def("_to_bytes", [](const Tensor& t) {
+    mx::array v = host_value(t);
+    return nb::bytes(v.data<char>(), v.nbytes());
+  });
+}
+
+} // namespace flashlight::bind

@@ -1,0 +1,265 @@
+// tensor[...] and tensor[...] = value, with every kind of index.
+#include <algorithm>
+
+#include "flashlight/autograd/autograd_meta.h"
+#include "flashlight/bind/py_autograd.h"
+#include "flashlight/ops/functions.h"
+
+namespace flashlight::bind {
+
+namespace {
+
+// What basic indices leave: a view, and the tensors of advanced ones.
+struct Indexed {
+  Tensor view;
+  TensorList indices; // undefined where a dimension is taken whole
+  bool advanced = false;
+};
+
+bool is_sequence_of_slices(PyObject* o) {
+  // PyTorch's rule: a short list is a tuple of indices if it holds a slice,
+  // None, Ellipsis, a tensor or a sequence.
+  if (!PyList_Check(o) || PyList_GET_SIZE(o) >= 32) {
+    return false;
+  }
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(o); ++i) {
+    PyObject* x = PyList_GET_ITEM(o, i);
+    if (is_tensor(x) || PySequence_Check(x) || PySlice_Check(x) ||
+        x == Py_Ellipsis || x == Py_None) {
+      return true;
+    }
+  }
+  return false;
+}
+
+nb::object as_tuple(PyObject* index) {
+  if (PyTuple_Check(index)) {
+    return nb::borrow(index);
+  }
+  PyObject* tuple = PyTuple_New(1);
+  PyTuple_SET_ITEM(tuple, 0, Py_NewRef(check(index)));
+  return nb::steal(tuple);
+}
+
+Tensor index_tensor(PyObject* o) {
+  return tensor_from(o, std::nullopt, Device{}, true);
+}
+
+int64_t slice_bound(PyObject* o, int64_t otherwise) {
+  if (o == Py_None) {
+    return otherwise;
+  }
+  if (is_tensor(o)) {
+    return as_tensor(o).item().to_int();
+  }
+  if (!PyIndex_Check(o)) {
+    fail<TypeError>(
+        "slice indices must be integers or None or have an __index__ method");
+  }
+  nb::object i = nb::steal(check(PyNumber_Index(o)));
+  int overflow = 0;
+  int64_t x = PyLong_AsLongLongAndOverflow(i.ptr(), &overflow);
+  constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
+  return overflow > 0 ? kMax : overflow < 0 ? -kMax : x;
+}
+
+// Dimensions that the index uses up (for the ellipsis).
+int64_t count_dims(PyObject* tuple) {
+  int64_t n = 0;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); ++i) {
+    PyObject* o = PyTuple_GET_ITEM(tuple, i);
+    if (o == Py_None || o == Py_Ellipsis || PyBool_Check(o)) {
+      continue;
+    }
+    if (is_tensor(o)) {
+      const Tensor& t = as_tensor(o);
+      n += t.dtype() == Dtype::Bool || t.dtype() == Dtype::UInt8 ? t.dim() : 1;
+    } else {
+      n += 1;
+    }
+  }
+  return n;
+}
+
+Indexed apply_basic(const Tensor& self, PyObject* tuple) {
+  Indexed out;
+  out.view = self;
+  int64_t dim = 0;
+  int64_t used = count_dims(tuple);
+  FL_CHECK_INDEX(
+      used <= self.dim(),
+      "too many indices for tensor of dimension ",
+      self.dim());
+  auto record = [&](Tensor index) {
+    out.indices.resize(static_cast<size_t>(dim) + 1);
+    out.indices[static_cast<size_t>(dim)] = std::move(index);
+    out.advanced = true;
+  };
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); ++i) {
+    PyObject* o = PyTuple_GET_ITEM(tuple, i);
+    if (o == Py_Ellipsis) {
+      dim += self.dim() - used;
+    } else if (o == Py_None) {
+      out.view = unsqueeze(out.view, dim);
+      ++dim;
+    } else if (PyBool_Check(o)) {
+      // A bool adds a dimension that it then selects or empties.
+      out.view = unsqueeze(out.view, dim);
+      record(Tensor(mx::array({o == Py_True}, mx::bool_)));
+      ++dim;
+    } else if (PySlice_Check(o)) {
+      auto* s = reinterpret_cast<PySliceObject*>(o);
+      int64_t step = slice_bound(s->step, 1);
+      FL_CHECK_VALUE(step > 0, "step must be greater than zero");
+      constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
+      int64_t start = slice_bound(s->start, 0);
+      int64_t stop = slice_bound(s->stop, kMax);
+      if (start != 0 || stop != kMax || step != 1) {
+        out.view = slice(out.view, dim, start, stop, step);
+      }
+      ++dim;
+    } else if (is_int(o)) {
+      int64_t index = to_int(o);
+      int64_t n = out.view.size(dim);
+      FL_CHECK_INDEX(
+          index >= -n && index < n,
+          "index ",
+          index,
+          " is out of bounds for dimension ",
+          dim,
+          " with size ",
+          n);
+      out.view = select(out.view, dim, index);
+    } else if (is_tensor(o)) {
+      const Tensor& t = as_tensor(o);
+      if (t.dim() == 0 && flashlight::is_integral(t.dtype(), false)) {
+        if (t.dtype() != Dtype::UInt8) {
+          int64_t index = t.item().to_int();
+          int64_t n = out.view.size(dim);
+          FL_CHECK_INDEX(
+              index >= -n && index < n,
+              "index ",
+              index,
+              " is out of bounds for dimension ",
+              dim,
+              " with size ",
+              n);
+          out.view = select(out.view, dim, index);
+          continue;
+        }
+        out.view = unsqueeze(out.view, dim);
+        record(t);
+        ++dim;
+        continue;
+      }
+      if (t.dim() == 0 && t.dtype() == Dtype::Bool) {
+        out.view = unsqueeze(out.view, dim);
+        record(unsqueeze(t, 0));
+        ++dim;
+        continue;
+      }
+      record(t);
+      bool mask = t.dtype() == Dtype::Bool || t.dtype() == Dtype::UInt8;
+      dim += mask ? t.dim() : 1;
+    } else if (PySequence_Check(o) && !PyUnicode_Check(o)) {
+      Tensor t = index_tensor(o);
+      if (t.numel() == 0 && t.is_floating_point()) {
+        t = _to_copy(t, Dtype::Int64);
+      }
+      record(t);
+      dim += t.dtype() == Dtype::Bool ? t.dim() : 1;
+    } else if (PyIndex_Check(o)) {
+      out.view = select(out.view, dim, to_int(o));
+    } else {
+      fail<IndexError>(
+          "only integers, slices (`:`), ellipsis (`...`), None and long or "
+          "byte Variables are valid indices (got ",
+          Py_TYPE(o)->tp_name,
+          ")");
+    }
+  }
+  return out;
+}
+
+nb::object normalized(PyObject* index) {
+  if (is_sequence_of_slices(index)) {
+    return nb::steal(check(PySequence_Tuple(index)));
+  }
+  return as_tuple(index);
+}
+
+Tensor value_tensor(const Tensor& self, PyObject* value) {
+  if (is_tensor(value)) {
+    return as_tensor(value);
+  }
+  if (is_number(value)) {
+    Scalar x = to_scalar(value);
+    FL_CHECK(
+        !x.is_complex() || self.is_complex() || x.to_complex().imag() == 0,
+        "value cannot be converted to type ",
+        scalar_name(self.dtype()),
+        " without overflow");
+    return Tensor(scalar_array(x, self.dtype()));
+  }
+  return tensor_from(value, self.dtype(), self.device(), true);
+}
+
+} // namespace
+
+PyObject* get_item(PyObject* self, PyObject* index) {
+  return guarded([&]() -> PyObject* {
+    if (has_torch_function(self)) {
+      nb::object func = nb::steal(check(PyObject_GetAttrString(
+          reinterpret_cast<PyObject*>(tensor_base_type()), "__getitem__")));
+      nb::object args = nb::make_tuple(nb::handle(self), nb::handle(index));
+      return call_torch_function(func.ptr(), args.ptr(), nullptr, {self});
+    }
+    nb::object tuple = normalized(index);
+    Indexed r = apply_basic(as_tensor(self), tuple.ptr());
+    if (r.advanced) {
+      return wrap(flashlight::index(r.view, r.indices));
+    }
+    if (r.view.is_same(as_tensor(self))) {
+      r.view = flashlight::alias(r.view);
+    }
+    return wrap(r.view);
+  });
+}
+
+int set_item(PyObject* self, PyObject* index, PyObject* value) {
+  return guarded<int>(-1, [&]() -> int {
+    FL_CHECK_TYPE(value, "Tensor does not support deleting items");
+    if (has_torch_function(self)) {
+      nb::object func = nb::steal(check(PyObject_GetAttrString(
+          reinterpret_cast<PyObject*>(tensor_base_type()), "__setitem__")));
+      nb::object args = nb::make_tuple(
+          nb::handle(self), nb::handle(index), nb::handle(value));
+      nb::object result = nb::steal(
+          call_torch_function(func.ptr(), args.ptr(), nullptr, {self}));
+      return 0;
+    }
+    const Tensor& t = as_tensor(self);
+    nb::object tuple = normalized(index);
+    Indexed r = apply_basic(t, tuple.ptr());
+    Tensor v = value_tensor(t, value);
+    if (r.advanced) {
+      // Leading dimensions of size 1 of the value are dropped, as PyTorch does.
+      Tensor squeezed = v;
+      if (v.dtype() != t.dtype() && v.dim() == 0) {
+        squeezed = _to_copy(v, t.dtype());
+      }
+      while (squeezed.dim() > r.view.dim() && squeezed.sizes()[0] == 1) {
+        squeezed = select(squeezed, 0, 0);
+      }
+      index_put_(r.view, r.indices, squeezed, false);
+      return 0;
+    }
+    while (v.dim() > r.view.dim() && v.sizes()[0] == 1) {
+      v = select(v, 0, 0);
+    }
+    copy_(r.view, v, false);
+    return 0;
+  });
+}
+
+} // namespace flashlight::bind

@@ -1,0 +1,33 @@
+// flashlight._C
+#include "flashlight/bind/py_tensor.h"
+#include "flashlight/ops/registry.h"
+
+namespace flashlight::bind {
+
+namespace {
+
+void translate(const std::exception_ptr& e, void*) {
+  try {
+    std::rethrow_exception(e);
+  } catch (const Error&) {
+    set_python_error();
+  }
+}
+
+} // namespace
+
+NB_MODULE(_C, m) {
+  nb::register_exception_translator(translate);
+  // Static objects of the engine outlive the interpreter's clean-up.
+  nb::set_leak_warnings(false);
+  bind_types(m);
+  bind_tensor(m);
+  bind_torch_function(m);
+  bind_autograd(m);
+  bind_storage(m);
+  bind_random(m);
+  bind_ops(m);
+  bind_arrays(m);
+}
+
+} // namespace flashlight::bind

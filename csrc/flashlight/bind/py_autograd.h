@@ -1,0 +1,17 @@
+// Nodes, hooks and modes of autograd as Python sees them.
+#pragma once
+
+#include "flashlight/autograd/node.h"
+#include "flashlight/bind/py_tensor.h"
+
+namespace flashlight::bind {
+
+// The object of a node (None for none); a custom Function's is its ctx.
+PyObject* wrap_node(const std::shared_ptr<Node>& node);
+// What a node holds of Python, for the garbage collector.
+int traverse_node(Node& node, visitproc visit, void* arg);
+
+// As assigning to .requires_grad.
+void set_leaf_requires_grad(const Tensor& t, bool value);
+
+} // namespace flashlight::bind

@@ -1,0 +1,705 @@
+// See Note [Arguments] in signature.h.
+#include "flashlight/bind/signature.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+namespace flashlight::bind {
+
+namespace {
+
+// PyTorch's list: these take a Python number where the schema says Tensor.
+bool takes_numbers(const std::string& name) {
+  static const std::unordered_set<std::string> names = {
+      "add",          "sub",        "mul",          "div",
+      "divide",       "multiply",   "subtract",     "true_divide",
+      "floor_divide", "remainder",  "fmod",         "logical_and",
+      "logical_or",   "logical_xor", "bitwise_and", "bitwise_or",
+      "bitwise_xor",  "copy",       "copysign",     "xlogy"};
+  return names.count(name) > 0;
+}
+
+bool is_plain_tensor_number(PyObject* o, bool integral) {
+  if (!is_tensor(o)) {
+    return false;
+  }
+  const Tensor& t = as_tensor(o);
+  return t.dim() == 0 && !requires_grad(t) &&
+      (!integral || flashlight::is_integral(t.dtype(), false));
+}
+
+bool is_int_like(PyObject* o) {
+  return is_int(o) || is_plain_tensor_number(o, true);
+}
+
+bool is_sequence(PyObject* o) {
+  return PyTuple_Check(o) || PyList_Check(o);
+}
+
+PyObject* item(PyObject* sequence, Py_ssize_t i) {
+  return PyTuple_Check(sequence) ? PyTuple_GET_ITEM(sequence, i)
+                                 : PyList_GET_ITEM(sequence, i);
+}
+Py_ssize_t length(PyObject* sequence) {
+  return PyTuple_Check(sequence) ? PyTuple_GET_SIZE(sequence)
+                                 : PyList_GET_SIZE(sequence);
+}
+
+bool accepts(const Parameter& p, PyObject* o, bool* bad_element = nullptr) {
+  if (o == Py_None) {
+    return p.optional ||
+        (p.has_default && p.default_text == "None");
+  }
+  switch (p.type) {
+    case Type::Tensor:
+      return is_tensor(o) || (p.numbers_as_tensors && is_number(o));
+    case Type::Scalar:
+      return is_number(o) || is_plain_tensor_number(o, false);
+    case Type::Int:
+      return is_int_like(o);
+    case Type::Double:
+      return (is_number(o) && !PyComplex_Check(o)) ||
+          is_plain_tensor_number(o, false);
+    case Type::Bool:
+      if (PyBool_Check(o)) {
+        return true;
+      }
+      if (is_tensor(o)) {
+        const Tensor& t = as_tensor(o);
+        return t.dim() == 0 && t.dtype() == Dtype::Bool && !requires_grad(t);
+      }
+      return strcmp(Py_TYPE(o)->tp_name, "numpy.bool") == 0;
+    case Type::IntList:
+      if (is_sequence(o)) {
+        return length(o) == 0 || is_int_like(item(o, 0)) ||
+            PyIndex_Check(item(o, 0));
+      }
+      return p.list_size > 0 && is_int_like(o);
+    case Type::DoubleList:
+      if (is_sequence(o)) {
+        return length(o) == 0 || is_number(item(o, 0));
+      }
+      return p.list_size > 0 && is_number(o);
+    case Type::TensorList: {
+      if (!is_sequence(o)) {
+        return false;
+      }
+      for (Py_ssize_t i = 0; i < length(o); ++i) {
+        PyObject* x = item(o, i);
+        if (!is_tensor(x) && !(p.optional_elements && x == Py_None)) {
+          if (bad_element) {
+            *bad_element = true;
+          }
+          return false;
+        }
+      }
+      return true;
+    }
+    case Type::ScalarList: {
+      if (!is_sequence(o)) {
+        return false;
+      }
+      for (Py_ssize_t i = 0; i < length(o); ++i) {
+        if (!is_number(item(o, i))) {
+          return false;
+        }
+      }
+      return true;
+    }
+    case Type::BoolList:
+      return is_sequence(o) && (length(o) == 0 || PyBool_Check(item(o, 0)));
+    case Type::Dtype:
+      return is_dtype(o);
+    case Type::Device:
+      return is_device(o);
+    case Type::Layout:
+      return is_layout(o);
+    case Type::MemoryFormat:
+      return is_memory_format(o);
+    case Type::String:
+      return PyUnicode_Check(o);
+    case Type::Generator:
+      return is_generator(o);
+  }
+  return false;
+}
+
+const char* type_text(const Parameter& p) {
+  switch (p.type) {
+    case Type::Tensor:
+      return "Tensor";
+    case Type::TensorList:
+      return "tuple of Tensors";
+    case Type::Scalar:
+      return "Number";
+    case Type::ScalarList:
+      return "tuple of Scalars";
+    case Type::Int:
+      return "int";
+    case Type::IntList:
+      return "tuple of ints";
+    case Type::Double:
+      return "float";
+    case Type::DoubleList:
+      return "tuple of floats";
+    case Type::Bool:
+      return "bool";
+    case Type::BoolList:
+      return "tuple of bools";
+    case Type::Dtype:
+      return "torch.dtype";
+    case Type::Device:
+      return "torch.device";
+    case Type::Layout:
+      return "torch.layout";
+    case Type::MemoryFormat:
+      return "torch.memory_format";
+    case Type::String:
+      return "str";
+    case Type::Generator:
+      return "torch.Generator";
+  }
+  return "?";
+}
+
+std::string python_type(PyObject* o) {
+  if (is_tensor(o)) {
+    return Py_TYPE(o) == tensor_type() ? "Tensor" : Py_TYPE(o)->tp_name;
+  }
+  std::string name = Py_TYPE(o)->tp_name;
+  size_t dot = name.rfind('.');
+  bool own = name.rfind("flashlight", 0) == 0 || name.rfind("torch", 0) == 0;
+  return own && dot != std::string::npos && !nb::isinstance<nb::str>(o)
+      ? "torch." + name.substr(dot + 1)
+      : name;
+}
+
+Value convert(const PySignature& s, const Parameter& p, PyObject* o);
+
+[[noreturn]] void bad_int_element(
+    const PySignature& s,
+    const Parameter& p,
+    PyObject* o,
+    Py_ssize_t i) {
+  fail<TypeError>(
+      s.op->schema.name,
+      "(): argument '",
+      p.name,
+      "' must be ",
+      type_text(p),
+      ", but found element of type ",
+      python_type(o),
+      " at pos ",
+      i);
+}
+
+IntList int_list(const PySignature& s, const Parameter& p, PyObject* o) {
+  if (!is_sequence(o)) {
+    int64_t x = is_tensor(o) ? as_tensor(o).item().to_int() : to_int(o);
+    return IntList(static_cast<size_t>(p.list_size), x);
+  }
+  IntList list;
+  Py_ssize_t n = length(o);
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    PyObject* x = item(o, i);
+    if (PyLong_Check(x)) {
+      list.push_back(to_int(x));
+    } else if (is_tensor(x) && as_tensor(x).numel() == 1) {
+      list.push_back(as_tensor(x).item().to_int());
+    } else if (PyIndex_Check(x)) {
+      list.push_back(to_int(x));
+    } else {
+      bad_int_element(s, p, x, i);
+    }
+  }
+  // int[2] given as one element stands for both.
+  if (p.list_size > 1 && list.size() == 1) {
+    return list;
+  }
+  return list;
+}
+
+Value convert(const PySignature& s, const Parameter& p, PyObject* o) {
+  if (o == Py_None) {
+    return {};
+  }
+  switch (p.type) {
+    case Type::Tensor:
+      return is_tensor(o) ? as_tensor(o) : wrapped_number(to_scalar(o));
+    case Type::Scalar:
+      return to_scalar(o);
+    case Type::Int:
+      return is_tensor(o) ? as_tensor(o).item().to_int() : to_int(o);
+    case Type::Double:
+      return to_double(o);
+    case Type::Bool:
+      return PyObject_IsTrue(o) == 1;
+    case Type::IntList:
+      return int_list(s, p, o);
+    case Type::DoubleList: {
+      DoubleList list;
+      if (!is_sequence(o)) {
+        list.assign(static_cast<size_t>(p.list_size), to_double(o));
+        return list;
+      }
+      for (Py_ssize_t i = 0; i < length(o); ++i) {
+        list.push_back(to_double(item(o, i)));
+      }
+      return list;
+    }
+    case Type::TensorList: {
+      TensorList list;
+      for (Py_ssize_t i = 0; i < length(o); ++i) {
+        PyObject* x = item(o, i);
+        list.push_back(x == Py_None ? Tensor() : as_tensor(x));
+      }
+      return list;
+    }
+    case Type::ScalarList: {
+      ScalarList list;
+      for (Py_ssize_t i = 0; i < length(o); ++i) {
+        list.push_back(to_scalar(item(o, i)));
+      }
+      return list;
+    }
+    case Type::BoolList: {
+      BoolList list;
+      for (Py_ssize_t i = 0; i < length(o); ++i) {
+        list.push_back(PyObject_IsTrue(item(o, i)) == 1);
+      }
+      return list;
+    }
+    case Type::Dtype:
+      return to_dtype(o);
+    case Type::Device:
+      return to_device(o);
+    case Type::Layout:
+      return to_layout(o);
+    case Type::MemoryFormat:
+      return to_memory_format(o);
+    case Type::String:
+      return nb::cast<std::string>(nb::handle(o));
+    case Type::Generator:
+      return to_generator(o);
+  }
+  return {};
+}
+
+// The arguments of a call, by position and by name.
+struct Given {
+  PyObject* const* args;
+  size_t nargs;
+  PyObject* kwnames;
+
+  size_t nkw() const {
+    return kwnames ? static_cast<size_t>(PyTuple_GET_SIZE(kwnames)) : 0;
+  }
+  PyObject* keyword(const Parameter& p) const {
+    for (size_t i = 0; i < nkw(); ++i) {
+      PyObject* name = PyTuple_GET_ITEM(kwnames, static_cast<Py_ssize_t>(i));
+      if (name == p.interned ||
+          PyUnicode_CompareWithASCIIString(name, p.name.c_str()) == 0) {
+        return args[nargs + i];
+      }
+    }
+    return nullptr;
+  }
+};
+
+// numpy's names of arguments, which PyTorch takes too.
+PyObject* numpy_keyword(const Given& given, const Parameter& p) {
+  static const std::pair<const char*, const char*> kSame[] = {
+      {"dim", "axis"},
+      {"keepdim", "keepdims"},
+      {"input", "x"},
+      {"other", "x2"}};
+  for (auto [own, theirs] : kSame) {
+    if (p.name == own) {
+      Parameter alias;
+      alias.name = theirs;
+      return given.keyword(alias);
+    }
+  }
+  return nullptr;
+}
+
+// Fills `found` (one entry per parameter; null: default) if the call fits.
+// With `why`, fails with PyTorch's error instead of returning false.
+bool match(
+    const OpGroup& group,
+    const PySignature& s,
+    const Given& given,
+    std::vector<PyObject*>& found,
+    bool& varargs,
+    bool raise) {
+  found.assign(s.params.size(), nullptr);
+  varargs = false;
+  size_t nargs = given.nargs;
+  if (nargs > s.max_positional) {
+    // x.view(2, 3): all positional arguments are one list.
+    if (s.varargs_ints && is_int_like(given.args[0])) {
+      varargs = true;
+    } else if (raise) {
+      fail<TypeError>(
+          group.name,
+          "() takes ",
+          s.max_positional,
+          " positional argument",
+          s.max_positional == 1 ? "" : "s",
+          " but ",
+          nargs,
+          nargs == 1 ? " was given" : " were given");
+    } else {
+      return false;
+    }
+  }
+  size_t position = 0, used_keywords = 0;
+  for (size_t i = 0; i < s.params.size(); ++i) {
+    const Parameter& p = s.params[i];
+    PyObject* o = nullptr;
+    bool by_position = false;
+    if (!p.keyword_only && position < nargs) {
+      if (s.varargs_ints && i == 0 &&
+          (varargs || (is_int_like(given.args[0]) && p.list_size == 0))) {
+        varargs = true;
+        for (size_t k = 0; k < nargs; ++k) {
+          if (!is_int_like(given.args[k])) {
+            if (raise) {
+              bad_int_element(
+                  s, p, given.args[k], static_cast<Py_ssize_t>(k));
+            }
+            return false;
+          }
+        }
+        position = nargs;
+        found[i] = given.args[0];
+        if (given.nkw() && given.keyword(p)) {
+          return false;
+        }
+        continue;
+      }
+      o = given.args[position++];
+      by_position = true;
+      if (given.nkw() && given.keyword(p)) {
+        if (raise) {
+          fail<TypeError>(
+              group.name,
+              "() got multiple values for argument '",
+              p.name,
+              "'");
+        }
+        return false;
+      }
+    } else if (given.nkw()) {
+      o = given.keyword(p);
+      if (!o) {
+        o = numpy_keyword(given, p);
+      }
+      used_keywords += o != nullptr;
+    }
+    if (!o) {
+      if (p.has_default) {
+        continue;
+      }
+      if (raise) {
+        std::string missing;
+        size_t count = 0;
+        for (size_t k = i; k < s.params.size(); ++k) {
+          const Parameter& q = s.params[k];
+          if (!q.has_default && !given.keyword(q)) {
+            missing += (count++ ? ", " : "") + ("\"" + q.name + "\"");
+          }
+        }
+        fail<TypeError>(
+            group.name,
+            "() missing ",
+            count,
+            " required positional arguments: ",
+            missing);
+      }
+      return false;
+    }
+    if (!accepts(p, o)) {
+      if (raise) {
+        if (p.type == Type::TensorList && is_sequence(o)) {
+          for (Py_ssize_t k = 0; k < length(o); ++k) {
+            if (!is_tensor(item(o, k))) {
+              fail<TypeError>(
+                  "expected Tensor as element ",
+                  k,
+                  " in argument ",
+                  by_position ? position - 1 : i,
+                  ", but got ",
+                  python_type(item(o, k)));
+            }
+          }
+        }
+        if (p.type == Type::IntList && is_sequence(o)) {
+          bad_int_element(s, p, item(o, 0), 0);
+        }
+        if (by_position) {
+          fail<TypeError>(
+              group.name,
+              "(): argument '",
+              p.name,
+              "' (position ",
+              position,
+              ") must be ",
+              type_text(p),
+              ", not ",
+              python_type(o));
+        }
+        fail<TypeError>(
+            group.name,
+            "(): argument '",
+            p.name,
+            "' must be ",
+            type_text(p),
+            ", not ",
+            python_type(o));
+      }
+      return false;
+    }
+    found[i] = o;
+  }
+  if (used_keywords < given.nkw()) {
+    if (raise) {
+      for (size_t k = 0; k < given.nkw(); ++k) {
+        nb::str name = nb::borrow<nb::str>(
+            PyTuple_GET_ITEM(given.kwnames, static_cast<Py_ssize_t>(k)));
+        bool known = std::any_of(
+            s.params.begin(), s.params.end(), [&](const Parameter& p) {
+              return p.name == name.c_str();
+            });
+        if (!known) {
+          fail<TypeError>(
+              group.name,
+              "() got an unexpected keyword argument '",
+              name.c_str(),
+              "'");
+        }
+      }
+      fail<TypeError>("invalid keyword arguments");
+    }
+    return false;
+  }
+  return true;
+}
+
+[[noreturn]] void raise_no_match(const OpGroup& group, const Given& given) {
+  size_t total = given.nargs + given.nkw();
+  std::vector<const PySignature*> plausible;
+  for (const PySignature& s : group.signatures) {
+    if (total >= s.min_args && total <= s.params.size()) {
+      plausible.push_back(&s);
+    }
+  }
+  std::vector<PyObject*> found;
+  bool varargs = false;
+  if (group.signatures.size() == 1) {
+    (void)match(group, group.signatures[0], given, found, varargs, true);
+  } else if (plausible.size() == 1) {
+    (void)match(group, *plausible[0], given, found, varargs, true);
+  }
+  std::string got;
+  for (size_t i = 0; i < given.nargs; ++i) {
+    PyObject* o = given.args[i];
+    got += got.empty() ? "" : ", ";
+    if (is_sequence(o) && length(o) > 0 && false) {
+      got += "tuple";
+    }
+    if (PyTuple_Check(o) || PyList_Check(o)) {
+      got += PyTuple_Check(o) ? "tuple of (" : "list of [";
+      for (Py_ssize_t k = 0; k < length(o); ++k) {
+        got += (k ? ", " : "") + python_type(item(o, k));
+      }
+      if (PyTuple_Check(o) && length(o) == 1) {
+        got += ",";
+      }
+      got += PyTuple_Check(o) ? ")" : "]";
+    } else {
+      got += python_type(o);
+    }
+  }
+  for (size_t i = 0; i < given.nkw(); ++i) {
+    nb::str name = nb::borrow<nb::str>(
+        PyTuple_GET_ITEM(given.kwnames, static_cast<Py_ssize_t>(i)));
+    got += (got.empty() ? "" : ", ") + std::string(name.c_str()) + "=" +
+        python_type(given.args[given.nargs + i]);
+  }
+  std::string text = group.name +
+      "() received an invalid combination of arguments - got (" + got +
+      "), but expected one of:";
+  for (const PySignature& s : group.signatures) {
+    text += "\n * " + s.text();
+  }
+  fail<TypeError>(text, "\n");
+}
+
+} // namespace
+
+std::string PySignature::text() const {
+  std::string out = "(";
+  bool star = false;
+  for (size_t i = 0; i < params.size(); ++i) {
+    const Parameter& p = params[i];
+    out += i ? ", " : "";
+    if (p.keyword_only && !star) {
+      out += "*, ";
+      star = true;
+    }
+    out += std::string(type_text(p)) + " " + p.name;
+    if (p.has_default) {
+      out += " = " + p.default_text;
+    }
+  }
+  return out + ")";
+}
+
+PySignature make_signature(const Op& op, Form form) {
+  PySignature s;
+  s.op = &op;
+  const Schema& schema = op.schema;
+  bool numbers = takes_numbers(schema.name);
+  bool has_dtype = false, has_device = false, has_layout = false,
+       takes_tensor = false;
+  for (size_t i = 0; i < schema.args.size(); ++i) {
+    const Argument& a = schema.args[i];
+    takes_tensor = takes_tensor || a.is_tensor() || a.type == Type::TensorList;
+    has_dtype = has_dtype || a.type == Type::Dtype;
+    has_device = has_device || a.type == Type::Device;
+    has_layout = has_layout || a.type == Type::Layout;
+    if (form != Form::Function && i == 0) {
+      continue;
+    }
+    Parameter p;
+    p.name = a.name == "self" ? "input" : a.name;
+    p.type = a.type;
+    p.arg = static_cast<int>(i);
+    p.optional = a.optional;
+    p.optional_elements = a.optional_elements;
+    p.has_default = a.has_default;
+    p.default_text = a.default_text;
+    p.keyword_only = a.keyword_only;
+    p.numbers_as_tensors = numbers && a.is_tensor();
+    p.list_size = a.list_size;
+    s.params.push_back(std::move(p));
+  }
+  for (const Parameter& p : s.params) {
+    s.max_positional += !p.keyword_only;
+    s.min_args += !p.has_default;
+  }
+  s.varargs_ints = s.max_positional == 1 && !s.params.empty() &&
+      s.params[0].type == Type::IntList;
+  if (form == Form::Function && op.out) {
+    Parameter p;
+    p.name = "out";
+    p.type = schema.returns.size() > 1 ? Type::TensorList : Type::Tensor;
+    p.keyword_only = p.optional = p.has_default = true;
+    p.default_text = "None";
+    s.params.push_back(p);
+  }
+  // Factories: rows with dtype, layout and device.
+  if (has_dtype && has_device && has_layout && form != Form::Inplace &&
+      schema.name != "_to_copy" && schema.name != "to") {
+    Parameter p;
+    p.name = "requires_grad";
+    p.type = Type::Bool;
+    p.keyword_only = p.has_default = true;
+    p.default_text = "False";
+    s.params.push_back(p);
+    s.is_factory = true;
+  }
+  (void)takes_tensor;
+  for (Parameter& p : s.params) {
+    p.interned = PyUnicode_InternFromString(p.name.c_str());
+  }
+  return s;
+}
+
+void sort_signatures(std::vector<PySignature>& signatures) {
+  auto smaller_type = [](const Parameter& a, const Parameter& b) {
+    return (a.type == Type::Scalar && b.type == Type::Tensor) ||
+        (a.type == Type::IntList && b.type == Type::Int) ||
+        (a.type == Type::TensorList && b.type == Type::IntList);
+  };
+  auto smaller = [&](const PySignature& a, const PySignature& b) {
+    size_t na = a.max_positional, nb = b.max_positional;
+    if (na != nb) {
+      return false;
+    }
+    bool any = false;
+    for (size_t i = 0; i < na; ++i) {
+      if (smaller_type(a.params[i], b.params[i])) {
+        any = true;
+      } else if (
+          a.params[i].type != b.params[i].type ||
+          a.params[i].name != b.params[i].name) {
+        return false;
+      }
+    }
+    return any;
+  };
+  for (size_t i = 1; i < signatures.size(); ++i) {
+    for (size_t j = i; j > 0 && smaller(signatures[j], signatures[j - 1]);
+         --j) {
+      std::swap(signatures[j], signatures[j - 1]);
+    }
+  }
+}
+
+void parse_arguments(
+    const OpGroup& group,
+    PyObject* self,
+    PyObject* const* args,
+    size_t nargs,
+    PyObject* kwnames,
+    Parsed& parsed) {
+  Given given{args, nargs, kwnames};
+  std::vector<PyObject*> found;
+  bool varargs = false;
+  const PySignature* chosen = nullptr;
+  for (const PySignature& s : group.signatures) {
+    if (match(group, s, given, found, varargs, false)) {
+      chosen = &s;
+      break;
+    }
+  }
+  if (!chosen) {
+    raise_no_match(group, given);
+  }
+  parsed.signature = chosen;
+  const Schema& schema = chosen->op->schema;
+  parsed.args.resize(schema.args.size());
+  if (self) {
+    parsed.args[0] = as_tensor(self);
+  }
+  for (size_t i = 0; i < chosen->params.size(); ++i) {
+    const Parameter& p = chosen->params[i];
+    PyObject* o = found[i];
+    if (p.arg < 0) {
+      if (o && p.name == "out" && o != Py_None) {
+        parsed.out = o;
+      } else if (o && p.name == "requires_grad") {
+        parsed.requires_grad = PyObject_IsTrue(o) == 1;
+      }
+      continue;
+    }
+    auto k = static_cast<size_t>(p.arg);
+    if (!o) {
+      parsed.args[k] = schema.args[k].default_value;
+    } else if (varargs && i == 0) {
+      IntList list;
+      for (size_t a = 0; a < nargs; ++a) {
+        PyObject* x = args[a];
+        list.push_back(
+            is_tensor(x) ? as_tensor(x).item().to_int() : to_int(x));
+      }
+      parsed.args[k] = std::move(list);
+    } else {
+      parsed.args[k] = convert(*chosen, p, o);
+    }
+  }
+}
+
+} // namespace flashlight::bind

@@ -1,0 +1,86 @@
+// UntypedStorage: the storage cell as Python sees it.
+#include "flashlight/bind/py_tensor.h"
+
+#include <nanobind/stl/optional.h>
+
+#include <mlx/ops.h>
+
+#include "flashlight/core/runtime.h"
+#include "flashlight/core/storage.h"
+
+namespace flashlight::bind {
+
+namespace {
+
+struct StorageObject {
+  Ref<Storage> storage;
+};
+
+} // namespace
+
+void bind_storage(nb::module_& m) {
+  nb::class_<StorageObject>(m, "_Storage")
+      .def("data_ptr", [](StorageObject& s) {
+        return s.storage->nbytes() == 0 ? 0 : s.storage->address();
+      })
+      .def("nbytes", [](StorageObject& s) { return s.storage->nbytes(); })
+      .def("resizable", [](StorageObject& s) { return s.storage->resizable(); })
+      .def("resize_", [](StorageObject& s, int64_t bytes) {
+        s.storage->resize(bytes);
+      })
+      .def_prop_ro(
+          "device",
+          [](StorageObject& s) {
+            return nb::steal(device_object(s.storage->device()));
+          })
+      .def("same", [](StorageObject& a, StorageObject& b) {
+        return a.storage == b.storage;
+      })
+      .def("use_count", [](StorageObject& s) { return s.storage->use_count(); })
+      // A tensor over the bytes, aliasing.
+      .def("_as_tensor", [](StorageObject& s, nb::handle dtype) {
+        Dtype d = to_dtype(dtype.ptr());
+        int64_t n = s.storage->nbytes() / itemsize(d);
+        auto impl = make_ref<TensorImpl>();
+        impl->storage = s.storage;
+        impl->geometry = {IntList{n}, IntList{1}, 0};
+        impl->dtype = d;
+        impl->version = make_ref<VersionCounter>();
+        return nb::steal(wrap(Tensor(std::move(impl))));
+      });
+  m.def("_storage_of", [](const Tensor& t) {
+    return StorageObject{t->storage};
+  });
+  m.def("_new_storage", [](int64_t nbytes, nb::handle device) {
+    mx::array a = mx::zeros({static_cast<mx::ShapeElem>(nbytes)}, mx::uint8);
+    Layout layout{IntList{nbytes}, IntList{1}};
+    Device d = device.is_none() ? Device{} : to_device(device.ptr());
+    return StorageObject{make_ref<Storage>(a, layout, d)};
+  });
+  // tensor.set_(storage, offset, size, stride), after its checks.
+  m.def(
+      "_set_storage",
+      [](const Tensor& t,
+         StorageObject& s,
+         int64_t offset,
+         nb::sequence size,
+         nb::sequence stride) {
+        Geometry g;
+        for (nb::handle n : size) {
+          g.sizes.push_back(to_int(n.ptr()));
+        }
+        for (nb::handle n : stride) {
+          g.strides.push_back(to_int(n.ptr()));
+        }
+        g.offset = offset;
+        int64_t bytes = storage_extent(g) * itemsize(t.dtype());
+        if (bytes > s.storage->nbytes()) {
+          s.storage->resize(bytes);
+        }
+        t->storage = s.storage;
+        t->geometry = std::move(g);
+        t.bump_version();
+      });
+}
+
+} // namespace flashlight::bind

@@ -1,0 +1,689 @@
+// TensorBase: the Python type of tensors, its attributes and non-op methods.
+#include "flashlight/bind/py_tensor.h"
+
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+#include "flashlight/autograd/autograd_meta.h"
+#include "flashlight/autograd/grad_mode.h"
+#include "flashlight/autograd/saved_tensor.h"
+#include "flashlight/bind/py_autograd.h"
+#include "flashlight/core/runtime.h"
+#include "flashlight/ops/functions.h"
+
+namespace flashlight::bind {
+
+namespace {
+
+PyTypeObject* base_type = nullptr;
+PyTypeObject* python_type = nullptr;
+
+Tensor& tensor_of(PyObject* self) {
+  return reinterpret_cast<PyTensor*>(self)->tensor;
+}
+
+void tensor_dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  Tensor& t = tensor_of(self);
+  if (t.defined()) {
+    t->python = nullptr;
+  }
+  t.~Tensor();
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+// The object of a gradient that only this tensor and its own object hold.
+int visit_tensor(const Tensor& t, visitproc visit, void* arg) {
+  if (t.defined() && t->python && t.impl()->use_count() == 2) {
+    Py_VISIT(static_cast<PyObject*>(t->python));
+  }
+  return 0;
+}
+
+int tensor_traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  const Tensor& t = tensor_of(self);
+  // What C++ holds elsewhere is not part of a cycle through this object.
+  if (!t.defined() || t.impl()->use_count() != 1) {
+    return 0;
+  }
+  const AutogradMeta* meta = autograd_meta(t);
+  if (!meta) {
+    return 0;
+  }
+  if (int r = visit_tensor(meta->grad, visit, arg)) {
+    return r;
+  }
+  for (const auto& hook : meta->hooks) {
+    if (hook.use_count() == 1) {
+      Py_VISIT(static_cast<PyObject*>(hook->python()));
+    }
+  }
+  for (const auto& hook : meta->post_accumulate_hooks) {
+    Py_VISIT(static_cast<PyObject*>(hook->python()));
+  }
+  if (meta->grad_fn && meta->grad_fn.use_count() == 1) {
+    return traverse_node(*meta->grad_fn, visit, arg);
+  }
+  return 0;
+}
+
+int tensor_clear(PyObject* self) {
+  Tensor& t = tensor_of(self);
+  if (t.defined() && t.impl()->use_count() == 1) {
+    if (AutogradMeta* meta = autograd_meta(t)) {
+      Tensor grad = std::move(meta->grad);
+      auto hooks = std::move(meta->hooks);
+      auto post = std::move(meta->post_accumulate_hooks);
+      auto fn = std::move(meta->grad_fn);
+      meta->hooks.clear();
+      meta->post_accumulate_hooks.clear();
+    }
+  }
+  return 0;
+}
+
+PyObject* tensor_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  // Tensor(...) is the legacy constructor, written in Python.
+  static PyObject* legacy = [] {
+    nb::object m = nb::module_::import_("flashlight.tensor");
+    return nb::object(m.attr("_legacy_new")).release().ptr();
+  }();
+  PyObject* self = reinterpret_cast<PyObject*>(type);
+  nb::object all = nb::steal(PyTuple_New(PyTuple_GET_SIZE(args) + 1));
+  Py_INCREF(self);
+  PyTuple_SET_ITEM(all.ptr(), 0, self);
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) {
+    PyObject* item = PyTuple_GET_ITEM(args, i);
+    Py_INCREF(item);
+    PyTuple_SET_ITEM(all.ptr(), i + 1, item);
+  }
+  return PyObject_Call(legacy, all.ptr(), kwargs);
+}
+
+int tensor_init(PyObject*, PyObject*, PyObject*) {
+  return 0;
+}
+
+// --- attributes --------------------------------------------------------------
+
+// An attribute of a subclass with __torch_function__ goes through it.
+template <PyObject* (*get)(const Tensor&)>
+PyObject* getter(PyObject* self, void* closure) {
+  return guarded([&]() -> PyObject* {
+    if (has_torch_function(self)) [[unlikely]] {
+      const char* name = static_cast<const char*>(closure);
+      nb::object attribute = nb::steal(check(PyObject_GetAttrString(
+          reinterpret_cast<PyObject*>(base_type), name)));
+      nb::object func = attribute.attr("__get__");
+      nb::object args = nb::make_tuple(nb::handle(self));
+      return call_torch_function(func.ptr(), args.ptr(), nullptr, {self});
+    }
+    return get(tensor_of(self));
+  });
+}
+
+PyObject* get_shape(const Tensor& t) {
+  return size_object(t.sizes());
+}
+PyObject* get_dtype(const Tensor& t) {
+  return Py_NewRef(dtype_object(t.dtype()));
+}
+PyObject* get_device(const Tensor& t) {
+  return device_object(t.device());
+}
+PyObject* get_layout(const Tensor&) {
+  return Py_NewRef(layout_object(MemoryLayout::Strided));
+}
+PyObject* get_ndim(const Tensor& t) {
+  return PyLong_FromLongLong(t.dim());
+}
+PyObject* get_requires_grad(const Tensor& t) {
+  return PyBool_FromLong(requires_grad(t));
+}
+PyObject* get_is_leaf(const Tensor& t) {
+  return PyBool_FromLong(is_leaf(t));
+}
+PyObject* get_grad_fn(const Tensor& t) {
+  return wrap_node(grad_fn(t));
+}
+PyObject* get_grad(const Tensor& t) {
+  if (!is_leaf(t) && !autograd_meta(t)->retains_grad &&
+      !autograd_meta(t)->grad.defined() && requires_grad(t)) {
+    warn(
+        "The .grad attribute of a Tensor that is not a leaf Tensor is being "
+        "accessed. Its .grad attribute won't be populated during "
+        "autograd.backward(). If you indeed want the .grad field to be "
+        "populated for a non-leaf Tensor, use .retain_grad() on the non-leaf "
+        "Tensor. If you access the non-leaf Tensor by mistake, make sure you "
+        "access the leaf Tensor instead. See "
+        "github.com/pytorch/pytorch/pull/30531 for more informations.");
+    if (PyErr_Occurred()) {
+      throw nb::python_error();
+    }
+  }
+  return wrap(grad(t));
+}
+PyObject* get_data(const Tensor& t) {
+  Tensor out = t.alias();
+  out->version = make_ref<VersionCounter>();
+  return wrap(out);
+}
+PyObject* get_version(const Tensor& t) {
+  return PyLong_FromUnsignedLong(t.version());
+}
+PyObject* get_base(const Tensor& t) {
+  return wrap(base_of(t));
+}
+PyObject* get_output_nr(const Tensor& t) {
+  const AutogradMeta* meta = autograd_meta(t);
+  return PyLong_FromUnsignedLong(meta ? meta->output_nr : 0);
+}
+PyObject* get_retains_grad(const Tensor& t) {
+  const AutogradMeta* meta = autograd_meta(t);
+  return PyBool_FromLong(meta && meta->retains_grad);
+}
+PyObject* get_itemsize(const Tensor& t) {
+  return PyLong_FromLongLong(itemsize(t.dtype()));
+}
+PyObject* get_nbytes(const Tensor& t) {
+  return PyLong_FromLongLong(itemsize(t.dtype()) * t.numel());
+}
+
+int set_requires_grad_attr(PyObject* self, PyObject* value, void*) {
+  return guarded<int>(-1, [&] {
+    FL_CHECK_TYPE(
+        value && PyBool_Check(value), "requires_grad must be a bool");
+    set_leaf_requires_grad(tensor_of(self), value == Py_True);
+    return 0;
+  });
+}
+
+int set_grad_attr(PyObject* self, PyObject* value, void*) {
+  return guarded<int>(-1, [&] {
+    const Tensor& t = tensor_of(self);
+    if (!value || value == Py_None) {
+      set_grad(t, Tensor());
+      return 0;
+    }
+    FL_CHECK_TYPE(
+        is_tensor(value),
+        "assigned grad expected to be a Tensor or None but got grad of type ",
+        Py_TYPE(value)->tp_name);
+    const Tensor& g = as_tensor(value);
+    FL_CHECK(!g.is_same(t), "can't assign Variable as its own grad");
+    FL_CHECK(
+        g.dtype() == t.dtype(),
+        "attempting to assign a gradient with dtype '",
+        scalar_name(g.dtype()),
+        "' to a tensor with dtype '",
+        scalar_name(t.dtype()),
+        "'. Please ensure that the gradient and the tensor have the same "
+        "dtype");
+    FL_CHECK(
+        g.sizes() == t.sizes(),
+        "assigned grad has data of a different size");
+    set_grad(t, g);
+    return 0;
+  });
+}
+
+int set_data_attr(PyObject* self, PyObject* value, void*) {
+  return guarded<int>(-1, [&] {
+    FL_CHECK(value, "can't delete data");
+    FL_CHECK_TYPE(
+        is_tensor(value),
+        "Variable data has to be a tensor, but got ",
+        Py_TYPE(value)->tp_name);
+    const Tensor& t = tensor_of(self);
+    const Tensor& from = as_tensor(value);
+    // The tensor keeps its own version counter and history.
+    t->storage = from->storage;
+    t->geometry = from.geometry();
+    t->dtype = from.dtype();
+    t->conj = from->conj;
+    t->neg = from->neg;
+    return 0;
+  });
+}
+
+int set_base_grad_fn(PyObject* self, PyObject* value, void*) {
+  return guarded<int>(-1, [&] {
+    FL_CHECK(value == Py_None, "_grad_fn can be only set to None");
+    if (AutogradMeta* meta = autograd_meta(tensor_of(self))) {
+      meta->grad_fn.reset();
+    }
+    return 0;
+  });
+}
+
+#define FL_GET(name, fn) \
+  {name, getter<fn>, nullptr, nullptr, const_cast<char*>(name)}
+#define FL_GETSET(name, fn, set) \
+  {name, getter<fn>, set, nullptr, const_cast<char*>(name)}
+
+PyGetSetDef kAttributes[] = {
+    FL_GET("shape", get_shape),
+    FL_GET("dtype", get_dtype),
+    FL_GET("device", get_device),
+    FL_GET("layout", get_layout),
+    FL_GET("ndim", get_ndim),
+    FL_GETSET("requires_grad", get_requires_grad, set_requires_grad_attr),
+    FL_GETSET("grad", get_grad, set_grad_attr),
+    FL_GETSET("_grad", get_grad, set_grad_attr),
+    FL_GET("grad_fn", get_grad_fn),
+    FL_GETSET("_grad_fn", get_grad_fn, set_base_grad_fn),
+    FL_GET("is_leaf", get_is_leaf),
+    FL_GETSET("data", get_data, set_data_attr),
+    FL_GET("_version", get_version),
+    FL_GET("_base", get_base),
+    FL_GET("output_nr", get_output_nr),
+    FL_GET("retains_grad", get_retains_grad),
+    FL_GET("itemsize", get_itemsize),
+    FL_GET("nbytes", get_nbytes),
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+#undef FL_GET
+#undef FL_GETSET
+
+// --- protocols ---------------------------------------------------------------
+
+Py_ssize_t tensor_length(PyObject* self) {
+  return guarded<Py_ssize_t>(-1, [&] {
+    const Tensor& t = tensor_of(self);
+    FL_CHECK_TYPE(t.dim() > 0, "len() of a 0-d tensor");
+    return static_cast<Py_ssize_t>(t.sizes()[0]);
+  });
+}
+
+Scalar single(const Tensor& t, const char* what) {
+  if (t.numel() != 1) {
+    fail(
+        what,
+        t.numel() == 0 ? "Boolean value of Tensor with no values is ambiguous"
+                       : "");
+  }
+  return t.item();
+}
+
+int tensor_bool(PyObject* self) {
+  return guarded<int>(-1, [&] {
+    const Tensor& t = tensor_of(self);
+    FL_CHECK(
+        t.numel() != 0, "Boolean value of Tensor with no values is ambiguous");
+    FL_CHECK(
+        t.numel() == 1,
+        "Boolean value of Tensor with more than one value is ambiguous");
+    return single(t, "").to_bool() ? 1 : 0;
+  });
+}
+
+Scalar convertible(PyObject* self) {
+  const Tensor& t = tensor_of(self);
+  if (requires_grad(t) && grad_enabled()) {
+    warn(
+        "Converting a tensor with requires_grad=True to a scalar may lead to "
+        "unexpected behavior.\nConsider using tensor.detach() first.");
+    if (PyErr_Occurred()) {
+      throw nb::python_error();
+    }
+  }
+  return t.item();
+}
+
+PyObject* tensor_int(PyObject* self) {
+  return guarded([&]() -> PyObject* {
+    Scalar x = convertible(self);
+    FL_CHECK(
+        !x.is_complex() || x.to_complex().imag() == 0,
+        "value cannot be converted to type int64_t without overflow");
+    if (x.is_double()) {
+      return PyLong_FromDouble(x.to_double());
+    }
+    return PyLong_FromLongLong(x.to_int());
+  });
+}
+
+PyObject* tensor_float(PyObject* self) {
+  return guarded([&] {
+    Scalar x = convertible(self);
+    FL_CHECK(
+        !x.is_complex() || x.to_complex().imag() == 0,
+        "value cannot be converted to type double without overflow");
+    return PyFloat_FromDouble(x.to_double());
+  });
+}
+
+PyObject* tensor_index(PyObject* self) {
+  return guarded([&] {
+    const Tensor& t = tensor_of(self);
+    FL_CHECK_TYPE(
+        t.numel() == 1 && is_integral(t.dtype(), true),
+        "only integer tensors of a single element can be converted to an "
+        "index");
+    return PyLong_FromLongLong(t.item().to_int());
+  });
+}
+
+PyObject* tensor_complex(PyObject* self, PyObject*) {
+  return guarded([&] {
+    std::complex<double> z = convertible(self).to_complex();
+    return PyComplex_FromDoubles(z.real(), z.imag());
+  });
+}
+
+PyObject* method_item(PyObject* self, PyObject*) {
+  return guarded([&] { return scalar_object(tensor_of(self).item()); });
+}
+
+PyObject* method_size(PyObject* self, PyObject* args, PyObject* kwargs) {
+  static const char* kNames[] = {"dim", nullptr};
+  PyObject* dim = Py_None;
+  if (!PyArg_ParseTupleAndKeywords(
+          args, kwargs, "|O:size", const_cast<char**>(kNames), &dim)) {
+    return nullptr;
+  }
+  return guarded([&] {
+    const Tensor& t = tensor_of(self);
+    return dim == Py_None ? size_object(t.sizes())
+                          : PyLong_FromLongLong(t.size(to_int(dim)));
+  });
+}
+
+PyObject* method_stride(PyObject* self, PyObject* args, PyObject* kwargs) {
+  static const char* kNames[] = {"dim", nullptr};
+  PyObject* dim = Py_None;
+  if (!PyArg_ParseTupleAndKeywords(
+          args, kwargs, "|O:stride", const_cast<char**>(kNames), &dim)) {
+    return nullptr;
+  }
+  return guarded([&]() -> PyObject* {
+    const Tensor& t = tensor_of(self);
+    return dim == Py_None ? int_tuple(t.strides()).release().ptr()
+                          : PyLong_FromLongLong(t.stride(to_int(dim)));
+  });
+}
+
+template <typename F>
+PyObject* with_tensor(PyObject* self, F&& f) {
+  return guarded([&] { return f(tensor_of(self)); });
+}
+
+PyObject* method_dim(PyObject* self, PyObject*) {
+  return PyLong_FromLongLong(tensor_of(self).dim());
+}
+PyObject* method_numel(PyObject* self, PyObject*) {
+  return PyLong_FromLongLong(tensor_of(self).numel());
+}
+PyObject* method_storage_offset(PyObject* self, PyObject*) {
+  return PyLong_FromLongLong(tensor_of(self).storage_offset());
+}
+PyObject* method_data_ptr(PyObject* self, PyObject*) {
+  return PyLong_FromUnsignedLongLong(tensor_of(self).data_ptr());
+}
+PyObject* method_element_size(PyObject* self, PyObject*) {
+  return PyLong_FromLongLong(itemsize(tensor_of(self).dtype()));
+}
+PyObject* method_is_contiguous(PyObject* self, PyObject* args, PyObject* kwargs) {
+  static const char* kNames[] = {"memory_format", nullptr};
+  PyObject* format = Py_None;
+  if (!PyArg_ParseTupleAndKeywords(
+          args,
+          kwargs,
+          "|O:is_contiguous",
+          const_cast<char**>(kNames),
+          &format)) {
+    return nullptr;
+  }
+  return guarded([&] {
+    MemoryFormat f = MemoryFormat::Contiguous;
+    if (format != Py_None) {
+      FL_CHECK_TYPE(
+          is_memory_format(format),
+          "is_contiguous(): argument 'memory_format' must be "
+          "torch.memory_format");
+      f = to_memory_format(format);
+    }
+    return PyBool_FromLong(tensor_of(self).is_contiguous(f));
+  });
+}
+PyObject* method_is_conj(PyObject* self, PyObject*) {
+  return PyBool_FromLong(tensor_of(self)->conj);
+}
+PyObject* method_is_neg(PyObject* self, PyObject*) {
+  return PyBool_FromLong(tensor_of(self)->neg);
+}
+PyObject* method_is_inference(PyObject* self, PyObject*) {
+  return PyBool_FromLong(tensor_of(self)->inference);
+}
+PyObject* method_is_view(PyObject* self, PyObject*) {
+  return PyBool_FromLong(is_view(tensor_of(self)));
+}
+PyObject* method_retain_grad(PyObject* self, PyObject*) {
+  return with_tensor(self, [](const Tensor& t) {
+    retain_grad(t);
+    return Py_NewRef(Py_None);
+  });
+}
+PyObject* method_tolist(PyObject* self, PyObject*) {
+  return with_tensor(
+      self, [](const Tensor& t) { return to_list(t).release().ptr(); });
+}
+PyObject* method_is_floating_point(PyObject* self, PyObject*) {
+  return PyBool_FromLong(tensor_of(self).is_floating_point());
+}
+PyObject* method_is_complex(PyObject* self, PyObject*) {
+  return PyBool_FromLong(tensor_of(self).is_complex());
+}
+PyObject* method_is_set_to(PyObject* self, PyObject* other) {
+  return guarded([&] {
+    const Tensor &a = tensor_of(self), &b = to_tensor(other);
+    return PyBool_FromLong(
+        a->storage == b->storage && a.geometry() == b.geometry());
+  });
+}
+PyObject* method_bump_version(PyObject* self, PyObject*) {
+  tensor_of(self).bump_version();
+  return Py_NewRef(Py_None);
+}
+PyObject* method_make_subclass(PyObject*, PyObject* args, PyObject* kwargs) {
+  static const char* kNames[] = {"cls", "data", "require_grad", nullptr};
+  PyObject* cls = nullptr;
+  PyObject* data = nullptr;
+  int require_grad = 0;
+  if (!PyArg_ParseTupleAndKeywords(
+          args,
+          kwargs,
+          "OO|p:_make_subclass",
+          const_cast<char**>(kNames),
+          &cls,
+          &data,
+          &require_grad)) {
+    return nullptr;
+  }
+  return guarded([&] {
+    Tensor t = detach(to_tensor(data));
+    if (require_grad) {
+      set_leaf_requires_grad(t, true);
+    }
+    return wrap_as(reinterpret_cast<PyTypeObject*>(cls), t);
+  });
+}
+
+#define FL_FLAGS METH_VARARGS | METH_KEYWORDS
+#define FL_KW(f) \
+  reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f))
+
+PyMethodDef kMethods[] = {
+    {"item", method_item, METH_NOARGS, "The one element as a Python number."},
+    {"size", FL_KW(method_size), FL_FLAGS, "The sizes, or one of them."},
+    {"stride", FL_KW(method_stride), FL_FLAGS, "The strides, in elements."},
+    {"dim", method_dim, METH_NOARGS, "The number of dimensions."},
+    {"ndimension", method_dim, METH_NOARGS, "The number of dimensions."},
+    {"numel", method_numel, METH_NOARGS, "The number of elements."},
+    {"nelement", method_numel, METH_NOARGS, "The number of elements."},
+    {"storage_offset", method_storage_offset, METH_NOARGS, "In elements."},
+    {"data_ptr", method_data_ptr, METH_NOARGS, "A name for the memory."},
+    {"element_size", method_element_size, METH_NOARGS, "Bytes an element."},
+    {"is_contiguous", FL_KW(method_is_contiguous), FL_FLAGS, "In that format?"},
+    {"is_conj", method_is_conj, METH_NOARGS, "Is the conjugate bit set?"},
+    {"is_neg", method_is_neg, METH_NOARGS, "Is the negative bit set?"},
+    {"is_inference", method_is_inference, METH_NOARGS, "Made in inference?"},
+    {"_is_view", method_is_view, METH_NOARGS, "Is it a view?"},
+    {"retain_grad", method_retain_grad, METH_NOARGS, "Keep .grad."},
+    {"tolist", method_tolist, METH_NOARGS, "Nested lists of numbers."},
+    {"is_floating_point", method_is_floating_point, METH_NOARGS, ""},
+    {"is_complex", method_is_complex, METH_NOARGS, ""},
+    {"is_set_to", method_is_set_to, METH_O, "Same window on one storage?"},
+    {"_bump_version", method_bump_version, METH_NOARGS, ""},
+    {"__complex__", tensor_complex, METH_NOARGS, ""},
+    {"_make_subclass",
+     FL_KW(method_make_subclass),
+     FL_FLAGS | METH_STATIC,
+     "A tensor of a subclass over the same data."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+#undef FL_FLAGS
+#undef FL_KW
+
+template <typename F>
+void* slot(F* f) {
+  return reinterpret_cast<void*>(f);
+}
+
+} // namespace
+
+PyTypeObject* tensor_base_type() {
+  return base_type;
+}
+PyTypeObject* tensor_type() {
+  return python_type;
+}
+
+const Tensor& to_tensor(PyObject* object, const char* what) {
+  FL_CHECK_TYPE(
+      is_tensor(object),
+      what,
+      " must be Tensor, not ",
+      Py_TYPE(object)->tp_name);
+  return as_tensor(object);
+}
+
+PyObject* wrap_as(PyTypeObject* type, const Tensor& tensor) {
+  PyObject* self = check(type->tp_alloc(type, 0));
+  new (&tensor_of(self)) Tensor(tensor);
+  tensor->python = self;
+  // The caller's handle (and others) keep the object: Note [Python identity].
+  if (tensor.impl()->use_count() > 1) {
+    Py_INCREF(self);
+  }
+  return self;
+}
+
+PyObject* wrap(const Tensor& tensor) {
+  if (!tensor.defined()) {
+    return Py_NewRef(Py_None);
+  }
+  if (tensor->python) {
+    return Py_NewRef(static_cast<PyObject*>(tensor->python));
+  }
+  return wrap_as(python_type ? python_type : base_type, tensor);
+}
+
+void set_leaf_requires_grad(const Tensor& t, bool value) {
+  FL_CHECK(
+      is_leaf(t) || value,
+      "you can only change requires_grad flags of leaf variables. If you want "
+      "to use a computed variable in a subgraph that doesn't require "
+      "differentiation use var_no_grad = var.detach().");
+  if (!is_leaf(t)) {
+    return;
+  }
+  FL_CHECK(
+      !value || is_floating(t.dtype()) || flashlight::is_complex(t.dtype()),
+      "only Tensors of floating point and complex dtype can require gradients");
+  FL_CHECK(
+      !value || !t->inference || autograd_state().inference_mode,
+      "Setting requires_grad=True on inference tensor outside InferenceMode is "
+      "not allowed.");
+  set_requires_grad(t, value);
+}
+
+void bind_tensor(nb::module_& m) {
+  std::vector<PyType_Slot> slots = {
+      {Py_tp_dealloc, slot(tensor_dealloc)},
+      {Py_tp_traverse, slot(tensor_traverse)},
+      {Py_tp_clear, slot(tensor_clear)},
+      {Py_tp_new, slot(tensor_new)},
+      {Py_tp_init, slot(tensor_init)},
+      {Py_tp_getset, kAttributes},
+      {Py_tp_methods, kMethods},
+      {Py_mp_length, slot(tensor_length)},
+      {Py_mp_subscript, slot(get_item)},
+      {Py_mp_ass_subscript, slot(set_item)},
+      {Py_nb_bool, slot(tensor_bool)},
+      {Py_nb_int, slot(tensor_int)},
+      {Py_nb_float, slot(tensor_float)},
+      {Py_nb_index, slot(tensor_index)},
+  };
+  add_operator_slots(slots);
+  slots.push_back({0, nullptr});
+  PyType_Spec spec = {
+      "flashlight._C.TensorBase",
+      sizeof(PyTensor),
+      0,
+      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+      slots.data()};
+  base_type = reinterpret_cast<PyTypeObject*>(check(PyType_FromSpec(&spec)));
+  m.attr("TensorBase") = nb::handle(reinterpret_cast<PyObject*>(base_type));
+  m.def("_set_tensor_type", [](nb::object type) {
+    python_type = reinterpret_cast<PyTypeObject*>(type.release().ptr());
+  });
+
+  HostHooks& hooks = host_hooks();
+  hooks.release_lock = []() -> void* {
+    return PyGILState_Check() ? PyEval_SaveThread() : nullptr;
+  };
+  hooks.acquire_lock = [](void* state) {
+    PyEval_RestoreThread(static_cast<PyThreadState*>(state));
+  };
+  hooks.keep_alive = [](void* object) {
+    nb::gil_scoped_acquire gil;
+    Py_INCREF(static_cast<PyObject*>(object));
+  };
+  hooks.let_go = [](void* object) {
+    if (Py_IsInitialized()) {
+      nb::gil_scoped_acquire gil;
+      Py_DECREF(static_cast<PyObject*>(object));
+    }
+  };
+  hooks.interrupted = [] {
+    if (PyGILState_Check() && PyErr_CheckSignals() != 0) {
+      throw nb::python_error();
+    }
+    return false;
+  };
+  hooks.warn = [](const char* text) {
+    nb::gil_scoped_acquire gil;
+    if (PyErr_WarnEx(PyExc_UserWarning, text, 1) != 0) {
+      throw nb::python_error();
+    }
+  };
+  m.def("_flush", [] { flush(); });
+  m.def("_eval", [](nb::sequence tensors) {
+    std::vector<mx::array> arrays;
+    for (nb::handle t : tensors) {
+      arrays.push_back(to_tensor(t.ptr()).value());
+    }
+    flashlight::eval(std::move(arrays));
+  });
+  m.def("_set_pending_limits", [](int64_t nodes, int64_t bytes) {
+    pending_limits() = {nodes, bytes};
+  });
+}
+
+} // namespace flashlight::bind

@@ -1,0 +1,135 @@
+#include "flashlight/core/runtime.h"
+
+#include <iostream>
+#include <mutex>
+
+#include <mlx/device.h>
+#include <mlx/stream.h>
+#include <mlx/transforms.h>
+
+#include "flashlight/core/storage.h"
+
+namespace flashlight {
+
+namespace {
+
+struct PendingList {
+  std::mutex mutex;
+  Storage* head = nullptr;
+  int64_t nodes = 0;
+  int64_t bytes = 0;
+};
+
+PendingList& pending() {
+  static auto* list = new PendingList; // outlives every static tensor
+  return *list;
+}
+
+std::recursive_mutex& eval_mutex() {
+  static auto* mutex = new std::recursive_mutex;
+  return *mutex;
+}
+
+// Runs f without the host's lock, in turn with other evaluations.
+template <typename F>
+void unlocked(F&& f) {
+  const HostHooks& hooks = host_hooks();
+  void* state = hooks.release_lock ? hooks.release_lock() : nullptr;
+  struct Restore {
+    const HostHooks& hooks;
+    void* state;
+    ~Restore() {
+      if (hooks.acquire_lock && state) {
+        hooks.acquire_lock(state);
+      }
+    }
+  } restore{hooks, state};
+  std::lock_guard turn(eval_mutex());
+  f();
+}
+
+} // namespace
+
+HostHooks& host_hooks() {
+  static HostHooks hooks;
+  return hooks;
+}
+
+void warn(const std::string& text) {
+  if (host_hooks().warn) {
+    host_hooks().warn(text.c_str());
+  } else {
+    std::cerr << "Warning: " << text << '\n';
+  }
+}
+
+PendingLimits& pending_limits() {
+  static PendingLimits limits;
+  return limits;
+}
+
+void enter_stream() {
+  static const mx::Stream stream =
+      mx::new_thread_unsafe_stream(mx::default_device());
+  thread_local bool entered = false;
+  if (!entered) [[unlikely]] {
+    mx::set_default_stream(stream);
+    entered = true;
+  }
+}
+
+void eval(std::vector<mx::array> arrays) {
+  enter_stream();
+  bool available = true;
+  for (const mx::array& a : arrays) {
+    available = available && a.status() == mx::array::Status::available;
+  }
+  if (available) {
+    return;
+  }
+  unlocked([&] { mx::eval(std::move(arrays)); });
+}
+
+void flush() {
+  std::vector<mx::array> arrays;
+  {
+    PendingList& list = pending();
+    std::lock_guard lock(list.mutex);
+    while (Storage* s = list.head) {
+      arrays.push_back(s->array());
+      s->unlink();
+    }
+    list.nodes = 0;
+    list.bytes = 0;
+  }
+  if (!arrays.empty()) {
+    unlocked([&] { mx::async_eval(std::move(arrays)); });
+  }
+}
+
+namespace detail {
+
+void track_pending(Storage& storage) {
+  PendingList& list = pending();
+  bool full = false;
+  {
+    std::lock_guard lock(list.mutex);
+    storage.link(&list.head);
+    list.nodes += 1;
+    list.bytes += static_cast<int64_t>(storage.array().nbytes());
+    const PendingLimits& limits = pending_limits();
+    full = list.nodes >= limits.nodes || list.bytes >= limits.bytes;
+  }
+  if (full) {
+    flush();
+  }
+}
+
+void untrack_pending(Storage& storage) {
+  std::lock_guard lock(pending().mutex);
+  storage.unlink();
+}
+
+} // namespace detail
+
+} // namespace flashlight

@@ -1,0 +1,62 @@
+// When recorded work runs: streams, evaluation, and what Python must lend.
+//
+// Note [Laziness]
+// An op records an MLX node; values are asked for by item(), printing, numpy and
+// data-dependent ops. Storages that hold an unevaluated array are on a list
+// (weakly: a storage leaves it when it dies), and when the work recorded since
+// the last flush passes a cap, all of them are handed to mx::async_eval. So a
+// loop that never reads anything keeps neither an endless graph nor the buffers
+// that it would hold, and no module or optimizer has to know.
+//
+// All work of the process goes to one stream, whichever thread records it, so
+// that tensors can cross threads; evaluations take turns.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <mlx/array.h>
+
+#include "flashlight/core/api.h"
+
+namespace flashlight {
+
+namespace mx = mlx::core;
+
+class Storage;
+
+// What a host language lends: set by the binding, absent in a C++ program.
+struct HostHooks {
+  void* (*release_lock)() = nullptr; // returns what acquire_lock is given
+  void (*acquire_lock)(void*) = nullptr;
+  void (*keep_alive)(void* object) = nullptr; // see Note [Python identity]
+  void (*let_go)(void* object) = nullptr;
+  bool (*interrupted)() = nullptr; // a signal is waiting
+  void (*warn)(const char* text) = nullptr; // UserWarning
+};
+FL_API HostHooks& host_hooks();
+// A UserWarning; to stderr where there is no host.
+FL_API void warn(const std::string& text);
+
+// Makes the process's stream the calling thread's default. Every op calls it.
+FL_API void enter_stream();
+
+// Evaluates and waits, without the host's lock.
+FL_API void eval(std::vector<mx::array> arrays);
+// Starts evaluating everything that live storages still owe.
+FL_API void flush();
+
+// The cap on recorded and unevaluated work: nodes, bytes.
+struct PendingLimits {
+  int64_t nodes = 600;
+  int64_t bytes = int64_t{512} << 20;
+};
+FL_API PendingLimits& pending_limits();
+
+namespace detail {
+void track_pending(Storage& storage);
+void untrack_pending(Storage& storage);
+} // namespace detail
+
+} // namespace flashlight

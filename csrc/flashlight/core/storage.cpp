@@ -1,0 +1,133 @@
+#include "flashlight/core/storage.h"
+
+#include <mlx/ops.h>
+
+#include "flashlight/core/error.h"
+#include "flashlight/core/runtime.h"
+
+namespace flashlight {
+
+namespace {
+
+bool is_pending(const mx::array& a) {
+  return a.status() == mx::array::Status::unscheduled;
+}
+
+// `array` in storage order under another dtype, one dimension.
+mx::array flat_as(const mx::array& array, const Layout& layout, Dtype dtype) {
+  return mx::view(flatten(array, layout), to_mlx(dtype));
+}
+
+Layout flat_layout(const mx::array& flat) {
+  return {IntList{static_cast<int64_t>(flat.size())}, IntList{1}};
+}
+
+uintptr_t reserve_addresses(size_t nbytes) {
+  static std::atomic<uintptr_t> next{uintptr_t{1} << 40};
+  return next.fetch_add((nbytes + 64) & ~uintptr_t{63});
+}
+
+} // namespace
+
+Storage::Storage(mx::array array, Layout layout, Device device)
+    : array_(std::move(array)),
+      layout_(std::move(layout)),
+      dtype_(from_mlx(array_.dtype())),
+      device_(device),
+      address_(reserve_addresses(array_.nbytes())) {
+  if (is_pending(array_)) {
+    detail::track_pending(*this);
+  }
+}
+
+Storage::~Storage() {
+  if (pending_head_) {
+    detail::untrack_pending(*this);
+  }
+}
+
+void Storage::set_array(mx::array array) {
+  array_ = std::move(array);
+  if (is_pending(array_)) {
+    detail::track_pending(*this);
+  }
+}
+
+mx::array Storage::read(const Geometry& view, Dtype dtype) const {
+  if (dtype == dtype_) {
+    return flashlight::read(array_, layout_, view);
+  }
+  mx::array flat = flat_as(array_, layout_, dtype);
+  return flashlight::read(flat, flat_layout(flat), view);
+}
+
+void Storage::write(
+    const Geometry& view,
+    Dtype dtype,
+    const mx::array& value) {
+  if (dtype == dtype_) {
+    Layout layout = layout_;
+    mx::array next = write_back(array_, layout, view, value);
+    layout_ = std::move(layout);
+    set_array(std::move(next));
+    return;
+  }
+  mx::array flat = flat_as(array_, layout_, dtype);
+  Layout layout = flat_layout(flat);
+  mx::array next = flatten(write_back(flat, layout, view, value), layout);
+  next = mx::view(next, to_mlx(dtype_));
+  layout_ = flat_layout(next);
+  set_array(std::move(next));
+}
+
+void Storage::resize(int64_t bytes) {
+  FL_CHECK(resizable_, "Trying to resize storage that is not resizable");
+  int64_t want = (bytes + itemsize(dtype_) - 1) / itemsize(dtype_);
+  if (want == numel()) {
+    return;
+  }
+  address_ = reserve_addresses(static_cast<size_t>(bytes));
+  mx::array flat = flatten(array_, layout_);
+  auto n = static_cast<mx::ShapeElem>(std::min(want, numel()));
+  mx::array next = mx::slice(flat, {0}, {n});
+  if (want > n) {
+    auto more = static_cast<mx::ShapeElem>(want - n);
+    next = mx::concatenate({next, mx::zeros({more}, flat.dtype())});
+  }
+  layout_ = flat_layout(next);
+  set_array(std::move(next));
+}
+
+void Storage::assign(mx::array array, Layout layout, Dtype dtype) {
+  layout_ = std::move(layout);
+  dtype_ = dtype;
+  set_array(std::move(array));
+}
+
+void Storage::link(Storage** head) {
+  if (pending_head_) {
+    return;
+  }
+  pending_head_ = head;
+  pending_prev_ = nullptr;
+  pending_next_ = *head;
+  if (*head) {
+    (*head)->pending_prev_ = this;
+  }
+  *head = this;
+}
+
+void Storage::unlink() {
+  if (!pending_head_) {
+    return;
+  }
+  (pending_prev_ ? pending_prev_->pending_next_ : *pending_head_) =
+      pending_next_;
+  if (pending_next_) {
+    pending_next_->pending_prev_ = pending_prev_;
+  }
+  pending_head_ = nullptr;
+  pending_next_ = pending_prev_ = nullptr;
+}
+
+} // namespace flashlight

@@ -1,0 +1,107 @@
+// The storage cell that all aliases of a tensor share.
+#pragma once
+
+#include <atomic>
+#include <optional>
+
+#include <mlx/array.h>
+
+#include "flashlight/core/api.h"
+#include "flashlight/core/device.h"
+#include "flashlight/core/dtype.h"
+#include "flashlight/core/geometry.h"
+#include "flashlight/core/ref.h"
+
+namespace flashlight {
+
+// Counts in-place changes; shared by a tensor, its views and its detached
+// aliases, so that autograd sees that a saved value has changed.
+class VersionCounter : public RefCounted {
+ public:
+  uint32_t value() const {
+    return value_.load(std::memory_order_relaxed);
+  }
+  void bump() {
+    value_.fetch_add(1, std::memory_order_relaxed);
+  }
+  void set(uint32_t value) {
+    value_.store(value, std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<uint32_t> value_{0};
+};
+
+// Holds the current array of a block of elements. Writing replaces the array;
+// MLX reuses its buffer when nothing else holds it, so a write copies only what
+// PyTorch's would.
+class FL_API Storage : public RefCounted {
+ public:
+  // `array` lies in the storage as `layout` says.
+  Storage(mx::array array, Layout layout, Device device);
+  ~Storage();
+
+  const mx::array& array() const {
+    return array_;
+  }
+  const Layout& layout() const {
+    return layout_;
+  }
+  Dtype dtype() const {
+    return dtype_;
+  }
+  Device device() const {
+    return device_;
+  }
+  // In elements of dtype().
+  int64_t numel() const {
+    return static_cast<int64_t>(array_.size());
+  }
+  int64_t nbytes() const {
+    return numel() * itemsize(dtype_);
+  }
+
+  // What a tensor of this dtype and geometry shows.
+  mx::array read(const Geometry& view, Dtype dtype) const;
+  // Writes `value`, of the view's sizes and dtype, through it.
+  void write(const Geometry& view, Dtype dtype, const mx::array& value);
+  // Grows or shrinks to `bytes`, keeping what fits; new bytes are zero.
+  void resize(int64_t bytes);
+  // Replaces everything.
+  void assign(mx::array array, Layout layout, Dtype dtype);
+
+  // The address that data_ptr() reports. Buffers move as values are replaced, so
+  // it is a name: a range of addresses that no other storage has had.
+  uintptr_t address() const {
+    return address_;
+  }
+
+  bool resizable() const {
+    return resizable_;
+  }
+  void set_resizable(bool resizable) {
+    resizable_ = resizable;
+  }
+
+ private:
+  void set_array(mx::array array);
+
+  mx::array array_;
+  Layout layout_;
+  Dtype dtype_;
+  Device device_;
+  bool resizable_ = true;
+  uintptr_t address_;
+
+ public:
+  // Membership in the list of pending storages (runtime.cpp, under its lock).
+  void link(Storage** head);
+  void unlink();
+
+ private:
+  Storage** pending_head_ = nullptr;
+  Storage* pending_next_ = nullptr;
+  Storage* pending_prev_ = nullptr;
+};
+
+} // namespace flashlight

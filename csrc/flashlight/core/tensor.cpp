@@ -1,0 +1,226 @@
+#include "flashlight/core/tensor.h"
+
+#include <algorithm>
+
+#include <mlx/ops.h>
+
+#include "flashlight/core/error.h"
+#include "flashlight/core/runtime.h"
+
+namespace flashlight {
+
+TensorImpl::~TensorImpl() = default;
+
+void TensorImpl::on_shared() const {
+  if (python) {
+    host_hooks().keep_alive(python);
+  }
+}
+
+void TensorImpl::on_unique() const {
+  if (python) {
+    host_hooks().let_go(python);
+  }
+}
+
+Tensor::Tensor(mx::array value) {
+  IntList sizes = to_int_list(value.shape());
+  IntList strides = contiguous_strides(sizes);
+  *this = Tensor(std::move(value), std::move(strides), Device{});
+}
+
+Tensor::Tensor(mx::array value, IntList strides, Device device)
+    : impl_(make_ref<TensorImpl>()) {
+  Layout layout{to_int_list(value.shape()), strides};
+  impl_->geometry = {layout.sizes, std::move(strides), 0};
+  impl_->dtype = from_mlx(value.dtype());
+  impl_->storage =
+      make_ref<Storage>(std::move(value), std::move(layout), device);
+  impl_->version = make_ref<VersionCounter>();
+}
+
+int64_t wrap_dim(int64_t dim, int64_t ndim) {
+  int64_t n = std::max<int64_t>(ndim, 1);
+  FL_CHECK_INDEX(
+      dim >= -n && dim < n,
+      "Dimension out of range (expected to be in range of [",
+      -n,
+      ", ",
+      n - 1,
+      "], but got ",
+      dim,
+      ")");
+  return dim < 0 ? dim + n : dim;
+}
+
+int64_t Tensor::size(int64_t d) const {
+  FL_CHECK_INDEX(
+      dim() > 0,
+      "Dimension specified as ",
+      d,
+      " but tensor has no dimensions");
+  return sizes()[static_cast<size_t>(wrap_dim(d, dim()))];
+}
+
+int64_t Tensor::stride(int64_t d) const {
+  FL_CHECK_INDEX(
+      dim() > 0,
+      "Dimension specified as ",
+      d,
+      " but tensor has no dimensions");
+  return strides()[static_cast<size_t>(wrap_dim(d, dim()))];
+}
+
+bool Tensor::is_contiguous(MemoryFormat format) const {
+  switch (format) {
+    case MemoryFormat::ChannelsLast:
+      return dim() == 4 && is_channels_last(sizes(), strides());
+    case MemoryFormat::ChannelsLast3d:
+      return dim() == 5 && is_channels_last(sizes(), strides());
+    default:
+      return flashlight::is_contiguous(sizes(), strides());
+  }
+}
+
+uintptr_t Tensor::data_ptr() const {
+  if (impl_->storage->numel() == 0) {
+    return 0;
+  }
+  return impl_->storage->address() +
+      static_cast<uintptr_t>(storage_offset() * itemsize(dtype()));
+}
+
+mx::array Tensor::value() const {
+  FL_CHECK_AS(
+      NotImplementedError,
+      device().type != DeviceType::Meta,
+      "Cannot copy out of meta tensor; no data!");
+  mx::array value = impl_->storage->read(impl_->geometry, impl_->dtype);
+  if (impl_->conj) {
+    value = mx::conjugate(value);
+  }
+  return impl_->neg ? mx::negative(value) : value;
+}
+
+void Tensor::set_value(const mx::array& value) const {
+  mx::array v = mx::astype(value, to_mlx(dtype()));
+  if (impl_->neg) {
+    v = mx::negative(v);
+  }
+  if (impl_->conj) {
+    v = mx::conjugate(v);
+  }
+  impl_->storage->write(impl_->geometry, impl_->dtype, v);
+}
+
+uint32_t Tensor::version() const {
+  FL_CHECK(
+      !impl_->inference, "Inference tensors do not track version counter.");
+  return impl_->version->value();
+}
+
+void Tensor::bump_version() const {
+  if (!impl_->inference) {
+    impl_->version->bump();
+  }
+}
+
+Tensor Tensor::alias(Geometry geometry, Dtype dtype) const {
+  auto impl = make_ref<TensorImpl>();
+  impl->storage = impl_->storage;
+  impl->geometry = std::move(geometry);
+  impl->dtype = dtype;
+  impl->conj = impl_->conj;
+  impl->neg = impl_->neg;
+  impl->inference = impl_->inference;
+  impl->version = impl_->version;
+  return Tensor(std::move(impl));
+}
+
+Scalar Tensor::item() const {
+  FL_CHECK(
+      numel() == 1,
+      "a Tensor with ",
+      numel(),
+      " elements cannot be converted to Scalar");
+  mx::array v = value();
+  flashlight::eval({v});
+  switch (dtype()) {
+    case Dtype::Bool:
+      return Scalar(*v.data<bool>());
+    case Dtype::UInt8:
+      return Scalar(int64_t{*v.data<uint8_t>()});
+    case Dtype::UInt16:
+      return Scalar(int64_t{*v.data<uint16_t>()});
+    case Dtype::UInt32:
+      return Scalar(int64_t{*v.data<uint32_t>()});
+    case Dtype::UInt64:
+      return Scalar(static_cast<int64_t>(*v.data<uint64_t>()));
+    case Dtype::Int8:
+      return Scalar(int64_t{*v.data<int8_t>()});
+    case Dtype::Int16:
+      return Scalar(int64_t{*v.data<int16_t>()});
+    case Dtype::Int32:
+      return Scalar(int64_t{*v.data<int32_t>()});
+    case Dtype::Int64:
+      return Scalar(*v.data<int64_t>());
+    case Dtype::Float16:
+      return Scalar(double{static_cast<float>(*v.data<mx::float16_t>())});
+    case Dtype::BFloat16:
+      return Scalar(double{static_cast<float>(*v.data<mx::bfloat16_t>())});
+    case Dtype::Float32:
+      return Scalar(double{*v.data<float>()});
+    case Dtype::Float64:
+      return Scalar(*v.data<double>());
+    default: {
+      mx::complex64_t z = *v.data<mx::complex64_t>();
+      return Scalar(std::complex<double>(z.real(), z.imag()));
+    }
+  }
+}
+
+std::string type_name(const Tensor& tensor) {
+  std::string text = "torch.";
+  if (tensor.device().type != DeviceType::Cpu) {
+    text += name(tensor.device().type);
+    text += '.';
+  }
+  text += scalar_name(tensor.dtype());
+  return text + "Tensor";
+}
+
+mx::array scalar_array(const Scalar& value, Dtype dtype) {
+  mx::Dtype to = to_mlx(dtype);
+  if (is_complex(dtype)) {
+    return mx::array(std::complex<float>(value.to_complex()), to);
+  }
+  if (value.is_complex()) {
+    FL_CHECK(
+        value.to_complex().imag() == 0,
+        "value cannot be converted to type ",
+        name(dtype),
+        " without overflow");
+  }
+  if (dtype == Dtype::Bool) {
+    return mx::array(value.to_bool(), to);
+  }
+  if (value.is_integral()) {
+    return mx::array(value.to_int(), to);
+  }
+  return mx::array(value.to_double(), to);
+}
+
+Tensor wrapped_number(const Scalar& value) {
+  Dtype dtype = value.dtype();
+  if (value.is_double()) {
+    // As PyTorch: kept wide until promotion decides.
+    dtype = Dtype::Float64;
+  } else if (value.is_complex()) {
+    dtype = Dtype::Complex64;
+  }
+  Tensor out(scalar_array(value, dtype));
+  out->wrapped_number = true;
+  return out;
+}
+
+} // namespace flashlight

@@ -1,0 +1,366 @@
+#include <algorithm>
+
+#include "flashlight/autograd/engine.h"
+#include "flashlight/autograd/grad_mode.h"
+#include "flashlight/core/runtime.h"
+#include "flashlight/ops/functions.h"
+#include "flashlight/ops/op_node.h"
+#include "flashlight/ops/registry.h"
+
+namespace flashlight {
+
+namespace {
+
+template <typename F>
+void for_tensors(const Value& v, F&& f) {
+  if (const Tensor* t = v.tensor()) {
+    f(*t);
+  } else if (const auto* list = v.get_if<TensorList>()) {
+    for (const Tensor& t : *list) {
+      if (t.defined()) {
+        f(t);
+      }
+    }
+  }
+}
+
+bool any_requires_grad(const Op& op, const Value* args) {
+  bool any = false;
+  for (int i : op.differentiable) {
+    for_tensors(args[i], [&](const Tensor& t) {
+      any = any || requires_grad(t);
+    });
+  }
+  return any;
+}
+
+bool differentiable_dtype(Dtype d) {
+  return is_floating(d) || is_complex(d);
+}
+
+// The kinds of operands in promotion: tensors with dimensions, tensors without,
+// numbers. A lower kind decides only if its category is higher.
+struct Operands {
+  std::optional<Dtype> dims, zero_dims, numbers;
+
+  static void add(std::optional<Dtype>& to, Dtype d) {
+    to = to ? promote_types(*to, d) : d;
+  }
+  void add(const Tensor& t) {
+    if (t->wrapped_number) {
+      Dtype d = t.dtype();
+      if (is_complex(d)) {
+        d = default_complex_dtype();
+      } else if (is_floating(d)) {
+        d = default_dtype();
+      }
+      add(numbers, d);
+    } else {
+      add(t.dim() == 0 ? zero_dims : dims, t.dtype());
+    }
+  }
+  static int category(Dtype d) {
+    return is_complex(d) ? 3 : is_floating(d) ? 2 : d == Dtype::Bool ? 0 : 1;
+  }
+  static std::optional<Dtype> merge(
+      std::optional<Dtype> high,
+      std::optional<Dtype> low) {
+    if (!high || !low) {
+      return high ? high : low;
+    }
+    if (category(*low) > category(*high)) {
+      // A complex number over float16 makes the complex of that width.
+      if (is_complex(*low) && is_floating(*high)) {
+        return promote_types(to_complex(*high), to_complex(*high));
+      }
+      return low;
+    }
+    return high;
+  }
+  Dtype result() const {
+    auto all = merge(merge(dims, zero_dims), numbers);
+    return all.value_or(default_dtype());
+  }
+};
+
+void autocast_args(const Op& op, Value* args) {
+  const AutocastState& state = autocast_state(DeviceType::Cpu);
+  Dtype to = state.dtype;
+  if (op.autocast == Autocast::Float32) {
+    to = Dtype::Float32;
+  } else if (op.autocast == Autocast::Promote) {
+    for (size_t i = 0; i < op.schema.args.size(); ++i) {
+      for_tensors(args[i], [&](const Tensor& t) {
+        if (t.dtype() == Dtype::Float32) {
+          to = Dtype::Float32;
+        }
+      });
+    }
+  }
+  auto eligible = [&](const Tensor& t) {
+    return t.defined() && t.is_floating_point() && t.dtype() != to &&
+        t.dtype() != Dtype::Float64;
+  };
+  for (size_t i = 0; i < op.schema.args.size(); ++i) {
+    if (const Tensor* t = args[i].tensor()) {
+      if (eligible(*t)) {
+        args[i] = autograd_ops().to_dtype(*t, to);
+      }
+    } else if (args[i].is<TensorList>()) {
+      for (Tensor& t : args[i].as<TensorList>()) {
+        if (eligible(t)) {
+          t = autograd_ops().to_dtype(t, to);
+        }
+      }
+    }
+  }
+}
+
+CreationMeta creation_meta(const Op& op, bool recorded) {
+  if (autograd_state().inference_mode) {
+    return CreationMeta::InferenceMode;
+  }
+  if (op.multi_output_view) {
+    return CreationMeta::MultiOutputNode;
+  }
+  return recorded || grad_enabled() ? CreationMeta::Default
+                                    : CreationMeta::NoGradMode;
+}
+
+Results run_view(const Op& op, const Value* args) {
+  Call c{op, args};
+  const Tensor& self = *args[0].tensor();
+  TensorList views;
+  for (ViewSpec& spec : op.view_fn(c)) {
+    Tensor view = self.alias(std::move(spec.geometry), spec.dtype);
+    view->conj = spec.conj;
+    view->neg = spec.neg;
+    views.push_back(std::move(view));
+  }
+  Results results;
+  if (op.list_result) {
+    results.push_back(Value(std::move(views)));
+  } else {
+    results.push_back(Value(std::move(views.at(0))));
+  }
+  return results;
+}
+
+Results run(const Op& op, const Value* args) {
+  return op.view ? run_view(op, args) : run_kernel(op, args);
+}
+
+template <typename F>
+void for_results(Results& results, F&& f) {
+  for (Value& r : results) {
+    for_tensors(r, f);
+  }
+}
+
+void check_writable(const Tensor& t) {
+  FL_CHECK(
+      !has_internal_overlap(t.geometry()),
+      "unsupported operation: more than one element of the written-to tensor "
+      "refers to a single memory location. Please clone() the tensor before "
+      "performing the operation.");
+}
+
+void check_result_cast(const Tensor& result, const Tensor& to) {
+  FL_CHECK(
+      can_cast(result.dtype(), to.dtype()),
+      "result type ",
+      scalar_name(result.dtype()),
+      " can't be cast to the desired output type ",
+      scalar_name(to.dtype()));
+}
+
+} // namespace
+
+AutocastState& autocast_state(DeviceType type) {
+  thread_local std::array<AutocastState, 4> states;
+  return states[static_cast<size_t>(type)];
+}
+
+Dtype result_type(const std::vector<const Value*>& operands) {
+  Operands all;
+  for (const Value* v : operands) {
+    if (const auto* s = v->get_if<Scalar>()) {
+      Operands::add(all.numbers, s->dtype());
+    } else {
+      for_tensors(*v, [&](const Tensor& t) { all.add(t); });
+    }
+  }
+  return all.result();
+}
+
+Results run_kernel(const Op& op, const Value* args) {
+  Call c{op, args};
+  if (op.promotion != Promotion::None) {
+    Operands all;
+    for (size_t i = 0; i < op.promoted.size(); ++i) {
+      if (!op.promoted[i]) {
+        continue;
+      }
+      if (const auto* s = args[i].get_if<Scalar>()) {
+        Operands::add(all.numbers, s->dtype());
+      } else {
+        for_tensors(args[i], [&](const Tensor& t) { all.add(t); });
+      }
+    }
+    c.cast = true;
+    c.common = all.result();
+    if (op.promotion == Promotion::Float && is_integral(c.common, true)) {
+      c.common = default_dtype();
+    }
+  }
+  try {
+    return op.forward(c);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::invalid_argument& e) {
+    // MLX found the shapes or dtypes wrong where no check of ours did.
+    fail(op.schema.name, "(): ", e.what());
+  }
+}
+
+Results call(const Op& op, Value* args) {
+  enter_stream();
+  if (op.autocast != Autocast::None &&
+      autocast_state(DeviceType::Cpu).enabled) [[unlikely]] {
+    autocast_args(op, args);
+  }
+  if (op.composite) {
+    return op.forward(Call{op, args});
+  }
+  bool record = !op.differentiable.empty() && grad_enabled() &&
+      any_requires_grad(op, args);
+  if (!record) {
+    Results results = run(op, args);
+    bool inference = autograd_state().inference_mode;
+    if (op.view) {
+      for_results(results, [&](const Tensor& t) {
+        make_view(t, *args[0].tensor(), creation_meta(op, false));
+      });
+    } else if (inference) {
+      for_results(results, [](const Tensor& t) { t->inference = true; });
+    }
+    return results;
+  }
+  auto node = std::make_shared<OpNode>(op, args);
+  Results results = run(op, args);
+  if (op.view) {
+    for_results(results, [&](const Tensor& t) {
+      make_view(t, *args[0].tensor(), creation_meta(op, true));
+    });
+  }
+  for_results(results, [&](const Tensor& t) {
+    if (differentiable_dtype(t.dtype())) {
+      set_history(t, node);
+    } else {
+      node->add_undefined_input();
+    }
+  });
+  node->save_results(results);
+  return results;
+}
+
+Tensor call_inplace(const Op& op, Value* args) {
+  enter_stream();
+  Tensor self = *args[0].tensor();
+  check_writable(self);
+  if (op.composite) {
+    Results results = call(op, args);
+    const Tensor& result = results[0].as<Tensor>();
+    FL_CHECK(
+        result.sizes() == self.sizes(),
+        "output with shape ",
+        self.sizes(),
+        " doesn't match the broadcast shape ",
+        result.sizes());
+    check_result_cast(result, self);
+    copy_(self, result, false);
+    return self;
+  }
+  bool any = grad_enabled() && !op.differentiable.empty() &&
+      any_requires_grad(op, args);
+  check_inplace(self, any);
+  bool record = any && differentiable_dtype(self.dtype());
+  std::shared_ptr<OpNode> node;
+  if (record) {
+    node = std::make_shared<OpNode>(op, args, /*inplace=*/true);
+  }
+  Results results = run_kernel(op, args);
+  const Tensor& result = results[0].as<Tensor>();
+  FL_CHECK(
+      result.sizes() == self.sizes(),
+      "output with shape ",
+      self.sizes(),
+      " doesn't match the broadcast shape ",
+      result.sizes());
+  check_result_cast(result, self);
+  self.set_value(result.value());
+  rebase_history(self, node);
+  if (node) {
+    results[0] = self;
+    node->save_results(results, /*inplace_view=*/is_view(self));
+  }
+  return self;
+}
+
+void call_out(const Op& op, Value* args, TensorList& outs) {
+  enter_stream();
+  const std::string& name = op.schema.name;
+  if (grad_enabled()) {
+    bool any = false;
+    for (size_t i = 0; i < op.schema.args.size(); ++i) {
+      for_tensors(args[i], [&](const Tensor& t) {
+        any = any || requires_grad(t);
+      });
+    }
+    for (const Tensor& t : outs) {
+      any = any || requires_grad(t);
+    }
+    FL_CHECK(
+        !any,
+        name,
+        "(): functions with out=... arguments don't support automatic "
+        "differentiation, but one of the arguments requires grad.");
+  }
+  NoGrad guard;
+  Results results = call(op, args);
+  TensorList values;
+  for_results(results, [&](const Tensor& t) { values.push_back(t); });
+  FL_CHECK(
+      values.size() == outs.size(),
+      name,
+      "(): expected ",
+      values.size(),
+      " output tensors, got ",
+      outs.size());
+  for (size_t i = 0; i < outs.size(); ++i) {
+    check_result_cast(values[i], outs[i]);
+  }
+  for (size_t i = 0; i < outs.size(); ++i) {
+    const Tensor& out = outs[i];
+    if (out.sizes() != values[i].sizes()) {
+      if (out.numel() != 0) {
+        warn(detail::concat(
+            "An output with one or more elements was resized since it had "
+            "shape ",
+            out.sizes(),
+            ", which does not match the required output shape ",
+            values[i].sizes(),
+            ". This behavior is deprecated, and in a future PyTorch release "
+            "outputs will not be resized unless they have zero elements. You "
+            "can explicitly reuse an out tensor t by resizing it, inplace, to "
+            "zero elements with t.resize_(0)."));
+      }
+      resize_tensor(out, values[i].sizes());
+    }
+    check_writable(out);
+    out.set_value(values[i].value());
+    out.bump_version();
+  }
+}
+
+} // namespace flashlight

@@ -1,0 +1,72 @@
+// Copies: values into a tensor, to another dtype, to a storage of its own.
+#include <mlx/ops.h>
+
+#include "flashlight/ops/functions.h"
+#include "flashlight/ops/op.h"
+
+namespace flashlight {
+
+namespace {
+
+mx::array
+copy_kernel(const mx::array& self, const mx::array& src, bool /*non_blocking*/) {
+  (void)0;
+  IntList from = to_int_list(src.shape()), to = to_int_list(self.shape());
+  FL_CHECK(
+      from == to || broadcast_sizes(from, to) == to,
+      "The expanded size of the tensor must match the existing size");
+  return mx::broadcast_to(mx::astype(src, self.dtype()), self.shape());
+}
+
+IntList strides_of(const Tensor& self, std::optional<MemoryFormat> format) {
+  MemoryFormat f = format.value_or(MemoryFormat::Preserve);
+  return f == MemoryFormat::Preserve ? dense_like(self.geometry())
+                                     : strides_for(self.sizes(), f);
+}
+
+Tensor clone_kernel(const Tensor& self, std::optional<MemoryFormat> format) {
+  return Tensor(self.value(), strides_of(self, format), self.device());
+}
+
+Tensor to_copy_kernel(
+    const Tensor& self,
+    std::optional<Dtype> dtype,
+    std::optional<MemoryLayout> /*layout*/,
+    std::optional<Device> device,
+    std::optional<bool> /*pin_memory*/,
+    bool /*non_blocking*/,
+    std::optional<MemoryFormat> format) {
+  Device to = canonical(device.value_or(self.device()));
+  check_available(to);
+  return Tensor(
+      mx::astype(self.value(), to_mlx(dtype.value_or(self.dtype()))),
+      strides_of(self, format),
+      to);
+}
+
+} // namespace
+
+void register_copy() {
+  op("copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor")
+      .forms("inplace")
+      .node("CopyBackwards")
+      .kernel(copy_kernel)
+      .zero_grad("self")
+      .grad("src", "", [](const Tensor& grad) { return grad; })
+      .doc("The values of `src`, broadcast and cast to `self`.");
+  op("clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor")
+      .forms("function method")
+      .kernel(clone_kernel)
+      .grad("self", "", [](const Tensor& grad) { return grad; })
+      .doc("A copy with a storage of its own.");
+  op("_to_copy(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, "
+     "Device? device=None, bool? pin_memory=None, bool non_blocking=False, "
+     "MemoryFormat? memory_format=None) -> Tensor")
+      .forms("function")
+      .node("ToCopyBackward0")
+      .kernel(to_copy_kernel)
+      .grad("self", "", [](const Tensor& grad) { return grad; })
+      .doc("A copy of another dtype or on another device.");
+}
+
+} // namespace flashlight

@@ -1,0 +1,98 @@
+// Tensors from nothing: zeros, ones, full, arange...
+#include <mlx/ops.h>
+
+#include "flashlight/ops/functions.h"
+#include "flashlight/ops/op.h"
+
+namespace flashlight {
+
+namespace {
+
+void check_sizes(const IntList& sizes) {
+  for (int64_t n : sizes) {
+    FL_CHECK(
+        n >= 0,
+        "Trying to create tensor with negative dimension ",
+        n,
+        ": ",
+        sizes);
+  }
+}
+
+Tensor filled(
+    const IntList& sizes,
+    const Scalar& value,
+    Dtype dtype,
+    const std::optional<Device>& device,
+    IntList strides = {}) {
+  check_sizes(sizes);
+  Device on = canonical(device.value_or(Device{}));
+  check_available(on);
+  if (strides.size() != sizes.size()) {
+    strides = contiguous_strides(sizes);
+  }
+  return Tensor(
+      mx::full(to_shape(sizes), scalar_array(value, dtype)), strides, on);
+}
+
+void check_layout(const std::optional<MemoryLayout>& layout) {
+  FL_CHECK_AS(
+      NotImplementedError,
+      layout.value_or(MemoryLayout::Strided) == MemoryLayout::Strided,
+      "only the strided layout is supported");
+}
+
+Tensor filled_like(
+    const Tensor& self,
+    const Scalar& value,
+    std::optional<Dtype> dtype,
+    std::optional<MemoryLayout> layout,
+    std::optional<Device> device,
+    std::optional<MemoryFormat> format) {
+  check_layout(layout);
+  MemoryFormat f = format.value_or(MemoryFormat::Preserve);
+  return filled(
+      self.sizes(),
+      value,
+      dtype.value_or(self.dtype()),
+      device.value_or(self.device()),
+      f == MemoryFormat::Preserve ? dense_like(self.geometry())
+                                  : strides_for(self.sizes(), f));
+}
+
+Tensor zeros_kernel(
+    const IntList& size,
+    std::optional<Dtype> dtype,
+    std::optional<MemoryLayout> layout,
+    std::optional<Device> device,
+    std::optional<bool>) {
+  check_layout(layout);
+  return filled(size, 0, dtype.value_or(default_dtype()), device);
+}
+
+} // namespace
+
+void register_creation() {
+  op("zeros(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, "
+     "Device? device=None, bool? pin_memory=None) -> Tensor")
+      .forms("function out")
+      .kernel(zeros_kernel)
+      .not_differentiable()
+      .doc("A tensor of zeros.");
+  op("ones_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, "
+     "Device? device=None, bool? pin_memory=None, MemoryFormat? "
+     "memory_format=None) -> Tensor")
+      .forms("function")
+      .kernel([](const Tensor& self,
+                 std::optional<Dtype> dtype,
+                 std::optional<MemoryLayout> layout,
+                 std::optional<Device> device,
+                 std::optional<bool>,
+                 std::optional<MemoryFormat> format) {
+        return filled_like(self, 1, dtype, layout, device, format);
+      })
+      .not_differentiable()
+      .doc("Ones in the shape of `self`.");
+}
+
+} // namespace flashlight

@@ -1,0 +1,374 @@
+// Indexing with tensors: gather and scatter over PyTorch's rules.
+//
+// Note [Indices are checked]
+// MLX does not check indices, so an index out of range would read or write
+// anywhere. Every op that takes indices evaluates them (they nearly always are)
+// and raises PyTorch's IndexError at the call.
+#include <algorithm>
+
+#include <mlx/ops.h>
+
+#include "flashlight/core/runtime.h"
+#include "flashlight/ops/functions.h"
+#include "flashlight/ops/op.h"
+
+namespace flashlight {
+
+namespace {
+
+// Raises if an element of `index` is not in [-size, size).
+void check_range(const Tensor& index, int64_t dim, int64_t size) {
+  if (index.numel() == 0) {
+    return;
+  }
+  mx::array v = mx::contiguous(mx::astype(index.value(), mx::int64));
+  flashlight::eval({v});
+  const auto* data = v.data<int64_t>();
+  auto [low, high] = std::minmax_element(data, data + v.size());
+  for (int64_t x : {*low, *high}) {
+    FL_CHECK_INDEX(
+        x >= -size && x < size,
+        "index ",
+        x,
+        " is out of bounds for dimension ",
+        dim,
+        " with size ",
+        size);
+  }
+}
+
+// The indices as int64 tensors: masks replaced by the coordinates of their true
+// elements, one undefined Tensor per dimension taken whole.
+TensorList expand_masks(const Tensor& self, const TensorList& indices) {
+  TensorList out;
+  for (const Tensor& index : indices) {
+    if (!index.defined()) {
+      out.emplace_back();
+      continue;
+    }
+    Dtype d = index.dtype();
+    FL_CHECK_INDEX(
+        is_integral(d, true) && d != Dtype::UInt16 && d != Dtype::UInt32 &&
+            d != Dtype::UInt64,
+        "tensors used as indices must be long, int, byte or bool tensors");
+    if (d != Dtype::Bool && d != Dtype::UInt8) {
+      out.push_back(d == Dtype::Int64 ? index : _to_copy(index, Dtype::Int64));
+      continue;
+    }
+    if (d == Dtype::UInt8) {
+      warn(
+          "indexing with dtype torch.uint8 is now deprecated, please use a "
+          "dtype torch.bool instead.");
+    }
+    for (int64_t k = 0; k < index.dim(); ++k) {
+      auto src = static_cast<int64_t>(out.size());
+      FL_CHECK_INDEX(
+          src < self.dim() && index.size(k) == self.size(src),
+          "The shape of the mask ",
+          index.sizes(),
+          " at index ",
+          k,
+          " does not match the shape of the indexed tensor ",
+          self.sizes(),
+          " at index ",
+          src);
+      Tensor coordinates = nonzero(index);
+      out.push_back(select(coordinates, 1, k));
+    }
+  }
+  FL_CHECK_INDEX(
+      static_cast<int64_t>(out.size()) <= self.dim(),
+      "too many indices for tensor of dimension ",
+      self.dim(),
+      " (got ",
+      out.size(),
+      ")");
+  return out;
+}
+
+// Where the indexed dimensions are, and where the result has them.
+struct Plan {
+  std::vector<int> axes; // indexed
+  std::vector<mx::array> indices; // broadcast together
+  mx::Shape slice_sizes;
+  IntList index_sizes;
+  bool adjacent = true;
+  int64_t front = 0; // dimensions before the first indexed one
+};
+
+Plan make_plan(const Tensor& self, const TensorList& indices) {
+  Plan plan;
+  IntList sizes;
+  bool first = true;
+  for (const Tensor& index : indices) {
+    if (index.defined()) {
+      if (first) {
+        sizes = index.sizes();
+        first = false;
+        continue;
+      }
+      bool fits = true;
+      IntList other = index.sizes();
+      for (size_t i = 0; i < std::min(sizes.size(), other.size()); ++i) {
+        int64_t a = sizes[sizes.size() - 1 - i];
+        int64_t b = other[other.size() - 1 - i];
+        fits = fits && (a == b || a == 1 || b == 1);
+      }
+      if (!fits) {
+        std::string shapes;
+        for (const Tensor& t : indices) {
+          if (t.defined()) {
+            shapes += detail::concat(shapes.empty() ? "" : ", ", t.sizes());
+          }
+        }
+        fail<IndexError>(
+            "shape mismatch: indexing tensors could not be broadcast together "
+            "with shapes ",
+            shapes);
+      }
+      sizes = broadcast_sizes(sizes, other);
+    }
+  }
+  plan.index_sizes = sizes;
+  plan.slice_sizes = to_shape(self.sizes());
+  for (size_t i = 0; i < indices.size(); ++i) {
+    if (!indices[i].defined()) {
+      continue;
+    }
+    if (plan.axes.empty()) {
+      plan.front = static_cast<int64_t>(i);
+    } else if (plan.axes.back() != static_cast<int>(i) - 1) {
+      plan.adjacent = false;
+    }
+    check_range(
+        indices[i], static_cast<int64_t>(i), self.size(static_cast<int64_t>(i)));
+    plan.axes.push_back(static_cast<int>(i));
+    plan.slice_sizes[i] = 1;
+    mx::array index = indices[i].value();
+    // MLX gathers with non-negative indices.
+    mx::array size(self.size(static_cast<int64_t>(i)), mx::int64);
+    index = mx::where(
+        mx::less(index, mx::array(int64_t{0}, mx::int64)),
+        mx::add(index, size),
+        index);
+    plan.indices.push_back(mx::broadcast_to(index, to_shape(sizes)));
+  }
+  if (!plan.adjacent) {
+    plan.front = 0;
+  }
+  return plan;
+}
+
+IntList result_sizes(const Tensor& self, const Plan& plan) {
+  IntList out;
+  int64_t n = 0;
+  for (int64_t d = 0; d < self.dim(); ++d) {
+    bool indexed = std::find(plan.axes.begin(), plan.axes.end(), d) !=
+        plan.axes.end();
+    if (n == plan.front && out.size() == static_cast<size_t>(n)) {
+      // placed below
+    }
+    if (!indexed) {
+      out.push_back(self.size(d));
+      ++n;
+    }
+  }
+  out.insert(
+      out.begin() + plan.front,
+      plan.index_sizes.begin(),
+      plan.index_sizes.end());
+  return out;
+}
+
+// mx::gather puts the index dimensions first; PyTorch puts them where the first
+// index was if all are adjacent.
+std::vector<int> from_front(const Plan& plan, size_t ndim) {
+  auto k = static_cast<int>(plan.index_sizes.size());
+  auto front = static_cast<int>(plan.front);
+  std::vector<int> order;
+  for (int i = 0; i < front; ++i) {
+    order.push_back(k + i);
+  }
+  for (int i = 0; i < k; ++i) {
+    order.push_back(i);
+  }
+  for (int i = k + front; i < static_cast<int>(ndim); ++i) {
+    order.push_back(i);
+  }
+  return order;
+}
+
+mx::array index_kernel(const Tensor& self, const TensorList& indices) {
+  Plan plan = make_plan(self, indices);
+  IntList sizes = result_sizes(self, plan);
+  if (product(sizes) == 0) {
+    return mx::zeros(to_shape(sizes), to_mlx(self.dtype()));
+  }
+  mx::array out =
+      mx::gather(self.value(), plan.indices, plan.axes, plan.slice_sizes);
+  std::vector<int> ones;
+  for (int axis : plan.axes) {
+    ones.push_back(axis + static_cast<int>(plan.index_sizes.size()));
+  }
+  out = mx::squeeze(out, ones);
+  return mx::transpose(out, from_front(plan, out.ndim()));
+}
+
+mx::array index_put_kernel(
+    const Tensor& self,
+    const TensorList& indices,
+    const Tensor& values,
+    bool accumulate) {
+  FL_CHECK(
+      self.dtype() == values.dtype(),
+      "Index put requires the source and destination dtypes match, got ",
+      scalar_name(self.dtype()),
+      " for the destination and ",
+      scalar_name(values.dtype()),
+      " for the source.");
+  Plan plan = make_plan(self, indices);
+  IntList sizes = result_sizes(self, plan);
+  IntList given = values.sizes();
+  bool fits = given.size() <= sizes.size();
+  for (size_t i = 0; fits && i < given.size(); ++i) {
+    int64_t a = given[given.size() - 1 - i], b = sizes[sizes.size() - 1 - i];
+    fits = a == b || a == 1;
+  }
+  FL_CHECK(
+      fits,
+      "shape mismatch: value tensor of shape ",
+      given,
+      " cannot be broadcast to indexing result of shape ",
+      sizes);
+  if (product(sizes) == 0) {
+    return self.value();
+  }
+  mx::array updates = mx::broadcast_to(values.value(), to_shape(sizes));
+  std::vector<int> order = from_front(plan, sizes.size());
+  std::vector<int> inverse(order.size());
+  for (size_t i = 0; i < order.size(); ++i) {
+    inverse[static_cast<size_t>(order[i])] = static_cast<int>(i);
+  }
+  updates = mx::transpose(updates, inverse);
+  std::vector<int> ones;
+  for (int axis : plan.axes) {
+    ones.push_back(axis + static_cast<int>(plan.index_sizes.size()));
+  }
+  updates = mx::expand_dims(updates, ones);
+  if (accumulate) {
+    return mx::scatter_add(self.value(), plan.indices, updates, plan.axes);
+  }
+  return mx::scatter(self.value(), plan.indices, updates, plan.axes);
+}
+
+// Coordinates of the true elements, [count, ndim]: data-dependent, so evaluated.
+mx::array nonzero_kernel(const Tensor& self) {
+  mx::array mask = mx::contiguous(
+      mx::not_equal(self.value(), mx::array(0, to_mlx(self.dtype()))));
+  flashlight::eval({mask});
+  const bool* data = mask.data<bool>();
+  std::vector<int64_t> out;
+  size_t n = self.sizes().size();
+  std::vector<int64_t> at(n);
+  int64_t count = 0;
+  for (size_t i = 0; i < mask.size(); ++i) {
+    if (data[i]) {
+      auto rest = static_cast<int64_t>(i);
+      for (size_t d = n; d-- > 0;) {
+        at[d] = rest % self.sizes()[d];
+        rest /= self.sizes()[d];
+      }
+      out.insert(out.end(), at.begin(), at.end());
+      ++count;
+    }
+  }
+  return mx::array(
+      out.begin(),
+      {static_cast<mx::ShapeElem>(count), static_cast<mx::ShapeElem>(n)},
+      mx::int64);
+}
+
+} // namespace
+
+void register_indexing() {
+  op("index.Tensor(Tensor self, Tensor?[] indices) -> Tensor")
+      .composite([](const Tensor& self, const TensorList& indices) {
+        return _index(self, expand_masks(self, indices));
+      })
+      .doc("self[indices]; an absent index takes the dimension whole.");
+  op("_index(Tensor self, Tensor?[] indices) -> Tensor")
+      .node("IndexBackward0")
+      .kernel(index_kernel)
+      .grad(
+          "self",
+          "self indices",
+          [](const Tensor& grad,
+             const Tensor& self,
+             const TensorList& indices) {
+            return _index_put(
+                zeros(self.sizes(), grad.dtype(), {}, grad.device()),
+                indices,
+                grad,
+                true);
+          })
+      .zero_grad("indices")
+      .doc("index with int64 indices only.");
+  op("_index_put(Tensor self, Tensor?[] indices, Tensor values, bool "
+     "accumulate=False) -> Tensor")
+      .forms("inplace")
+      .node("IndexPutBackward0")
+      .kernel(index_put_kernel)
+      .grad(
+          "self",
+          "indices values accumulate",
+          [](const Tensor& grad,
+             const TensorList& indices,
+             const Tensor& values,
+             bool accumulate) {
+            if (accumulate) {
+              return grad;
+            }
+            return _index_put(
+                grad,
+                indices,
+                zeros({}, values.dtype(), {}, values.device()),
+                false);
+          })
+      .zero_grad("indices")
+      .grad(
+          "values",
+          "indices",
+          [](const Tensor& grad, const TensorList& indices) {
+            return _index(grad, indices);
+          })
+      .doc("index_put with int64 indices only.");
+  op("index_put(Tensor self, Tensor?[] indices, Tensor values, bool "
+     "accumulate=False) -> Tensor")
+      .forms("function method")
+      .composite([](const Tensor& self,
+                    const TensorList& indices,
+                    const Tensor& values,
+                    bool accumulate) {
+        return _index_put(
+            self, expand_masks(self, indices), values, accumulate);
+      })
+      .doc("A copy of `self` with `values` at `indices`.");
+  op("index_put_(Tensor(a!) self, Tensor?[] indices, Tensor values, bool "
+     "accumulate=False) -> Tensor(a!)")
+      .forms("function method")
+      .mutating([](const Tensor& self,
+                   const TensorList& indices,
+                   const Tensor& values,
+                   bool accumulate) {
+        return _index_put_(
+            self, expand_masks(self, indices), values, accumulate);
+      })
+      .doc("Writes `values` at `indices`.");
+  op("nonzero(Tensor self) -> Tensor")
+      .forms("function method out")
+      .kernel(nonzero_kernel)
+      .not_differentiable()
+      .doc("The coordinates of the elements that are not zero, a row each.");
+}
+
+} // namespace flashlight

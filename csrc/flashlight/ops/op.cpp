@@ -1,0 +1,394 @@
+#include "flashlight/ops/op.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include <mlx/ops.h>
+#include <mlx/transforms.h>
+
+#include "flashlight/ops/registry.h"
+
+namespace flashlight {
+
+namespace {
+
+struct Registry {
+  std::vector<const Op*> ops;
+  std::unordered_map<std::string, const Op*> by_name;
+};
+
+Registry& registry() {
+  static auto* r = new Registry; // rows live as long as the process
+  return *r;
+}
+
+// Calls f for each word of "a, b" or "a b".
+template <typename F>
+void for_words(std::string_view text, F&& f) {
+  while (!text.empty()) {
+    size_t start = text.find_first_not_of(" ,");
+    if (start == std::string_view::npos) {
+      return;
+    }
+    size_t end = std::min(text.find_first_of(" ,", start), text.size());
+    f(text.substr(start, end - start));
+    text = text.substr(end);
+  }
+}
+
+// add -> AddBackward0, max_pool2d -> MaxPool2DBackward0
+std::string default_node_name(std::string_view name) {
+  std::string out;
+  bool upper = true;
+  for (char c : name) {
+    if (c == '_') {
+      upper = true;
+      continue;
+    }
+    bool digit = c >= '0' && c <= '9';
+    out += upper && !digit
+        ? static_cast<char>(toupper(static_cast<unsigned char>(c)))
+        : c;
+    upper = digit;
+  }
+  return out + "Backward0";
+}
+
+} // namespace
+
+mx::array Call::array(size_t i) const {
+  const Tensor* t = args[i].tensor();
+  FL_CHECK(t, op.schema.name, "(): argument is not a tensor");
+  mx::array a = t->value();
+  if (cast && op.promoted[i]) {
+    return mx::astype(a, to_mlx(common));
+  }
+  return a;
+}
+
+Op::Op(std::string_view text) : schema(parse_schema(text)) {
+  promoted.resize(schema.args.size(), false);
+  node_name = default_node_name(schema.name);
+  for (const Return& r : schema.returns) {
+    list_result = list_result || r.type == Type::TensorList;
+  }
+  for (const Argument& a : schema.args) {
+    mutates = mutates || a.mutated;
+  }
+}
+
+void Op::finish() {
+  const std::string name = schema.full_name();
+  FL_CHECK(forward || view_fn, name, ": a row without a forward");
+  FL_CHECK(
+      derivative != Derivative::Unstated || !formulas.empty(),
+      name,
+      ": a row that says nothing of its derivative");
+  FL_CHECK(
+      derivative == Derivative::Unstated || formulas.empty(),
+      name,
+      ": a row that states its derivative twice");
+  if (!formulas.empty()) {
+    derivative = Derivative::Formula;
+  }
+  if (derivative == Derivative::Formula) {
+    for (const Formula& f : formulas) {
+      for (int i : f.inputs) {
+        FL_CHECK(
+            std::find(differentiable.begin(), differentiable.end(), i) ==
+                differentiable.end(),
+            name,
+            ": two formulas for ",
+            schema.args[static_cast<size_t>(i)].name);
+        differentiable.push_back(i);
+      }
+    }
+    std::sort(differentiable.begin(), differentiable.end());
+  }
+  for (size_t i = 0; i < schema.args.size(); ++i) {
+    Type t = schema.args[i].type;
+    bool tensor = t == Type::Tensor || t == Type::TensorList;
+    if (!tensor) {
+      continue;
+    }
+    if (derivative == Derivative::Vjp) {
+      differentiable.push_back(static_cast<int>(i));
+    }
+    FL_CHECK(
+        derivative != Derivative::Formula ||
+            std::find(
+                differentiable.begin(),
+                differentiable.end(),
+                static_cast<int>(i)) != differentiable.end(),
+        name,
+        ": no formula for ",
+        schema.args[i].name,
+        "; zero_grad says that there is none");
+  }
+  size_t slash = 0;
+  (void)slash;
+  multi_output_view = view && list_result;
+}
+
+// Note [Generic derivative]
+// vjp_op() of an op takes its arguments and the gradients of its results and
+// gives the gradients of its tensor arguments, by mx::vjp over the forward. It
+// is a row like any other whose own derivative is generic too, so any order is
+// there.
+const Op& Op::vjp_op() const {
+  if (vjp_op_) {
+    return *vjp_op_;
+  }
+  auto op = std::make_unique<Op>(schema.text);
+  op->schema.name = schema.name + "_vjp";
+  size_t own = schema.args.size();
+  for (Argument& a : op->schema.args) {
+    a.keyword_only = false;
+  }
+  Argument grads;
+  grads.name = "grads";
+  grads.type = Type::TensorList;
+  grads.optional_elements = true;
+  op->schema.args.push_back(grads);
+  op->schema.returns = {Return{"", Type::TensorList, false, false}};
+  op->list_result = true;
+  op->promoted = promoted;
+  op->promoted.push_back(false);
+  op->derivative = Derivative::Vjp;
+  op->node_name = default_node_name(schema.name + "_backward");
+  op->forward = [this, own](const Call& call) {
+    // The tensor arguments that are floats, in order, are the primals.
+    std::vector<mx::array> primals;
+    std::vector<std::pair<size_t, size_t>> where; // argument, element
+    std::vector<Value> args(call.args, call.args + own);
+    for (size_t i = 0; i < own; ++i) {
+      auto add = [&](const Tensor& t, size_t element) {
+        if (t.defined() && (t.is_floating_point() || t.is_complex())) {
+          primals.push_back(t.value());
+          where.emplace_back(i, element);
+        }
+      };
+      if (const auto* list = args[i].get_if<TensorList>()) {
+        for (size_t j = 0; j < list->size(); ++j) {
+          add((*list)[j], j);
+        }
+      } else if (const Tensor* t = args[i].tensor()) {
+        add(*t, 0);
+      }
+    }
+    const auto& grads = call.args[own].as<TensorList>();
+    std::vector<size_t> used; // results that have a gradient
+    for (size_t k = 0; k < grads.size(); ++k) {
+      if (grads[k].defined()) {
+        used.push_back(k);
+      }
+    }
+    auto run = [&](const std::vector<mx::array>& inputs) {
+      std::vector<Value> values = args;
+      for (size_t k = 0; k < inputs.size(); ++k) {
+        auto [i, element] = where[k];
+        if (values[i].is<TensorList>()) {
+          values[i].as<TensorList>()[element] = Tensor(inputs[k]);
+        } else {
+          values[i] = Tensor(inputs[k]);
+        }
+      }
+      Results results = run_kernel(*this, values.data());
+      std::vector<mx::array> flat;
+      for (const Value& r : results) {
+        if (const auto* list = r.get_if<TensorList>()) {
+          for (const Tensor& t : *list) {
+            flat.push_back(t.value());
+          }
+        } else {
+          flat.push_back(r.as<Tensor>().value());
+        }
+      }
+      std::vector<mx::array> outputs;
+      for (size_t k : used) {
+        outputs.push_back(flat.at(k));
+      }
+      return outputs;
+    };
+    std::vector<mx::array> cotangents;
+    for (size_t k : used) {
+      cotangents.push_back(grads[k].value());
+    }
+    auto [outputs, vjps] = mx::vjp(run, primals, cotangents);
+    TensorList out;
+    size_t k = 0;
+    for (size_t i = 0; i < own; ++i) {
+      auto add = [&](size_t element) {
+        bool hit = k < where.size() && where[k] == std::pair(i, element);
+        out.push_back(hit ? Tensor(vjps[k++]) : Tensor());
+      };
+      if (const auto* list = args[i].get_if<TensorList>()) {
+        for (size_t j = 0; j < list->size(); ++j) {
+          add(j);
+        }
+      } else if (schema.args[i].type == Type::Tensor) {
+        add(0);
+      }
+    }
+    Results results;
+    results.push_back(Value(std::move(out)));
+    return results;
+  };
+  op->finish();
+  vjp_op_ = std::move(op);
+  return *vjp_op_;
+}
+
+namespace detail {
+
+const Tensor& undefined_tensor() {
+  static const Tensor none;
+  return none;
+}
+
+void check_arity(const Op& op, size_t parameters, const char* what) {
+  FL_CHECK(
+      parameters == op.schema.args.size(),
+      op.schema.full_name(),
+      ": the ",
+      what,
+      " takes ",
+      parameters,
+      " parameters, the schema has ",
+      op.schema.args.size());
+}
+
+Tensor wrap_array(const Call& call, mx::array array) {
+  Device device;
+  bool contiguous = true, found = false;
+  std::vector<const Geometry*> inputs;
+  auto visit = [&](const Tensor& t) {
+    if (!found) {
+      device = t.device();
+      found = true;
+    }
+    if (call.op.elementwise) {
+      contiguous = contiguous && t.is_contiguous();
+      inputs.push_back(&t.geometry());
+    }
+  };
+  for (size_t i = 0; i < call.op.schema.args.size(); ++i) {
+    if (const Tensor* t = call.args[i].tensor()) {
+      visit(*t);
+    }
+  }
+  IntList sizes = to_int_list(array.shape());
+  IntList strides = call.op.elementwise && !contiguous
+      ? elementwise_strides(sizes, inputs)
+      : contiguous_strides(sizes);
+  return Tensor(std::move(array), std::move(strides), device);
+}
+
+} // namespace detail
+
+Row&& Row::forms(std::string_view words) && {
+  for_words(words, [&](std::string_view w) {
+    if (w == "function") {
+      op_->function = true;
+    } else if (w == "method") {
+      op_->method = true;
+    } else if (w == "inplace") {
+      op_->inplace = true;
+    } else if (w == "out") {
+      op_->out = true;
+    } else {
+      fail(op_->schema.full_name(), ": unknown form ", w);
+    }
+  });
+  return std::move(*this);
+}
+
+Row&& Row::promotion(Promotion kind, std::string_view names) && {
+  op_->promotion = kind;
+  for (size_t i = 0; i < op_->schema.args.size(); ++i) {
+    const Argument& a = op_->schema.args[i];
+    op_->promoted[i] = names.empty() &&
+        (a.type == Type::Tensor || a.type == Type::TensorList ||
+         a.type == Type::Scalar);
+  }
+  for_words(names, [&](std::string_view w) {
+    int i = op_->schema.index_of(w);
+    FL_CHECK(i >= 0, op_->schema.full_name(), ": no argument ", w);
+    op_->promoted[static_cast<size_t>(i)] = true;
+  });
+  return std::move(*this);
+}
+
+void Row::add_formula(
+    std::string_view inputs,
+    std::string_view saved,
+    size_t parameters,
+    FormulaFn fn) {
+  const Schema& schema = op_->schema;
+  Formula formula;
+  for_words(inputs, [&](std::string_view w) {
+    int i = schema.index_of(w);
+    FL_CHECK(i >= 0, schema.full_name(), ": grad of no argument ", w);
+    formula.inputs.push_back(i);
+  });
+  for_words(saved, [&](std::string_view w) {
+    int i = schema.index_of(w);
+    if (i >= 0) {
+      formula.saved.push_back(i);
+    } else if (w == "needs") {
+      formula.saved.push_back(Formula::kNeeds);
+    } else if (w == "result" || w == "result0") {
+      formula.saved.push_back(~0);
+    } else if (w.substr(0, 6) == "result") {
+      formula.saved.push_back(~std::stoi(std::string(w.substr(6))));
+    } else {
+      int found = -1;
+      for (size_t k = 0; k < schema.returns.size(); ++k) {
+        found = schema.returns[k].name == w ? static_cast<int>(k) : found;
+      }
+      FL_CHECK(found >= 0, schema.full_name(), ": formula names no ", w);
+      formula.saved.push_back(~found);
+    }
+  });
+  FL_CHECK(
+      !fn || parameters == formula.saved.size(),
+      schema.full_name(),
+      ": a formula of ",
+      parameters,
+      " parameters is given ",
+      formula.saved.size());
+  formula.fn = std::move(fn);
+  op_->formulas.push_back(std::move(formula));
+}
+
+Row::~Row() noexcept(false) {
+  if (!op_) {
+    return;
+  }
+  op_->finish();
+  Registry& r = registry();
+  const Op* op = op_.release();
+  FL_CHECK(
+      r.by_name.emplace(op->schema.full_name(), op).second,
+      op->schema.full_name(),
+      ": two rows");
+  r.ops.push_back(op);
+}
+
+const std::vector<const Op*>& all_ops() {
+  return registry().ops;
+}
+
+const Op* find_op(std::string_view full_name) {
+  register_all_ops();
+  auto it = registry().by_name.find(std::string(full_name));
+  return it == registry().by_name.end() ? nullptr : it->second;
+}
+
+const Op& get_op(std::string_view full_name) {
+  const Op* op = find_op(full_name);
+  FL_CHECK(op, "no op '", full_name, "'");
+  return *op;
+}
+
+} // namespace flashlight

@@ -1,0 +1,249 @@
+#include "flashlight/ops/op_node.h"
+
+#include <algorithm>
+
+#include "flashlight/ops/registry.h"
+
+namespace flashlight {
+
+OpNode::OpNode(const Op& op, const Value* args, bool inplace) : op_(op) {
+  for (int i : op.differentiable) {
+    const Value& v = args[i];
+    size_t n = 1;
+    if (const auto* list = v.get_if<TensorList>()) {
+      n = list->size();
+      for (const Tensor& t : *list) {
+        add_edge(t.defined() ? gradient_edge(t) : Edge{});
+      }
+    } else {
+      const Tensor* t = v.tensor();
+      add_edge(t ? gradient_edge(*t) : Edge{});
+    }
+    edge_counts_.emplace_back(i, n);
+  }
+  update_topological();
+  auto keep = [&](int key) {
+    if (key < 0 || key == Formula::kNeeds) {
+      return;
+    }
+    const Value& v = args[key];
+    if (inplace && key == 0) {
+      const Tensor& self = *v.tensor();
+      save(
+          key,
+          Tensor(self.value(), dense_like(self.geometry()), self.device()),
+          false,
+          false);
+    } else {
+      save(key, v, false, false);
+    }
+  };
+  if (op.derivative == Derivative::Vjp) {
+    for (size_t i = 0; i < op.schema.args.size(); ++i) {
+      keep(static_cast<int>(i));
+    }
+    return;
+  }
+  for (const Formula& f : op.formulas) {
+    if (f.fn && wants(f)) {
+      for (int key : f.saved) {
+        keep(key);
+      }
+    }
+  }
+}
+
+std::pair<size_t, size_t> OpNode::edges_of(int i) const {
+  size_t first = 0;
+  for (auto [arg, n] : edge_counts_) {
+    if (arg == i) {
+      return {first, n};
+    }
+    first += n;
+  }
+  return {0, 0};
+}
+
+bool OpNode::wants(const Formula& formula) const {
+  for (int i : formula.inputs) {
+    auto [first, n] = edges_of(i);
+    for (size_t k = first; k < first + n; ++k) {
+      if (should_compute(k)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+void OpNode::save(int key, const Value& v, bool is_output, bool inplace_view) {
+  for (const Saved& s : saved_) {
+    if (s.key == key) {
+      return;
+    }
+  }
+  Saved s;
+  s.key = key;
+  if (const Tensor* t = v.tensor()) {
+    s.is_tensor = true;
+    s.tensor = SavedTensor(*t, is_output, inplace_view);
+  } else if (const auto* list = v.get_if<TensorList>()) {
+    for (const Tensor& t : *list) {
+      s.list.emplace_back(t, is_output, inplace_view);
+    }
+    s.value = TensorList();
+  } else {
+    s.value = v;
+  }
+  saved_.push_back(std::move(s));
+}
+
+void OpNode::save_results(const Results& results, bool inplace_view) {
+  results_ = results.size();
+  if (op_.derivative == Derivative::Vjp) {
+    return;
+  }
+  for (const Formula& f : op_.formulas) {
+    if (!f.fn || !wants(f)) {
+      continue;
+    }
+    for (int key : f.saved) {
+      if (key < 0) {
+        save(key, results[static_cast<size_t>(~key)], true, inplace_view);
+      }
+    }
+  }
+}
+
+Value OpNode::unpack(const Saved& s) {
+  if (s.is_tensor) {
+    return s.tensor.unpack(shared_from_this());
+  }
+  if (s.value.is<TensorList>()) {
+    TensorList list;
+    for (const SavedTensor& t : s.list) {
+      list.push_back(t.unpack(shared_from_this()));
+    }
+    return list;
+  }
+  return s.value;
+}
+
+TensorList OpNode::apply(TensorList grads) {
+  TensorList out(next_edges().size());
+  if (std::none_of(grads.begin(), grads.end(), [](const Tensor& g) {
+        return g.defined();
+      })) {
+    return out;
+  }
+  if (op_.derivative == Derivative::Vjp) {
+    return apply_vjp(grads);
+  }
+  for (const Formula& f : op_.formulas) {
+    if (!f.fn || !wants(f)) {
+      continue;
+    }
+    std::vector<Value> values;
+    values.reserve(f.saved.size());
+    for (int key : f.saved) {
+      if (key == Formula::kNeeds) {
+        BoolList needs;
+        for (int i : f.inputs) {
+          auto [first, n] = edges_of(i);
+          for (size_t k = first; k < first + n; ++k) {
+            needs.push_back(should_compute(k));
+          }
+        }
+        values.emplace_back(std::move(needs));
+        continue;
+      }
+      auto it = std::find_if(saved_.begin(), saved_.end(), [&](const Saved& s) {
+        return s.key == key;
+      });
+      values.push_back(it == saved_.end() ? Value() : unpack(*it));
+    }
+    TensorList results = f.fn(grads, values.data());
+    size_t k = 0;
+    for (int i : f.inputs) {
+      auto [first, n] = edges_of(i);
+      for (size_t e = first; e < first + n; ++e, ++k) {
+        if (k < results.size() && should_compute(e)) {
+          out[e] = std::move(results[k]);
+        }
+      }
+    }
+  }
+  return out;
+}
+
+TensorList OpNode::apply_vjp(const TensorList& grads) {
+  const Op& vjp = op_.vjp_op();
+  std::vector<Value> args;
+  for (size_t i = 0; i < op_.schema.args.size(); ++i) {
+    auto it = std::find_if(saved_.begin(), saved_.end(), [&](const Saved& s) {
+      return s.key == static_cast<int>(i);
+    });
+    args.push_back(it == saved_.end() ? Value() : unpack(*it));
+  }
+  args.emplace_back(grads);
+  Results results = call(vjp, args.data());
+  TensorList out = std::move(results[0].as<TensorList>());
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (!should_compute(i)) {
+      out[i] = Tensor();
+    }
+  }
+  return out;
+}
+
+void OpNode::release() {
+  released_ = true;
+  for (Saved& s : saved_) {
+    if (s.is_tensor) {
+      s.tensor.release();
+    }
+    for (SavedTensor& t : s.list) {
+      t.release();
+    }
+  }
+}
+
+std::string OpNode::key_name(int key) const {
+  if (key >= 0) {
+    return op_.schema.args[static_cast<size_t>(key)].name;
+  }
+  const Return& r = op_.schema.returns[static_cast<size_t>(~key)];
+  if (!r.name.empty()) {
+    return r.name;
+  }
+  return op_.schema.returns.size() == 1 ? "result"
+                                        : "result" + std::to_string(~key);
+}
+
+SavedTensor* OpNode::saved_tensor(std::string_view name) {
+  for (Saved& s : saved_) {
+    if (s.is_tensor && key_name(s.key) == name) {
+      return &s.tensor;
+    }
+  }
+  return nullptr;
+}
+
+Value OpNode::saved(std::string_view name) {
+  for (const Saved& s : saved_) {
+    if (key_name(s.key) == name) {
+      return unpack(s);
+    }
+  }
+  return {};
+}
+
+std::vector<std::string> OpNode::saved_names() const {
+  std::vector<std::string> names;
+  for (const Saved& s : saved_) {
+    names.push_back(key_name(s.key));
+  }
+  return names;
+}
+
+} // namespace flashlight

@@ -1,0 +1,57 @@
+// The backward node of a row with a derivative.
+#pragma once
+
+#include "flashlight/autograd/saved_tensor.h"
+#include "flashlight/ops/op.h"
+
+namespace flashlight {
+
+class OpNode : public Node {
+ public:
+  // Collects edges and saves the arguments that the formulas of the inputs that
+  // need a gradient name. In place, args[0] is about to be overwritten: its
+  // value is kept under a storage of its own.
+  OpNode(const Op& op, const Value* args, bool inplace = false);
+
+  void save_results(const Results& results, bool inplace_view = false);
+
+  TensorList apply(TensorList grads) override;
+  std::string name() const override {
+    return op_.node_name;
+  }
+  void release() override;
+
+  const Op& op() const {
+    return op_;
+  }
+  // What is saved, by name, for grad_fn._saved_*: an undefined Value if absent.
+  Value saved(std::string_view name);
+  // The saved tensor of that name, or nullptr.
+  SavedTensor* saved_tensor(std::string_view name);
+  std::vector<std::string> saved_names() const;
+
+ private:
+  struct Saved {
+    int key; // as in Formula::saved
+    bool is_tensor = false;
+    SavedTensor tensor;
+    std::vector<SavedTensor> list;
+    Value value;
+  };
+
+  bool wants(const Formula& formula) const;
+  void save(int key, const Value& value, bool is_output, bool inplace_view);
+  Value unpack(const Saved& saved);
+  std::string key_name(int key) const;
+  // Edges of argument i: first and count.
+  std::pair<size_t, size_t> edges_of(int i) const;
+  TensorList apply_vjp(const TensorList& grads);
+
+  const Op& op_;
+  std::vector<Saved> saved_;
+  std::vector<std::pair<int, size_t>> edge_counts_; // argument, edges
+  size_t results_ = 0;
+  bool released_ = false;
+};
+
+} // namespace flashlight

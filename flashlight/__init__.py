@@ -1,0 +1,85 @@
+"""PyTorch's API over Apple's MLX, with its engine in C++.
+
+``import flashlight as torch``: tensors, autograd, ``nn``, ``optim`` and ``utils.data``
+under PyTorch's names and with PyTorch's semantics.
+"""
+
+import mlx.core  # noqa: F401  loads libmlx, which _C links to
+
+from flashlight import _C
+from flashlight import _namespaces as _namespaces  # fills _C._nn, _C._linalg, ...
+from flashlight._C import (  # noqa: F401
+    Generator,
+    can_cast,
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    default_generator,
+    device,
+    dtype,
+    get_default_dtype,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    jagged,
+    layout,
+    memory_format,
+    preserve_format,
+    promote_types,
+    result_type,
+    sparse_coo,
+    strided,
+)
+from flashlight._dtypes import *  # noqa: F401,F403
+from flashlight._size import Size  # noqa: F401
+from flashlight._tensor_str import set_printoptions  # noqa: F401
+from flashlight.constants import e, inf, nan, newaxis, pi  # noqa: F401
+from flashlight.tensor import Tensor  # noqa: F401
+
+# isort: split
+from flashlight.ops import *  # noqa: F401,F403
+
+# isort: split
+from flashlight import autograd  # noqa: F401
+from flashlight.autograd import (  # noqa: F401
+    enable_grad,
+    inference_mode,
+    no_grad,
+    set_grad_enabled,
+)
+from flashlight.creation import (  # noqa: F401
+    as_tensor,
+    asarray,
+    from_numpy,
+    set_default_device,
+    tensor,
+)
+from flashlight.info import (  # noqa: F401
+    finfo,
+    get_num_threads,
+    iinfo,
+    is_complex,
+    is_floating_point,
+    is_nonzero,
+    is_storage,
+    is_tensor,
+    numel,
+    set_default_dtype,
+    set_default_tensor_type,
+    set_num_threads,
+    typename,
+)
+from flashlight.random import (  # noqa: F401
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
+from flashlight.storage import TypedStorage, UntypedStorage  # noqa: F401
+
+# isort: split
+from flashlight import backends, cuda, mps, nn, optim, overrides, utils  # noqa: F401
+from flashlight import random as random  # noqa: F401
+from flashlight.serialization import load, save  # noqa: F401
+
+__version__ = "0.1.0"

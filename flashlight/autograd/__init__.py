@@ -1,0 +1,37 @@
+"""Automatic differentiation."""
+
+from flashlight.autograd.engine import backward, grad
+from flashlight.autograd.function import Function, NestedIOFunction
+from flashlight.autograd.grad_mode import (
+    detect_anomaly,
+    enable_grad,
+    inference_mode,
+    no_grad,
+    set_detect_anomaly,
+    set_grad_enabled,
+    set_multithreading_enabled,
+)
+from flashlight.autograd.gradcheck import gradcheck, gradgradcheck
+from flashlight.autograd.variable import Variable
+
+# isort: split
+from flashlight.autograd import function, graph
+
+__all__ = [
+    "Function",
+    "NestedIOFunction",
+    "Variable",
+    "backward",
+    "detect_anomaly",
+    "enable_grad",
+    "function",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "graph",
+    "inference_mode",
+    "no_grad",
+    "set_detect_anomaly",
+    "set_grad_enabled",
+    "set_multithreading_enabled",
+]

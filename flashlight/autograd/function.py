@@ -1,0 +1,221 @@
+"""Custom autograd functions."""
+
+import functools
+import warnings
+
+from flashlight import _C
+from flashlight.autograd.graph import NodeAttributes
+from flashlight.tensor import Tensor
+
+__all__ = ["Function", "FunctionCtx", "NestedIOFunction", "once_differentiable"]
+
+
+class FunctionCtx:
+    """What ``forward`` leaves for ``backward``."""
+
+    def save_for_backward(self, *tensors):
+        """Keep tensors for ``backward``; call at most once."""
+        self.to_save = tensors
+
+    def save_for_forward(self, *tensors):
+        """Keep tensors for ``jvp``."""
+        self.saved_for_forward = tensors
+
+    def mark_dirty(self, *args):
+        """Name the inputs that ``forward`` changed in place."""
+        self.dirty_tensors = args
+
+    def mark_non_differentiable(self, *args):
+        """Name the outputs that have no gradient."""
+        self.non_differentiable = args
+
+    def set_materialize_grads(self, value):
+        """Whether ``backward`` gets zeros (the default) or ``None`` for no gradient."""
+        self.materialize_grads = value
+
+    @property
+    def saved_tensors(self):
+        """The tensors that were saved."""
+        return _C._ctx_saved_tensors(self)
+
+    @property
+    def saved_variables(self):
+        warnings.warn(
+            "'saved_variables' is deprecated; use 'saved_tensors'",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.saved_tensors
+
+
+class _Context(FunctionCtx, NodeAttributes):
+    """The node of one call of a Function, which is also its context."""
+
+    to_save = None
+    dirty_tensors = None
+    non_differentiable = None
+    materialize_grads = True
+    needs_input_grad = ()
+
+    def apply(self, *grads):
+        """Run the class's ``backward`` (or ``vjp``)."""
+        cls = self._forward_cls
+        backward, vjp = cls.backward, cls.vjp
+        if backward is not Function.backward and vjp is not Function.vjp:
+            raise RuntimeError(
+                "Implementing both 'backward' and 'vjp' for a custom Function is not "
+                "allowed. You should only implement one of them."
+            )
+        run = vjp if vjp is not Function.vjp else backward
+        return run(self, *grads)
+
+
+class _FunctionMeta(type):
+    def __init__(cls, name, bases, attrs):
+        super().__init__(name, bases, attrs)
+        cls._backward_cls = type(
+            name + "Backward",
+            (_Context,),
+            {"_forward_cls": cls, "__module__": cls.__module__},
+        )
+
+
+class Function(metaclass=_FunctionMeta):
+    """A function with a derivative of its own.
+
+    Subclasses give static methods ``forward`` and ``backward`` (and ``setup_context``
+    in the newer style); ``apply`` calls it.
+
+    Example:
+        >>> import flashlight as torch
+        >>> class Square(torch.autograd.Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x):
+        ...         ctx.save_for_backward(x)
+        ...         return x * x
+        ...     @staticmethod
+        ...     def backward(ctx, grad):
+        ...         return 2 * grad * ctx.saved_tensors[0]
+        >>> x = torch.tensor(3.0, requires_grad=True)
+        >>> Square.apply(x).backward()
+        >>> x.grad
+        tensor(6.)
+    """
+
+    generate_vmap_rule = False
+
+    def __init__(self, *args, **kwargs):
+        warnings.warn(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are "
+            "all static, so you should invoke them on the class itself. Instantiating an "
+            "autograd function will raise an error in a future version of PyTorch.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+
+    def __call__(self, *args, **kwargs):
+        raise RuntimeError(
+            "Legacy autograd function with non-static forward method is deprecated. "
+            "Please use new-style autograd function with static forward method. "
+            "(Example: https://pytorch.org/docs/stable/autograd.html"
+            "#torch.autograd.Function)"
+        )
+
+    @staticmethod
+    def forward(*args, **kwargs):
+        raise NotImplementedError(
+            "You must implement the forward function for custom autograd.Function."
+        )
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        raise NotImplementedError("setup_context is not implemented.")
+
+    @staticmethod
+    def backward(ctx, *grad_outputs):
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom "
+            "autograd.Function to use it with backward mode AD."
+        )
+
+    vjp = backward
+
+    @staticmethod
+    def jvp(ctx, *grad_inputs):
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it "
+            "with forward mode AD."
+        )
+
+    @staticmethod
+    def vmap(info, in_dims, *args):
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap "
+            "staticmethod or set generate_vmap_rule=True."
+        )
+
+    @classmethod
+    def _has_setup_context(cls):
+        return cls.setup_context is not Function.setup_context
+
+    @classmethod
+    def apply(cls, *args, **kwargs):
+        """Call the function."""
+        if kwargs:
+            raise TypeError(f"{cls.__name__}.apply() takes no keyword arguments")
+        return _C._run_function(cls, cls._backward_cls(), args)
+
+
+def once_differentiable(fn):
+    """Mark a ``backward`` that cannot be differentiated again."""
+
+    @functools.wraps(fn)
+    def wrapper(ctx, *args):
+        import flashlight
+
+        with flashlight.no_grad():
+            outputs = fn(ctx, *args)
+        if not flashlight.is_grad_enabled():
+            return outputs
+        if not any(isinstance(a, Tensor) and a.requires_grad for a in args):
+            return outputs
+        single = not isinstance(outputs, tuple)
+        outputs = (outputs,) if single else outputs
+        marked = tuple(
+            (
+                _NotTwice.apply(o.detach(), *[a for a in args if a is not None])
+                if isinstance(o, Tensor)
+                else o
+            )
+            for o in outputs
+        )
+        return marked[0] if single else marked
+
+    return wrapper
+
+
+class _NotTwice(Function):
+    """The identity whose gradient raises."""
+
+    @staticmethod
+    def forward(ctx, value, *grads):
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise RuntimeError(
+            "trying to differentiate twice a function that was marked with "
+            "@once_differentiable"
+        )
+
+
+class NestedIOFunction(Function):
+    """Not supported: raises when used."""
+
+    @classmethod
+    def apply(cls, *args, **kwargs):
+        raise NotImplementedError("NestedIOFunction is not supported")
+
+
+BackwardCFunction = _Context
+FunctionMeta = _FunctionMeta

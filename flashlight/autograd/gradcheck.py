@@ -1,0 +1,216 @@
+"""Checks of derivatives against finite differences."""
+
+import flashlight
+from flashlight import _C
+
+
+class GradcheckError(RuntimeError):
+    """An analytical derivative differs from the numerical one."""
+
+
+def _as_tuple(x):
+    return (x,) if isinstance(x, _C.TensorBase) else tuple(x)
+
+
+def _diff(tensors):
+    return [t for t in tensors if isinstance(t, _C.TensorBase) and t.requires_grad]
+
+
+def _outputs(func, inputs):
+    out = _as_tuple(func(*inputs))
+    return [o for o in out if isinstance(o, _C.TensorBase)]
+
+
+def _numerical(func, inputs, x, eps):
+    """d outputs / d x, one matrix [x.numel(), out.numel()] for each output."""
+    columns = None
+    flat = x.detach().reshape(-1)
+    n = flat.numel()
+    deltas = [eps] if not x.is_complex() else [eps, eps * 1j]
+    for i in range(n):
+        rows = []
+        for delta in deltas:
+            values = []
+            for sign in (1, -1):
+                moved = flat.clone()
+                moved[i] = moved[i] + sign * delta
+                moved = moved.reshape(x.shape)
+                args = [moved if a is x else a for a in inputs]
+                with flashlight.no_grad():
+                    values.append([o.clone() for o in _outputs(func, args)])
+            rows.append([(p - m) / (2 * eps) for p, m in zip(*values)])
+        if columns is None:
+            columns = [[] for _ in rows[0]]
+        for k in range(len(rows[0])):
+            if len(deltas) == 1:
+                value = rows[0][k]
+            else:
+                # The conjugate Wirtinger derivative that backward gives.
+                value = rows[0][k].conj() + 1j * rows[1][k].conj()
+            columns[k].append(value.reshape(-1))
+    return [flashlight.stack(c) for c in (columns or [])]
+
+
+def _analytical(outputs, x, k):
+    out = outputs[k]
+    columns = []
+    for j in range(out.numel()):
+        seed = flashlight.zeros_like(out).reshape(-1)
+        seed[j] = 1
+        (g,) = flashlight.autograd.grad(
+            out, x, seed.reshape(out.shape), retain_graph=True, allow_unused=True
+        )
+        columns.append(
+            flashlight.zeros(x.numel(), dtype=x.dtype)
+            if g is None
+            else g.detach().reshape(-1)
+        )
+    return flashlight.stack(columns, 1) if columns else None
+
+
+def gradcheck(
+    func,
+    inputs,
+    *,
+    eps=1e-6,
+    atol=1e-5,
+    rtol=1e-3,
+    raise_exception=True,
+    nondet_tol=0.0,
+    check_undefined_grad=True,
+    check_grad_dtypes=False,
+    check_batched_grad=False,
+    check_batched_forward_grad=False,
+    check_forward_ad=False,
+    check_backward_ad=True,
+    fast_mode=False,
+    masked=None,
+):
+    """Compare the gradients of ``func`` with finite differences.
+
+    Args:
+        func: A function of tensors that returns tensors.
+        inputs: Its arguments; those of float64 that require grad are checked.
+        eps: The step of the differences.
+        atol: The absolute tolerance.
+        rtol: The relative tolerance.
+        raise_exception: Raise, or return ``False``.
+        nondet_tol: How much two runs of backward may differ.
+
+    Raises:
+        RuntimeError: A gradient is wrong, or nothing could be checked.
+    """
+    if check_forward_ad or check_batched_grad or check_batched_forward_grad:
+        raise NotImplementedError(
+            "gradcheck(): forward mode and batched gradients are not supported"
+        )
+
+    def bad(text):
+        if raise_exception:
+            raise GradcheckError(text)
+        return False
+
+    inputs = _as_tuple(inputs)
+    wanted = _diff(inputs)
+    if not wanted:
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none "
+            "of the them have requires_grad=True."
+        )
+    outputs = _outputs(func, inputs)
+    if not any(o.requires_grad for o in outputs):
+        for x in wanted:
+            for n in _numerical(func, inputs, x, eps):
+                if not flashlight.allclose(n, flashlight.zeros_like(n), atol=atol):
+                    return bad(
+                        "Numerical gradient for function expected to be zero"
+                    )
+        return True
+    for i, x in enumerate(wanted):
+        numerical = _numerical(func, inputs, x, eps)
+        for k, out in enumerate(outputs):
+            if not out.requires_grad:
+                continue
+            analytical = _analytical(outputs, x, k)
+            if analytical is None:
+                continue
+            again = _analytical(outputs, x, k)
+            if not flashlight.allclose(
+                analytical, again, atol=nondet_tol, rtol=0.0, equal_nan=True
+            ):
+                return bad("Backward is not reentrant, i.e., running backward with "
+                           "same input and grad_output multiple times gives different "
+                           "values")
+            expected = numerical[k].to(analytical.dtype)
+            if not flashlight.allclose(analytical, expected, rtol=rtol, atol=atol):
+                return bad(
+                    f"Jacobian mismatch for output {k} with respect to input {i},\n"
+                    f"numerical:{expected}\nanalytical:{analytical}\n"
+                )
+    return True
+
+
+def gradgradcheck(
+    func,
+    inputs,
+    grad_outputs=None,
+    *,
+    eps=1e-6,
+    atol=1e-5,
+    rtol=1e-3,
+    gen_non_contig_grad_outputs=False,
+    raise_exception=True,
+    nondet_tol=0.0,
+    check_undefined_grad=True,
+    check_grad_dtypes=False,
+    check_batched_grad=False,
+    check_fwd_over_rev=False,
+    check_rev_over_rev=True,
+    fast_mode=False,
+    masked=False,
+):
+    """Compare the gradients of the gradients of ``func`` with finite differences."""
+    inputs = _as_tuple(inputs)
+    outputs = [o for o in _outputs(func, inputs) if o.requires_grad]
+    if grad_outputs is None:
+        grad_outputs = [
+            flashlight.randn(o.shape, dtype=o.dtype).requires_grad_() for o in outputs
+        ]
+    grad_outputs = list(_as_tuple(grad_outputs))
+    n = len(grad_outputs)
+
+    def first(*args):
+        given, grads = args[:-n], args[-n:]
+        given = tuple(
+            (
+                a.detach().requires_grad_()
+                if isinstance(a, _C.TensorBase)
+                and a.is_leaf
+                and not a.requires_grad
+                and i < len(inputs)
+                and inputs[i].requires_grad
+                else a
+            )
+            for i, a in enumerate(given)
+        )
+        with flashlight.enable_grad():
+            outs = [o for o in _outputs(func, given) if o.requires_grad]
+            wanted = [
+                a
+                for a, b in zip(given, inputs)
+                if isinstance(b, _C.TensorBase) and b.requires_grad
+            ]
+            found = flashlight.autograd.grad(
+                outs, wanted, grads, create_graph=True, allow_unused=True
+            )
+        return tuple(g for g in found if g is not None)
+
+    return gradcheck(
+        first,
+        inputs + tuple(grad_outputs),
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
+        nondet_tol=nondet_tol,
+    )

@@ -1,0 +1,14 @@
+"""Every native function, as ``flashlight.<name>``.
+
+The names are those of the op table (``flashlight._C._functions``); nothing is listed
+twice.
+"""
+
+from flashlight import _C
+
+__all__ = [
+    name
+    for name in vars(_C._VariableFunctions)
+    if not name.startswith("_") and name not in ("index", "alias", "slice")
+]
+globals().update({name: getattr(_C._VariableFunctions, name) for name in __all__})

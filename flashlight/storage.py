@@ -1,0 +1,211 @@
+"""Storages: the bytes that tensors are windows on."""
+
+from flashlight import _C
+
+__all__ = ["TypedStorage", "UntypedStorage"]
+
+
+class UntypedStorage:
+    """The bytes that a tensor and its views share."""
+
+    __module__ = "torch"
+
+    def __init__(self, size=0, *, device=None):
+        self._storage = _C._new_storage(int(size), device)
+
+    @classmethod
+    def _wrap(cls, storage):
+        self = cls.__new__(cls)
+        self._storage = storage
+        return self
+
+    def _bytes(self):
+        return self._storage._as_tensor(_C.uint8)
+
+    def data_ptr(self):
+        return self._storage.data_ptr()
+
+    def nbytes(self):
+        return self._storage.nbytes()
+
+    size = nbytes
+    __len__ = nbytes
+
+    def element_size(self):
+        return 1
+
+    def resizable(self):
+        return self._storage.resizable()
+
+    def resize_(self, size):
+        self._storage.resize_(size)
+        return self
+
+    @property
+    def device(self):
+        return self._storage.device
+
+    def untyped(self):
+        return self
+
+    def clone(self):
+        """A copy of the bytes."""
+        return self._bytes().clone().untyped_storage()
+
+    def copy_(self, source, non_blocking=None):
+        self._bytes().copy_(source._bytes())
+        return self
+
+    def fill_(self, value):
+        self._bytes().fill_(value)
+        return self
+
+    def tolist(self):
+        return self._bytes().tolist()
+
+    def cpu(self):
+        return self
+
+    def __getitem__(self, index):
+        item = self._bytes()[index]
+        return item.untyped_storage() if isinstance(index, slice) else item.item()
+
+    def __setitem__(self, index, value):
+        self._bytes()[index] = value
+
+    def __iter__(self):
+        return iter(self.tolist())
+
+    def _deepcopy(self, memo):
+        key = ("storage", self.data_ptr())
+        if key not in memo:
+            memo[key] = self.clone()
+            memo[("keep", self.data_ptr())] = self
+        return memo[key]
+
+    def __deepcopy__(self, memo):
+        return self._deepcopy(memo)
+
+    def __eq__(self, other):
+        return isinstance(other, UntypedStorage) and self._storage.same(other._storage)
+
+    def __hash__(self):
+        return hash(self.data_ptr())
+
+    def __repr__(self):
+        lines = "".join(f" {x}\n" for x in self.tolist())
+        return f"{lines}[torch.storage.UntypedStorage(device={self.device}) of size {len(self)}]"
+
+    def __reduce__(self):
+        return (_load_storage, (_C._to_bytes(self._bytes()),))
+
+
+def _load_storage(data):
+    return _C._from_bytes(data, _C.uint8).untyped_storage()
+
+
+class TypedStorage:
+    """A storage seen as elements of one dtype."""
+
+    __module__ = "torch.storage"
+
+    def __init__(self, *args, wrap_storage=None, dtype=None, device=None, _internal=None):
+        self.dtype = dtype or _C.get_default_dtype()
+        if wrap_storage is None:
+            size = args[0] if args else 0
+            wrap_storage = UntypedStorage(size * self.dtype.itemsize, device=device)
+        self._untyped_storage = wrap_storage
+
+    def _tensor(self):
+        return self._untyped_storage._storage._as_tensor(self.dtype)
+
+    def untyped(self):
+        return self._untyped_storage
+
+    @property
+    def device(self):
+        return self._untyped_storage.device
+
+    def data_ptr(self):
+        return self._untyped_storage.data_ptr()
+
+    def nbytes(self):
+        return self._untyped_storage.nbytes()
+
+    def element_size(self):
+        return self.dtype.itemsize
+
+    def size(self):
+        return self.nbytes() // self.dtype.itemsize
+
+    __len__ = _size = size
+    _data_ptr = data_ptr
+
+    def resize_(self, size):
+        self._untyped_storage.resize_(size * self.dtype.itemsize)
+
+    def tolist(self):
+        return self._tensor().tolist()
+
+    def clone(self):
+        return TypedStorage(wrap_storage=self._untyped_storage.clone(), dtype=self.dtype)
+
+    def copy_(self, source, non_blocking=None):
+        self._tensor().copy_(source._tensor())
+        return self
+
+    def fill_(self, value):
+        self._tensor().fill_(value)
+        return self
+
+    def __getitem__(self, index):
+        item = self._tensor()[index]
+        return item.storage() if isinstance(index, slice) else item.item()
+
+    def __setitem__(self, index, value):
+        self._tensor()[index] = value
+
+    def __iter__(self):
+        return iter(self.tolist())
+
+    def __eq__(self, other):
+        return (
+            isinstance(other, TypedStorage)
+            and self.dtype == other.dtype
+            and self._untyped_storage == other._untyped_storage
+        )
+
+    __hash__ = None
+
+    def pickle_storage_type(self):
+        return _PICKLE_NAMES[repr(self.dtype).removeprefix("torch.")]
+
+    def __repr__(self):
+        lines = "".join(f" {x}\n" for x in self.tolist())
+        return (
+            f"{lines}[torch.storage.TypedStorage(dtype={self.dtype}, "
+            f"device={self.device}) of size {len(self)}]"
+        )
+
+    def __reduce__(self):
+        return (_load_typed, (self._untyped_storage, self.dtype))
+
+
+def _load_typed(untyped, dtype):
+    return TypedStorage(wrap_storage=untyped, dtype=dtype)
+
+
+_PICKLE_NAMES = {
+    "float64": "DoubleStorage",
+    "float32": "FloatStorage",
+    "float16": "HalfStorage",
+    "bfloat16": "BFloat16Storage",
+    "int64": "LongStorage",
+    "int32": "IntStorage",
+    "int16": "ShortStorage",
+    "int8": "CharStorage",
+    "uint8": "ByteStorage",
+    "bool": "BoolStorage",
+    "complex64": "ComplexFloatStorage",
+    "complex128": "ComplexDoubleStorage",
+}

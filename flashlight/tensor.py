@@ -1,0 +1,460 @@
+"""``Tensor``: the face of the engine's tensor type.
+
+Operators are methods that the op table puts on ``_C.TensorBase``; here is what PyTorch
+defines in Python: attributes that are short for an op, hooks, printing, pickling and
+the protocols that other libraries use.
+"""
+
+import collections
+import copyreg
+
+from flashlight import _C
+from flashlight.utils.hooks import RemovableHandle, warn_if_has_hooks
+
+__all__ = ["Tensor"]
+
+
+def _legacy_new(cls, *args, **kwargs):
+    """``Tensor(2, 3)``, ``Tensor([1, 2])``: the constructor of old."""
+    import flashlight
+
+    device = kwargs.pop("device", None)
+    data = kwargs.pop("data", None)
+    if kwargs:
+        raise TypeError(f"new() got an unexpected keyword argument '{next(iter(kwargs))}'")
+    if device is not None and flashlight.device(device).type != "cpu":
+        raise RuntimeError(
+            f"legacy constructor expects device type: cpu but device type: {device} "
+            "was passed"
+        )
+    if data is not None:
+        args = (data,)
+    if len(args) == 1 and isinstance(args[0], _C.TensorBase):
+        out = args[0].detach()
+    elif len(args) == 1 and isinstance(args[0], flashlight.Size):
+        out = flashlight.empty(args[0])
+    elif len(args) == 1 and not isinstance(args[0], int):
+        out = _C._tensor(args[0], dtype=flashlight.get_default_dtype())
+    else:
+        out = flashlight.empty(args)
+    if cls is Tensor:
+        return out
+    return _C.TensorBase._make_subclass(cls, out)
+
+
+class _TensorMeta(type):
+    """Lets ``isinstance`` see through to the engine's type."""
+
+
+class Tensor(_C.TensorBase, metaclass=_TensorMeta):
+    """A multi-dimensional array of one dtype, with a gradient if asked for."""
+
+    __module__ = "torch"
+    __array_priority__ = 1000
+
+    _backward_hooks = None
+    _post_accumulate_grad_hooks = None
+
+    # --- attributes that are short for an op ---
+
+    @property
+    def T(self):
+        """Dimensions reversed."""
+        if self.ndim != 2:
+            import warnings
+
+            if self.ndim == 0:
+                return self.view_as(self) if self.ndim else self.permute(())
+            warnings.warn(
+                "The use of `x.T` on tensors of dimension other than 2 to reverse "
+                "their shape is deprecated and it will throw an error in a future "
+                "release. Consider `x.mT` to transpose batches of matrices or "
+                "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the "
+                "dimensions of a tensor.",
+                stacklevel=2,
+            )
+        return self.permute(tuple(range(self.ndim - 1, -1, -1)))
+
+    @property
+    def mT(self):
+        """The last two dimensions swapped."""
+        if self.ndim < 2:
+            raise RuntimeError(
+                "tensor.mT is only supported on matrices or batches of matrices. Got "
+                f"{self.ndim}-D tensor."
+            )
+        return self.transpose(-2, -1)
+
+    @property
+    def H(self):
+        """The conjugate transpose of a matrix."""
+        if self.ndim not in (0, 2):
+            raise RuntimeError(
+                "tensor.H is only supported on matrices (2-D tensors). Got "
+                f"{self.ndim}-D tensor."
+                + (
+                    " For batches of matrices, consider using tensor.mH"
+                    if self.ndim > 2
+                    else ""
+                )
+            )
+        if self.ndim == 0:
+            return self.conj() if self.is_complex() else self.permute(())
+        return self.transpose(0, 1).conj()
+
+    @property
+    def mH(self):
+        """The last two dimensions swapped, conjugated."""
+        if self.ndim < 2:
+            raise RuntimeError(
+                "tensor.mH is only supported on matrices or batches of matrices. Got "
+                f"{self.ndim}-D tensor."
+            )
+        return self.transpose(-2, -1).conj()
+
+    @property
+    def real(self):
+        """The real part: a view of a complex tensor, a real tensor itself."""
+        return _C._VariableFunctions.real(self)
+
+    @real.setter
+    def real(self, value):
+        self.real.copy_(_as_operand(value))
+
+    @property
+    def imag(self):
+        """The imaginary part, as a view."""
+        return _C._VariableFunctions.imag(self)
+
+    @imag.setter
+    def imag(self, value):
+        self.imag.copy_(_as_operand(value))
+
+    is_cuda = property(lambda self: self.device.type == "cuda")
+    is_mps = property(lambda self: self.device.type == "mps")
+    is_cpu = property(lambda self: self.device.type == "cpu")
+    is_meta = property(lambda self: self.device.type == "meta")
+    is_sparse = property(lambda self: False)
+    is_sparse_csr = property(lambda self: False)
+    is_quantized = property(lambda self: False)
+    is_mkldnn = property(lambda self: False)
+    is_nested = property(lambda self: False)
+    is_xla = property(lambda self: False)
+    is_xpu = property(lambda self: False)
+    is_vulkan = property(lambda self: False)
+    is_ipu = property(lambda self: False)
+    is_maia = property(lambda self: False)
+    is_mtia = property(lambda self: False)
+    names = property(lambda self: (None,) * self.ndim)
+    name = property(lambda self: None)
+
+    def has_names(self):
+        return False
+
+    # --- autograd ---
+
+    def backward(
+        self, gradient=None, retain_graph=None, create_graph=False, inputs=None
+    ):
+        """Compute the gradients of the graph's leaves with respect to this tensor."""
+        from flashlight import autograd
+
+        autograd.backward(
+            self, gradient, retain_graph, create_graph=create_graph, inputs=inputs
+        )
+
+    def requires_grad_(self, requires_grad=True):
+        """Set ``requires_grad`` and return the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    def detach_(self):
+        """Cut the tensor from its history, in place."""
+        if self._is_view():
+            raise RuntimeError(
+                "Can't detach views in-place. Use detach() instead. If you are using "
+                "DistributedDataParallel (DDP) for training, and "
+                "gradient_as_bucket_view is set as True, gradients are views of DDP "
+                "buckets, and hence detach_() cannot be called on these gradients. To "
+                "fix this error, please refer to the Optimizer.zero_grad() function in "
+                "torch/optim/optimizer.py as a solution."
+            )
+        self._grad_fn = None
+        self.requires_grad = False
+        return self
+
+    def register_hook(self, hook):
+        """Call ``hook(grad)`` when the gradient of this tensor is computed."""
+        if not self.requires_grad:
+            raise RuntimeError(
+                "cannot register a hook on a tensor that doesn't require gradient"
+            )
+        if self._backward_hooks is None:
+            self._backward_hooks = collections.OrderedDict()
+            _C._add_tensor_hooks(self, self._backward_hooks)
+        handle = RemovableHandle(self._backward_hooks)
+        self._backward_hooks[handle.id] = hook
+        return handle
+
+    def register_post_accumulate_grad_hook(self, hook):
+        """Call ``hook(tensor)`` after a gradient was added to this leaf's ``grad``."""
+        if not self.requires_grad:
+            raise RuntimeError(
+                "cannot register a hook on a tensor that doesn't require gradient"
+            )
+        if self.grad_fn is not None:
+            raise RuntimeError(
+                "post accumulate grad hooks cannot be registered on non-leaf tensors"
+            )
+        if self._post_accumulate_grad_hooks is None:
+            self._post_accumulate_grad_hooks = collections.OrderedDict()
+            _C._set_post_accumulate_hooks(self, self._post_accumulate_grad_hooks)
+        handle = RemovableHandle(self._post_accumulate_grad_hooks)
+        self._post_accumulate_grad_hooks[handle.id] = hook
+        return handle
+
+    # --- conversion ---
+
+    def numpy(self, *, force=False):
+        """The values as a numpy array (a copy)."""
+        if force:
+            self = self.detach().cpu().resolve_conj().resolve_neg()
+        return _C._to_numpy(self, force)
+
+    def __array__(self, dtype=None, copy=None):
+        array = self.numpy()
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        import flashlight
+
+        return flashlight.from_numpy(array)
+
+    def untyped_storage(self):
+        """The storage, as bytes, that this tensor is a window on."""
+        from flashlight.storage import UntypedStorage
+
+        return UntypedStorage._wrap(_C._storage_of(self))
+
+    def storage(self):
+        """The storage, as elements of this tensor's dtype."""
+        from flashlight.storage import TypedStorage
+
+        return TypedStorage(wrap_storage=self.untyped_storage(), dtype=self.dtype)
+
+    _typed_storage = storage
+
+    def share_memory_(self):
+        """Memory is not shared between processes yet: raises."""
+        raise NotImplementedError(
+            "share_memory_(): tensors in memory that processes share are not supported"
+        )
+
+    def is_shared(self):
+        return False
+
+    def is_pinned(self, device=None):
+        return False
+
+    def type(self, dtype=None, non_blocking=False):
+        """The type's name, or a copy of another dtype."""
+        import flashlight
+
+        if dtype is None:
+            return flashlight.typename(self)
+        if isinstance(dtype, str):
+            dtype = flashlight.info.dtype_of_typename(dtype)
+        return self.to(dtype)
+
+    def get_device(self):
+        return -1 if self.device.index is None else self.device.index
+
+    def element_wise_bytes(self):
+        return self.element_size()
+
+    def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
+        """A tensor of these values with this tensor's dtype and device."""
+        return _C._tensor(
+            data, dtype or self.dtype, device or self.device, requires_grad
+        )
+
+    def new(self, *args, device=None):
+        """An uninitialised or converted tensor of this dtype, as of old."""
+        import flashlight
+
+        if len(args) == 1 and not isinstance(args[0], (int, flashlight.Size)):
+            return self.new_tensor(args[0])
+        return self.new_empty(args[0] if args and not isinstance(args[0], int) else args)
+
+    # --- protocols ---
+
+    def __repr__(self, *, tensor_contents=None):
+        from flashlight import _tensor_str
+
+        return _tensor_str._str(self, tensor_contents=tensor_contents)
+
+    def __format__(self, spec):
+        if self.dim() == 0 and type(self) is Tensor:
+            return self.item().__format__(spec)
+        return object.__format__(self, spec)
+
+    def __iter__(self):
+        if self.dim() == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))
+
+    def __reversed__(self):
+        return self if self.dim() == 0 else self.flip(0)
+
+    def __contains__(self, element):
+        if isinstance(element, (Tensor, int, float, complex, bool)):
+            return bool((self == element).any().item())
+        raise RuntimeError(
+            "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
+            f"{type(element)}."
+        )
+
+    def __rsub__(self, other):
+        return _C._VariableFunctions.rsub(self, other)
+
+    def __rdiv__(self, other):
+        return self.reciprocal() * other
+
+    __rtruediv__ = __rdiv__
+
+    def __rpow__(self, other):
+        return _C._VariableFunctions.pow(other, self)
+
+    def __dir__(self):
+        return sorted(set(dir(type(self))) | set(self.__dict__))
+
+    # --- copying and pickling ---
+
+    def __deepcopy__(self, memo):
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support "
+                "the deepcopy protocol at the moment.  If you were attempting to "
+                "deepcopy a module, this may be because of a torch.nn.utils.weight_norm "
+                "usage, see https://github.com/pytorch/pytorch/pull/103001"
+            )
+        if id(self) in memo:
+            return memo[id(self)]
+        import copy
+
+        import flashlight
+
+        with flashlight.no_grad():
+            storage = self.untyped_storage()._deepcopy(memo)
+            out = flashlight.empty(0, dtype=self.dtype, device=self.device)
+            out.set_(storage, self.storage_offset(), self.size(), self.stride())
+            if self.is_conj():
+                out = out.conj()
+            out.requires_grad = self.requires_grad
+            if self.grad is not None:
+                out.grad = copy.deepcopy(self.grad, memo)
+            if type(self) is not Tensor:
+                out = out.as_subclass(type(self))
+                out.requires_grad = self.requires_grad
+            for key, value in self.__dict__.items():
+                if key not in ("_backward_hooks", "_post_accumulate_grad_hooks"):
+                    out.__dict__[key] = copy.deepcopy(value, memo)
+        memo[id(self)] = out
+        return out
+
+    def as_subclass(self, cls):
+        """The same data as an instance of ``cls``."""
+        return _C.TensorBase._make_subclass(cls, self.detach())
+
+    def __reduce_ex__(self, protocol):
+        from flashlight import _utils
+
+        state = {
+            k: v
+            for k, v in self.__dict__.items()
+            if k not in ("_backward_hooks", "_post_accumulate_grad_hooks")
+        }
+        warn_if_has_hooks(self)
+        args = (
+            self.storage(),
+            self.storage_offset(),
+            tuple(self.size()),
+            self.stride(),
+            self.requires_grad,
+            collections.OrderedDict(),
+        )
+        if type(self) is Tensor and not state:
+            return (_utils._rebuild_tensor_v2, args)
+        return (
+            _utils._rebuild_from_type_v2,
+            (_utils._rebuild_tensor_v2, type(self), args, state),
+        )
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        """The default for subclasses: run the op, results are of the subclass."""
+        kwargs = kwargs or {}
+        if not all(issubclass(cls, t) for t in types):
+            return NotImplemented
+        with _DisableSubclass():
+            out = func(*args, **kwargs)
+        if func in _plain_functions():
+            return out
+        return _convert(out, cls)
+
+
+class _DisableSubclass:
+    """Runs the engine's own op for subclasses."""
+
+    def __enter__(self):
+        self._before = _C._set_torch_function_enabled(
+            False, _C._torch_function_enabled()[1]
+        )
+
+    def __exit__(self, *exc):
+        _C._set_torch_function_enabled(*self._before)
+
+
+def _plain_functions():
+    from flashlight.overrides import get_default_nowrap_functions
+
+    return get_default_nowrap_functions()
+
+
+def _convert(out, cls):
+    if cls is Tensor:
+        return out
+    if isinstance(out, Tensor) and not isinstance(out, cls):
+        return out.as_subclass(cls) if not out.requires_grad else _as(out, cls)
+    if isinstance(out, (tuple, list)):
+        return type(out)(_convert(x, cls) for x in out)
+    return out
+
+
+def _as(out, cls):
+    """As a subclass, with its history."""
+    alias = _C._VariableFunctions.view_as(out, out)
+    alias.__class__ = cls
+    return alias
+
+
+def _disabled_torch_function_impl(func, types, args=(), kwargs=None):
+    """``__torch_function__`` for subclasses that want plain tensors back."""
+    with _DisableSubclass():
+        return func(*args, **(kwargs or {}))
+
+
+def _as_operand(value):
+    return value if isinstance(value, Tensor) else _C._tensor(value)
+
+
+_C._set_tensor_type(Tensor)
+_C._set_torch_function_handlers(
+    Tensor.__torch_function__, _disabled_torch_function_impl
+)
+copyreg.pickle(
+    type(_C.TensorBase.size), lambda m: (getattr, (m.__objclass__, m.__name__))
+)

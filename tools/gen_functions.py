@@ -1,0 +1,187 @@
+"""Write the typed C++ functions of every op row: functions.h and functions_N.cpp.
+
+The rows in csrc/flashlight/ops/*.cpp are the only place where a signature is
+written; this reads the schema strings there and emits, for each row, the function
+that C++ callers use (and its in-place twin). Run by CMake.
+"""
+
+import argparse
+import pathlib
+import re
+
+ROW = re.compile(r"\bop\(\s*((?:\"(?:[^\"\\]|\\.)*\"\s*)+)\)")
+PIECE = re.compile(r"\"((?:[^\"\\]|\\.)*)\"")
+FORMS = re.compile(r"\.forms\(\s*((?:\"[^\"]*\"\s*)+)\)")
+ARG = re.compile(
+    r"(?P<base>\w+)(?:\([^)]*\))?(?P<opt>\?)?(?P<list>\[\d*\])?(?:\([^)]*\))?"
+    r"(?P<optlist>\?)?\s+(?P<name>\w+)(?:=(?P<default>.+))?$"
+)
+BASE = {
+    "Tensor": "Tensor",
+    "Scalar": "Scalar",
+    "int": "int64_t",
+    "SymInt": "int64_t",
+    "float": "double",
+    "bool": "bool",
+    "ScalarType": "Dtype",
+    "Device": "Device",
+    "Layout": "MemoryLayout",
+    "MemoryFormat": "MemoryFormat",
+    "str": "std::string",
+    "Generator": "GeneratorHandle",
+}
+LISTS = {
+    "Tensor": "TensorList",
+    "Scalar": "ScalarList",
+    "int64_t": "IntList",
+    "double": "DoubleList",
+    "bool": "BoolList",
+}
+BY_VALUE = {"int64_t", "double", "bool", "Dtype", "Device", "MemoryLayout"}
+KEYWORDS = {"default", "and", "or", "not", "xor", "float", "int", "double", "bool"}
+
+
+def split(text):
+    """Split at commas outside brackets."""
+    parts, depth, start = [], 0, 0
+    for i, c in enumerate(text):
+        depth += (c in "([") - (c in ")]")
+        if c == "," and depth == 0:
+            parts.append(text[start:i].strip())
+            start = i + 1
+    parts.append(text[start:].strip())
+    return [p for p in parts if p]
+
+
+def parameter(text):
+    """One argument of a schema as (C++ type, name, C++ default or None)."""
+    m = ARG.match(text)
+    if not m:
+        raise ValueError(f"cannot read argument {text!r}")
+    base, default = BASE[m["base"]], m["default"]
+    optional = bool(m["opt"])
+    if m["list"]:
+        base, optional = LISTS[base], bool(m["optlist"])
+    name = m["name"] + ("_" if m["name"] in KEYWORDS else "")
+    if base == "Tensor":
+        return "const Tensor&", name, "{}" if default else None
+    cpp = f"std::optional<{base}>" if optional else base
+    value = None
+    if default is not None:
+        value = cpp_default(default, base, m["list"])
+    if cpp in BY_VALUE or (optional and base in BY_VALUE):
+        return cpp, name, value
+    return f"const {cpp}&", name, value
+
+
+def cpp_default(text, base, list_):
+    if text == "None":
+        return "{}"
+    named = {
+        "True": "true",
+        "False": "false",
+        "Mean": "1",
+        "Sum": "2",
+        "contiguous_format": "MemoryFormat::Contiguous",
+        "preserve_format": "MemoryFormat::Preserve",
+        "inf": "std::numeric_limits<double>::infinity()",
+        "long_max": "std::numeric_limits<int64_t>::max()",
+        "9223372036854775807": "std::numeric_limits<int64_t>::max()",
+        "long": "Dtype::Int64",
+    }
+    if list_:
+        inside = text[1:-1] if text.startswith("[") else text
+        items = [named.get(i.strip(), i.strip()) for i in inside.split(",")]
+        if not text.startswith("[") and list_ != "[]":
+            items = items * int(list_[1:-1])
+        return f"{base}{{{', '.join(items) if inside else ''}}}"
+    if base == "std::string":
+        return '"' + text.strip("'\"") + '"'
+    return named.get(text, text)
+
+
+def result(text):
+    if text.startswith("("):
+        return f"std::tuple<{', '.join(result(t) for t in split(text[1:-1]))}>"
+    base = BASE[re.match(r"\w+", text)[0]]
+    return LISTS[base] if "[]" in text else base
+
+
+def functions(schema, forms):
+    """The declarations and definitions of one row."""
+    m = re.match(r"(\w+)(?:\.(\w+))?\((.*)\) -> (.+)$", schema)
+    name, overload, args, returns = m.groups()
+    full = f"{name}.{overload}" if overload else name
+    arguments = [parameter(a) for a in split(args) if a != "*"]
+    names = ", ".join(a[1] for a in arguments)
+
+    def emit(cpp_name, cpp_result, call):
+        decl = ", ".join(
+            f"{t} {n}" + (f" = {d}" if d is not None else "") for t, n, d in arguments
+        )
+        plain = ", ".join(f"{t} {n}" for t, n, _ in arguments)
+        head = f"FL_API {cpp_result} {cpp_name}({decl});"
+        body = (
+            f"{cpp_result} {cpp_name}({plain}) {{\n"
+            f'  static const Op& row = get_op("{full}");\n  {call}\n}}'
+        )
+        return head, body
+
+    cpp_result = "void" if returns == "()" else result(returns)
+    tail = f", {names}" if names else ""
+    values = ", ".join(f"Value({n})" for n in names.split(", ") if n)
+    if cpp_result == "void":
+        call = f"Value args[] = {{{values}}};\n  call(row, args);"
+    else:
+        call = f"return invoke<{cpp_result}>(row{tail});"
+    cpp_name = name + "_" if name in KEYWORDS else name
+    yield emit(cpp_name, cpp_result, call)
+    if "inplace" in forms:
+        call = f"Value args[] = {{{values}}};\n  return call_inplace(row, args);"
+        yield emit(name + "_", "Tensor", call)
+
+
+def rows(sources):
+    for path in sources:
+        text = re.sub(r"//[^\n]*", "", path.read_text())
+        found = list(ROW.finditer(text))
+        for i, m in enumerate(found):
+            end = found[i + 1].start() if i + 1 < len(found) else len(text)
+            forms = FORMS.search(text, m.end(), end)
+            words = "".join(PIECE.findall(forms[1])) if forms else ""
+            yield "".join(PIECE.findall(m[1])), words.split()
+
+
+def write(path, text):
+    """Only if it differs, so that nothing is compiled again for nothing."""
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--parts", type=int, default=4)
+    parser.add_argument("sources", type=pathlib.Path, nargs="+")
+    args = parser.parse_args()
+    emitted = [f for s, forms in rows(args.sources) for f in functions(s, forms)]
+    banner = "// Written by tools/gen_functions.py from the op rows.\n"
+    heads = "\n".join(head for head, _ in emitted)
+    write(
+        args.out / "functions.h",
+        f"{banner}#pragma once\n\n#include <limits>\n#include <tuple>\n\n"
+        '#include "flashlight/core/value.h"\n#include "flashlight/ops/extras.h"\n\n'
+        f"namespace flashlight {{\n\n{heads}\n\n}} // namespace flashlight\n",
+    )
+    for part in range(args.parts):
+        bodies = "\n\n".join(body for _, body in emitted[part :: args.parts])
+        write(
+            args.out / f"functions_{part}.cpp",
+            f'{banner}#include "flashlight/ops/functions.h"\n'
+            '#include "flashlight/ops/registry.h"\n\n'
+            f"namespace flashlight {{\n\n{bodies}\n\n}} // namespace flashlight\n",
+        )
+
+
+if __name__ == "__main__":
+    main()
