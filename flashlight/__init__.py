@@ -80,6 +80,6 @@ from flashlight.storage import TypedStorage, UntypedStorage  # noqa: F401
 # isort: split
 from flashlight import backends, cuda, mps, nn, optim, overrides, utils  # noqa: F401
 from flashlight import random as random  # noqa: F401
-from flashlight.serialization import load, save  # noqa: F401
+# serialization
 
 __version__ = "0.1.0"

@@ -9,7 +9,6 @@ import collections
 import copyreg
 
 from flashlight import _C
-from flashlight.utils.hooks import RemovableHandle, warn_if_has_hooks
 
 __all__ = ["Tensor"]
 
@@ -192,6 +191,8 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
         if self._backward_hooks is None:
             self._backward_hooks = collections.OrderedDict()
             _C._add_tensor_hooks(self, self._backward_hooks)
+        from flashlight.utils.hooks import RemovableHandle
+
         handle = RemovableHandle(self._backward_hooks)
         self._backward_hooks[handle.id] = hook
         return handle
@@ -209,6 +210,8 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
         if self._post_accumulate_grad_hooks is None:
             self._post_accumulate_grad_hooks = collections.OrderedDict()
             _C._set_post_accumulate_hooks(self, self._post_accumulate_grad_hooks)
+        from flashlight.utils.hooks import RemovableHandle
+
         handle = RemovableHandle(self._post_accumulate_grad_hooks)
         self._post_accumulate_grad_hooks[handle.id] = hook
         return handle
@@ -368,6 +371,7 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
 
     def __reduce_ex__(self, protocol):
         from flashlight import _utils
+        from flashlight.utils.hooks import warn_if_has_hooks
 
         state = {
             k: v

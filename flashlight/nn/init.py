@@ -93,7 +93,13 @@ def trunc_normal_(
     b: float = 2.0,
     generator=None,
 ):
-    """Fill with values of the normal distribution restricted to [a, b]."""
+    """Fill with values of the normal distribution restricted to [a, b].
+
+    Values outside are drawn again; where most would be outside, values are drawn
+    uniformly from [a, b] and kept with a probability that follows the density.
+    """
+    if tensor.is_meta:
+        return tensor
 
     def cdf(x):
         return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
@@ -104,15 +110,41 @@ def trunc_normal_(
             "The distribution of values may be incorrect.",
             stacklevel=2,
         )
+    inside = cdf((b - mean) / std) - cdf((a - mean) / std)
     with flashlight.no_grad():
-        low, high = cdf((a - mean) / std), cdf((b - mean) / std)
-        # Uniform between the two values of the cdf, then through its inverse.
-        tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-        tensor.erfinv_()
-        tensor.mul_(std * math.sqrt(2.0))
-        tensor.add_(mean)
-        tensor.clamp_(min=a, max=b)
-        return tensor
+        if inside > 0.3:
+            return _redraw_normal(tensor, mean, std, a, b, generator)
+        return _reject_uniform(tensor, mean, std, a, b, generator)
+
+
+def _redraw_normal(tensor, mean, std, a, b, generator):
+    low, high = (tensor.new_tensor(x, device="cpu").item() for x in (a, b))
+    result = tensor.normal_(mean, std, generator=generator)
+    outside = (result < low) | (result > high)
+    while outside.any():
+        again = flashlight.empty_like(result).normal_(mean, std, generator=generator)
+        result = flashlight.where(outside, again, result)
+        outside = (result < low) | (result > high)
+    return tensor if result is tensor else tensor.copy_(result)
+
+
+def _reject_uniform(tensor, mean, std, a, b, generator):
+    # The density relative to its largest value in [a, b].
+    log_peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
+
+    def rejected(values):
+        log_density = values.sub(mean).div_(std).pow_(2).mul_(-0.5).sub_(log_peak)
+        chance = flashlight.empty_like(values).uniform_(generator=generator)
+        return chance.log_().gt(log_density)
+
+    result = tensor.uniform_(a, b, generator=generator)
+    pending = rejected(result)
+    while pending.any():
+        again = flashlight.empty_like(result).uniform_(a, b, generator=generator)
+        again_rejected = rejected(again)
+        result = flashlight.where(pending & ~again_rejected, again, result)
+        pending = pending & again_rejected
+    return tensor if result is tensor else tensor.copy_(result)
 
 
 def constant_(tensor, val: float):

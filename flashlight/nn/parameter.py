@@ -3,6 +3,7 @@
 from collections import OrderedDict
 
 import flashlight
+from flashlight.tensor import _disabled_torch_function_impl as _no_torch_function
 
 __all__ = [
     "Parameter",
@@ -15,7 +16,6 @@ __all__ = [
 
 _Tensor = flashlight.Tensor
 _TensorMeta = type(_Tensor)
-_no_torch_function = flashlight._C._disabled_torch_function_impl
 
 
 class _ParameterMeta(_TensorMeta):
@@ -69,7 +69,8 @@ class Parameter(_Tensor, metaclass=_ParameterMeta):
         return "Parameter containing:\n" + super().__repr__()
 
     def __reduce_ex__(self, proto):
-        state = flashlight._utils._get_obj_state(self)
+        dropped = ("_backward_hooks", "_post_accumulate_grad_hooks")
+        state = {k: v for k, v in self.__dict__.items() if k not in dropped}
         hooks = OrderedDict()
         if not state:
             return (
@@ -115,16 +116,18 @@ class UninitializedTensorMixin:
     @property
     def shape(self):
         raise RuntimeError(
-            "Can't access the shape of an uninitialized parameter or buffer. This error "
-            "usually happens in `load_state_dict` when trying to load an uninitialized "
-            "parameter into an initialized one. Call `forward` to initialize the "
+            "Can't access the shape of an uninitialized parameter or buffer. This "
+            "error usually happens in `load_state_dict` when trying to load an "
+            "uninitialized parameter into an initialized one. Call `forward` to "
+            "initialize the "
             "parameters before accessing their attributes."
         )
 
     def share_memory_(self):
         raise RuntimeError(
-            "Can't share memory on an uninitialized parameter or buffer. Call `forward` "
-            "to initialize the parameters before calling `module.share_memory()`."
+            "Can't share memory on an uninitialized parameter or buffer. Call "
+            "`forward` to initialize the parameters before calling "
+            "`module.share_memory()`."
         )
 
     def __repr__(self):
@@ -139,8 +142,8 @@ class UninitializedTensorMixin:
         if name in cls._allowed_names or type(func).__name__ == "method-wrapper":
             return _no_torch_function(func, types, args, kwargs or {})
         raise ValueError(
-            f"Attempted to use an uninitialized parameter in {func}. This error happens "
-            "when you are using a `LazyModule` or explicitly manipulating "
+            f"Attempted to use an uninitialized parameter in {func}. This error "
+            "happens when you are using a `LazyModule` or explicitly manipulating "
             f"`torch.nn.parameter.{cls.__name__}` objects. When using LazyModules Call "
             "`forward` with a dummy batch to initialize the parameters before calling "
             "torch functions"

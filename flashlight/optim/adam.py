@@ -125,8 +125,9 @@ class Adam(Optimizer):
 
     def _update(self, group) -> None:
         params, grads = self._with_grad(
-            group, "Adam does not support sparse gradients, please consider SparseAdam "
-            "instead"
+            group,
+            "Adam does not support sparse gradients, please consider SparseAdam "
+            "instead",
         )
         _check_foreach(group["foreach"], group["differentiable"])
         states = []

@@ -169,11 +169,13 @@ class Optimizer:
         self.defaults.setdefault("differentiable", False)
 
     def __repr__(self) -> str:
-        lines = [self.__class__.__name__ + " ("]
+        text = self.__class__.__name__ + " ("
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
-            lines += [f"    {k}: {group[k]}" for k in sorted(group) if k != "params"]
-        return "\n".join(lines) + "\n)"
+            text += f"\nParameter Group {i}\n"
+            for key in sorted(group):
+                if key != "params":
+                    text += f"    {key}: {group[key]}\n"
+        return text + ")"
 
     @staticmethod
     def profile_hook_step(func):
@@ -324,7 +326,9 @@ class Optimizer:
             raise ValueError(
                 "loaded state dict has a different number of parameter groups"
             )
-        if any(len(g["params"]) != len(s["params"]) for g, s in zip(groups, saved_groups)):
+        if any(
+            len(g["params"]) != len(s["params"]) for g, s in zip(groups, saved_groups)
+        ):
             raise ValueError(
                 "loaded state dict contains a parameter group that doesn't match the "
                 "size of optimizer's group"
@@ -425,8 +429,8 @@ class Optimizer:
         elif isinstance(params, set):
             raise TypeError(
                 "optimizer parameters need to be organized in ordered collections, but "
-                "the ordering of tensors in sets will change between runs. Please use a "
-                "list instead."
+                "the ordering of tensors in sets will change between runs. Please use "
+                "a list instead."
             )
         else:
             param_group["params"] = list(params)

@@ -86,19 +86,24 @@ class SGD(Optimizer):
 
     def _update(self, group) -> None:
         params, grads = self._with_grad(group)
-        buffers = [self.state[p].get("momentum_buffer") for p in params]
+        momentum = group["momentum"]
+        # Without momentum there is no state, not even an empty one.
+        buffers = [
+            self.state[p].get("momentum_buffer") if momentum != 0 else None
+            for p in params
+        ]
         _step(
             params,
             grads,
             buffers,
             lr=group["lr"],
-            momentum=group["momentum"],
+            momentum=momentum,
             dampening=group["dampening"],
             weight_decay=group["weight_decay"],
             nesterov=group["nesterov"],
             maximize=group["maximize"],
         )
-        if group["momentum"] != 0:
+        if momentum != 0:
             for p, buffer in zip(params, buffers):
                 self.state[p]["momentum_buffer"] = buffer
 
@@ -128,9 +133,7 @@ def _step(
                 buffers[i] = grad.detach().clone()
             else:
                 buffers[i].mul_(momentum).add_(grad, alpha=1 - dampening)
-            grad = (
-                grad.add(buffers[i], alpha=momentum) if nesterov else buffers[i]
-            )
+            grad = grad.add(buffers[i], alpha=momentum) if nesterov else buffers[i]
         if isinstance(lr, flashlight.Tensor):
             if lr.requires_grad:
                 param.addcmul_(grad, lr, value=-1)

@@ -7,7 +7,7 @@ from copy import deepcopy
 import flashlight
 
 from ..nn import Module
-from .lr_scheduler import LRScheduler, _format_param
+from ._lr_base import LRScheduler, _format_param
 
 __all__ = [
     "AveragedModel",

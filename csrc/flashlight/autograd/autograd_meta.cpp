@@ -176,7 +176,7 @@ void make_view(const Tensor& view, const Tensor& of, CreationMeta creation) {
       : creation;
 }
 
-Tensor detach(const Tensor& tensor) {
+Tensor detached(const Tensor& tensor) {
   return tensor.alias();
 }
 

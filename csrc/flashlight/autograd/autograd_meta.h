@@ -81,6 +81,6 @@ FL_API void
 rebase_history(const Tensor& tensor, const std::shared_ptr<Node>& node);
 
 // As torch.Tensor.detach: an alias without history.
-FL_API Tensor detach(const Tensor& tensor);
+FL_API Tensor detached(const Tensor& tensor);
 
 } // namespace flashlight

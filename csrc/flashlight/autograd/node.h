@@ -33,7 +33,7 @@ struct InputMetadata {
 
 // Hooks see and may replace the list of gradients that enter or leave a node.
 // An entry is an undefined Tensor where there is no gradient.
-class NodeHook {
+class FL_API NodeHook {
  public:
   virtual ~NodeHook() = default;
   // The gradients to go on with.

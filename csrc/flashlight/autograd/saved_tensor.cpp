@@ -44,7 +44,7 @@ SavedTensor::SavedTensor(
     }
     accumulator_ = grad_accumulator(tensor);
   }
-  data_ = original_ ? tensor : detach(tensor);
+  data_ = original_ ? tensor : detached(tensor);
   if (hook) {
     register_hook(std::move(hook));
   }
@@ -60,7 +60,7 @@ void SavedTensor::register_hook(std::unique_ptr<SavedTensorHook> hook) {
     grad_fn_ = grad_fn(data_);
     accumulator_ = grad_accumulator(data_);
   }
-  hook_->pack(original_ && !is_leaf_ ? detach(data_) : data_);
+  hook_->pack(original_ && !is_leaf_ ? detached(data_) : data_);
   if (!(is_leaf_ && original_)) {
     original_ = false;
     data_ = Tensor();
@@ -122,7 +122,7 @@ Tensor SavedTensor::unpack(const std::shared_ptr<Node>& owner) const {
   if (hook_ && is_leaf_ && original_) {
     return out;
   }
-  out = detach(out);
+  out = detached(out);
   if (!node && !requires_grad_) {
     return out;
   }

@@ -6,7 +6,7 @@
 namespace flashlight {
 
 // pack / unpack hooks of torch.autograd.graph.saved_tensors_hooks.
-class SavedTensorHook {
+class FL_API SavedTensorHook {
  public:
   virtual ~SavedTensorHook() = default;
   // Called once, when the tensor is saved.

@@ -215,6 +215,11 @@ struct PyNodeObject {
 
 PyTypeObject* node_base = nullptr;
 
+std::string short_name(const std::string& name) {
+  size_t colon = name.rfind(':');
+  return colon == std::string::npos ? name : name.substr(colon + 1);
+}
+
 // The node of a custom Function: runs ctx's class's backward.
 class PyNode : public Node {
  public:
@@ -336,7 +341,9 @@ int node_clear(PyObject* self) {
 
 PyObject* node_repr(PyObject* self) {
   return PyUnicode_FromFormat(
-      "<%s object at %p>", Py_TYPE(self)->tp_name, self);
+      "<%s object at %p>",
+      short_name(reinterpret_cast<PyNodeObject*>(self)->node->name()).c_str(),
+      self);
 }
 
 PyTypeObject* node_type_of(const std::string& name) {
@@ -350,7 +357,7 @@ PyTypeObject* node_type_of(const std::string& name) {
         {Py_tp_repr, reinterpret_cast<void*>(node_repr)},
         {0, nullptr}};
     PyType_Spec spec = {
-        (new std::string(name))->c_str(),
+        (new std::string("torch.autograd." + name))->c_str(),
         sizeof(PyNodeObject),
         0,
         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
@@ -359,11 +366,6 @@ PyTypeObject* node_type_of(const std::string& name) {
         &spec, reinterpret_cast<PyObject*>(node_base))));
   }
   return it->second;
-}
-
-std::string short_name(const std::string& name) {
-  size_t colon = name.rfind(':');
-  return colon == std::string::npos ? name : name.substr(colon + 1);
 }
 
 // The node behind a wrapper, or behind a custom Function's ctx.

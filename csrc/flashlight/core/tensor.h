@@ -24,7 +24,7 @@
 namespace flashlight {
 
 // What autograd hangs on a tensor; defined in autograd/autograd_meta.h.
-class AutogradMetaBase {
+class FL_API AutogradMetaBase {
  public:
   virtual ~AutogradMetaBase() = default;
 };

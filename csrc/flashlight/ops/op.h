@@ -465,6 +465,5 @@ void register_creation();
 void register_random();
 void register_copy();
 void register_attention();
-void register_composites();
 
 } // namespace flashlight

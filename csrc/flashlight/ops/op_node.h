@@ -6,7 +6,7 @@
 
 namespace flashlight {
 
-class OpNode : public Node {
+class FL_API OpNode : public Node {
  public:
   // Collects edges and saves the arguments that the formulas of the inputs that
   // need a gradient name. In place, args[0] is about to be overwritten: its

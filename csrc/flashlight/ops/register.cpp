@@ -37,11 +37,22 @@ void register_all_ops() {
   static std::once_flag once;
   std::call_once(once, [] {
     register_arithmetic();
-    register_views();
-    register_copy();
-    register_creation();
+    register_comparison();
+    register_activations();
     register_reductions();
+    register_shape();
+    register_views();
     register_indexing();
+    register_linalg();
+    register_conv();
+    register_pooling();
+    register_normalization();
+    register_losses();
+    register_sorting();
+    register_creation();
+    register_random();
+    register_copy();
+    register_attention();
     lend_ops();
   });
 }

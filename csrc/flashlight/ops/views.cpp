@@ -422,6 +422,11 @@ void register_views() {
       .view([](const Tensor& self) { return spec_of(self); })
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .doc("A view of everything.");
+  op("detach(Tensor(a) self) -> Tensor(a)")
+      .forms("function method")
+      .kernel([](const Tensor& self) { return detached(self); })
+      .not_differentiable()
+      .doc("An alias that autograd does not know.");
   op("slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? "
      "end=None, SymInt step=1) -> Tensor(a)")
       .view([](const Tensor& self,

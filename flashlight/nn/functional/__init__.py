@@ -1,8 +1,7 @@
 """Functional interface of the layers: one function an operation."""
 
 from .. import _reduction as _Reduction
-from . import _activation, _attention, _linear, _loss, _normalization, _pooling
-from . import _vision
+from . import _activation, _attention, _linear, _loss, _normalization, _pooling, _vision
 from ._activation import *  # noqa: F403
 from ._activation import _get_softmax_dim
 from ._attention import *  # noqa: F403

@@ -77,9 +77,7 @@ def glu(input, dim: int = -1):
     return _nn.glu(input, dim)
 
 
-def hardtanh(
-    input, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
-):
+def hardtanh(input, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False):
     """Clamp to [``min_val``, ``max_val``]."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")

@@ -106,14 +106,14 @@ def _mha_shape_check(query, key, value, key_padding_mask, attn_mask, num_heads) 
         )
     if key_padding_mask is not None and key_padding_mask.dim() != n - 1:
         raise AssertionError(
-            f"For {kind} `query`, expected `key_padding_mask` to be `None` or {n - 1}-D "
-            f"but found {key_padding_mask.dim()}-D tensor instead"
+            f"For {kind} `query`, expected `key_padding_mask` to be `None` or "
+            f"{n - 1}-D but found {key_padding_mask.dim()}-D tensor instead"
         )
     if attn_mask is not None:
         if attn_mask.dim() not in (2, 3):
             raise AssertionError(
-                f"For {kind} `query`, expected `attn_mask` to be `None`, 2-D or 3-D but "
-                f"found {attn_mask.dim()}-D tensor instead"
+                f"For {kind} `query`, expected `attn_mask` to be `None`, 2-D or 3-D "
+                f"but found {attn_mask.dim()}-D tensor instead"
             )
         if not batched and attn_mask.dim() == 3:
             expected_shape = (num_heads, query.shape[0], key.shape[0])
@@ -245,8 +245,8 @@ def multi_head_attention_forward(
     if is_causal and attn_mask is None:
         raise RuntimeError(
             "Need attn_mask if specifying the is_causal hint. You may use the "
-            "Transformer module method `generate_square_subsequent_mask` to create this "
-            "mask."
+            "Transformer module method `generate_square_subsequent_mask` to create "
+            "this mask."
         )
     if is_causal and key_padding_mask is None and not need_weights:
         attn_mask = None
@@ -310,16 +310,16 @@ def multi_head_attention_forward(
             size = (tgt_len, src_len)
             if tuple(attn_mask.shape) != size:
                 raise RuntimeError(
-                    f"The shape of the 2D attn_mask is {attn_mask.shape}, but should be "
-                    f"{size}."
+                    f"The shape of the 2D attn_mask is {attn_mask.shape}, but should "
+                    f"be {size}."
                 )
             attn_mask = attn_mask.unsqueeze(0)
         elif attn_mask.dim() == 3:
             size = (bsz * num_heads, tgt_len, src_len)
             if tuple(attn_mask.shape) != size:
                 raise RuntimeError(
-                    f"The shape of the 3D attn_mask is {attn_mask.shape}, but should be "
-                    f"{size}."
+                    f"The shape of the 3D attn_mask is {attn_mask.shape}, but should "
+                    f"be {size}."
                 )
         else:
             raise RuntimeError(

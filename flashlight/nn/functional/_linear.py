@@ -261,7 +261,8 @@ def embedding_bag(
             raise ValueError("offsets has to be a 1D Tensor")
     else:
         raise ValueError(
-            f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}"
+            "input has to be 1D or 2D Tensor, but got Tensor of dimension "
+            f"{input.dim()}"
         )
     modes = {"sum": 0, "mean": 1, "max": 2}
     if mode not in modes:
@@ -277,8 +278,8 @@ def embedding_bag(
         _no_grad_embedding_renorm_(weight, input, max_norm, norm_type)
     if per_sample_weights is not None and mode != "sum":
         raise NotImplementedError(
-            "embedding_bag: per_sample_weights was not None. per_sample_weights is only "
-            f"supported for mode='sum' (got mode='{mode}'). Please open a feature "
+            "embedding_bag: per_sample_weights was not None. per_sample_weights is "
+            f"only supported for mode='sum' (got mode='{mode}'). Please open a feature "
             "request on GitHub."
         )
     return flashlight.embedding_bag(
@@ -296,9 +297,7 @@ def embedding_bag(
 
 def _check_p(p: float) -> None:
     if p < 0.0 or p > 1.0:
-        raise ValueError(
-            f"dropout probability has to be between 0 and 1, but got {p}"
-        )
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
 def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False):
@@ -308,9 +307,7 @@ def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False)
     return op(input, p, training)
 
 
-def alpha_dropout(
-    input, p: float = 0.5, training: bool = False, inplace: bool = False
-):
+def alpha_dropout(input, p: float = 0.5, training: bool = False, inplace: bool = False):
     """Dropout that keeps the mean and variance of selu activations."""
     _check_p(p)
     op = flashlight.alpha_dropout_ if inplace else flashlight.alpha_dropout
@@ -354,11 +351,13 @@ def dropout2d(input, p: float = 0.5, training: bool = True, inplace: bool = Fals
         )
     if ndim == 3:
         warnings.warn(
-            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise "
-            "1D dropout behavior is desired - input is interpreted as shape (N, C, L), "
-            "where C is the channel dim. This behavior will change in a future release "
-            "to interpret the input as one without a batch dimension, i.e. shape (C, H, "
-            "W). To maintain the 1D channel-wise dropout behavior, please switch to "
+            "dropout2d: Received a 3D input to dropout2d and assuming that "
+            "channel-wise 1D dropout behavior is desired - input is interpreted "
+            "as shape (N, C, "
+            "L), where C is the channel dim. This behavior will change in a "
+            "future release "
+            "to interpret the input as one without a batch dimension, i.e. shape (C, "
+            "H, W). To maintain the 1D channel-wise dropout behavior, please switch to "
             "using dropout1d instead.",
             stacklevel=2,
         )

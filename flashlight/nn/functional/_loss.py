@@ -48,8 +48,8 @@ def _enum(size_average, reduce, reduction) -> int:
 def _warn_if_sizes_differ(input, target) -> None:
     if target.size() != input.size():
         warnings.warn(
-            f"Using a target size ({target.size()}) that is different to the input size "
-            f"({input.size()}). This will likely lead to incorrect results due to "
+            f"Using a target size ({target.size()}) that is different to the input "
+            f"size ({input.size()}). This will likely lead to incorrect results due to "
             "broadcasting. Please ensure they have the same size.",
             stacklevel=3,
         )
@@ -65,8 +65,10 @@ def _weighted(loss, weight, input, reduction, by_weight: bool):
     if reduction == "sum":
         return flashlight.sum(loss)
     if reduction == "mean":
-        return flashlight.sum(loss) / flashlight.sum(weight) if by_weight else (
-            loss.mean()
+        return (
+            flashlight.sum(loss) / flashlight.sum(weight)
+            if by_weight
+            else (loss.mean())
         )
     raise ValueError(
         f"Invalid reduction mode: {reduction}. Expected one of 'none', 'mean', 'sum'."
@@ -338,8 +340,9 @@ def binary_cross_entropy(
     reduction_enum = _enum(size_average, reduce, reduction)
     if target.size() != input.size():
         raise ValueError(
-            f"Using a target size ({target.size()}) that is different to the input size "
-            f"({input.size()}) is deprecated. Please ensure they have the same size."
+            f"Using a target size ({target.size()}) that is different to the input "
+            f"size ({input.size()}) is deprecated. Please ensure they have the "
+            "same size."
         )
     if weight is not None:
         weight = weight.expand(
@@ -396,9 +399,7 @@ def smooth_l1_loss(
     return _nn.smooth_l1_loss(input, target, code, beta)
 
 
-def huber_loss(
-    input, target, reduction: str = "mean", delta: float = 1.0, weight=None
-):
+def huber_loss(input, target, reduction: str = "mean", delta: float = 1.0, weight=None):
     """Squared error below ``delta``, ``delta`` times absolute error above."""
     _warn_if_sizes_differ(input, target)
     expanded, target = flashlight.broadcast_tensors(input, target)
@@ -503,9 +504,7 @@ def multilabel_soft_margin_loss(
 ):
     """Logistic loss of several classes, averaged over the classes."""
     reduction = _Reduction.resolve(size_average, reduce, reduction)
-    loss = -(
-        target * _nn.log_sigmoid(input) + (1 - target) * _nn.log_sigmoid(-input)
-    )
+    loss = -(target * _nn.log_sigmoid(input) + (1 - target) * _nn.log_sigmoid(-input))
     if weight is not None:
         loss = loss * weight
     class_dim = input.dim() - 1

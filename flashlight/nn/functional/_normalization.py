@@ -23,7 +23,8 @@ __all__ = [
 def _verify_batch_size(size) -> None:
     if size[0] * math.prod(size[2:]) == 1:
         raise ValueError(
-            f"Expected more than 1 value per channel when training, got input size {size}"
+            "Expected more than 1 value per channel when training, got input size "
+            f"{size}"
         )
 
 
@@ -114,9 +115,7 @@ def group_norm(input, num_groups: int, weight=None, bias=None, eps: float = 1e-0
             f"{input.dim()}"
         )
     size = input.size()
-    _verify_batch_size(
-        [size[0] * size[1] // num_groups, num_groups, *size[2:]]
-    )
+    _verify_batch_size([size[0] * size[1] // num_groups, num_groups, *size[2:]])
     return flashlight.group_norm(input, num_groups, weight, bias, eps, True)
 
 

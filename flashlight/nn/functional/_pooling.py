@@ -448,13 +448,9 @@ def adaptive_avg_pool1d(input, output_size):
 
 def adaptive_avg_pool2d(input, output_size):
     """2D form of :func:`adaptive_avg_pool1d`; None keeps the size of a dimension."""
-    return _nn.adaptive_avg_pool2d(
-        input, _list_with_default(output_size, input.size())
-    )
+    return _nn.adaptive_avg_pool2d(input, _list_with_default(output_size, input.size()))
 
 
 def adaptive_avg_pool3d(input, output_size):
     """3D form of :func:`adaptive_avg_pool1d`; None keeps the size of a dimension."""
-    return _nn.adaptive_avg_pool3d(
-        input, _list_with_default(output_size, input.size())
-    )
+    return _nn.adaptive_avg_pool3d(input, _list_with_default(output_size, input.size()))

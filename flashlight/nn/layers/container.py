@@ -7,7 +7,6 @@ from itertools import chain, islice
 
 import flashlight
 
-from .._state import _typename
 from ..module import Module, _addindent
 from ..parameter import Parameter
 
@@ -379,13 +378,13 @@ def _as_parameter(value):
     return Parameter(value) if is_tensor and not isinstance(value, Parameter) else value
 
 
-def _parameter_line(key, p) -> str:
+def _parameter_line(key, p, dtype=None) -> str:
     if not isinstance(p, flashlight.Tensor):
         return f"  ({key}): Object of type: {type(p).__name__}"
     size = "x".join(str(size) for size in p.size())
     device = "" if not p.is_cuda else f" (GPU {p.get_device()})"
     kind = "Parameter" if isinstance(p, Parameter) else "Tensor"
-    return f"  ({key}): {kind} containing: [{_typename(p)} of size {size}{device}]"
+    return f"  ({key}): {kind} containing: [{dtype or p.type()} of size {size}{device}]"
 
 
 class ParameterList(Module):
@@ -448,7 +447,9 @@ class ParameterList(Module):
         return self
 
     def extra_repr(self) -> str:
-        return "\n".join(_parameter_line(k, p) for k, p in enumerate(self))
+        return "\n".join(
+            _parameter_line(k, p, getattr(p, "dtype", None)) for k, p in enumerate(self)
+        )
 
     def __call__(self, *args, **kwargs):
         raise RuntimeError("ParameterList should not be called.")

@@ -133,9 +133,7 @@ class _ConvNd(Module):
                 input, self._reversed_padding_repeated_twice, mode=self.padding_mode
             )
             padding = to_tuple(0)
-        return op(
-            input, weight, bias, self.stride, padding, self.dilation, self.groups
-        )
+        return op(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self):
         n = len(self.kernel_size)
@@ -927,4 +925,3 @@ class LazyConvTranspose3d(_LazyConvXdMixin, ConvTranspose3d):
 
     def _get_num_spatial_dims(self) -> int:
         return 3
-

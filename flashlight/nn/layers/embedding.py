@@ -134,9 +134,7 @@ class Embedding(Module):
     ):
         """Return an Embedding whose weight is ``embeddings``, frozen by default."""
         if embeddings.dim() != 2:
-            raise AssertionError(
-                "Embeddings parameter is expected to be 2-dimensional"
-            )
+            raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
         rows, cols = embeddings.shape
         return cls(
             num_embeddings=rows,
@@ -279,9 +277,7 @@ class EmbeddingBag(Module):
     ):
         """Return an EmbeddingBag whose weight is ``embeddings``, frozen by default."""
         if embeddings.dim() != 2:
-            raise AssertionError(
-                "Embeddings parameter is expected to be 2-dimensional"
-            )
+            raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
         rows, cols = embeddings.shape
         bag = cls(
             num_embeddings=rows,

@@ -446,9 +446,9 @@ class _InstanceNorm(_NormBase):
                     f"{self.__class__.__name__} with track_running_stats=False. If "
                     "state_dict is a checkpoint saved before 0.4.0, this may be "
                     "expected because "
-                    f"{self.__class__.__name__} does not track running stats by default "
-                    "since 0.4.0. Please remove these keys from state_dict. If the "
-                    "running stats are actually needed, instead set "
+                    f"{self.__class__.__name__} does not track running stats by "
+                    "default since 0.4.0. Please remove these keys from state_dict. If "
+                    "the running stats are actually needed, instead set "
                     "track_running_stats=True in "
                     f"{self.__class__.__name__} to enable them. See the documentation "
                     f"of {self.__class__.__name__} for details."
@@ -630,7 +630,9 @@ class CrossMapLRN2d(Module):
 
     def forward(self, input):
         if input.dim() != 4:
-            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
+            raise ValueError(
+                f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead."
+            )
         before = (self.size - 1) // 2
         squares = F.pad(input.pow(2), (0, 0, 0, 0, before, self.size - 1 - before))
         window = squares.unfold(1, self.size, 1).sum(-1)

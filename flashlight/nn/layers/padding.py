@@ -90,9 +90,7 @@ class CircularPad1d(_CircularPadNd):
 
     def _check_input_dim(self, input) -> None:
         if input.dim() not in (2, 3):
-            raise ValueError(
-                f"expected 2D or 3D input (got {input.dim()}D input)"
-            )
+            raise ValueError(f"expected 2D or 3D input (got {input.dim()}D input)")
 
 
 class CircularPad2d(_CircularPadNd):
@@ -112,9 +110,7 @@ class CircularPad2d(_CircularPadNd):
 
     def _check_input_dim(self, input) -> None:
         if input.dim() not in (3, 4):
-            raise ValueError(
-                f"expected 3D or 4D input (got {input.dim()}D input)"
-            )
+            raise ValueError(f"expected 3D or 4D input (got {input.dim()}D input)")
 
 
 class CircularPad3d(_CircularPadNd):
@@ -134,9 +130,7 @@ class CircularPad3d(_CircularPadNd):
 
     def _check_input_dim(self, input) -> None:
         if input.dim() not in (4, 5):
-            raise ValueError(
-                f"expected 4D or 5D input (got {input.dim()}D input)"
-            )
+            raise ValueError(f"expected 4D or 5D input (got {input.dim()}D input)")
 
 
 class ReflectionPad1d(_ReflectionPadNd):
@@ -338,4 +332,3 @@ class ZeroPad3d(ConstantPad3d):
 
     def extra_repr(self) -> str:
         return f"{self.padding}"
-

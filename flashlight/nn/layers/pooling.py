@@ -180,7 +180,13 @@ class MaxUnpool3d(_MaxUnpoolNd):
 
 
 class _AvgPoolNd(Module):
-    __constants__ = ["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"]
+    __constants__ = [
+        "kernel_size",
+        "stride",
+        "padding",
+        "ceil_mode",
+        "count_include_pad",
+    ]
 
     def extra_repr(self) -> str:
         return (
@@ -324,7 +330,9 @@ class _FractionalMaxPoolNd(Module):
                 f"{name} requires specifying either an output size, or a pooling ratio"
             )
         if output_size is not None and output_ratio is not None:
-            raise ValueError("only one of output_size and output_ratio may be specified")
+            raise ValueError(
+                "only one of output_size and output_ratio may be specified"
+            )
         if self.output_ratio is not None:
             if not all(0 < ratio < 1 for ratio in self.output_ratio):
                 raise ValueError(
@@ -374,7 +382,9 @@ class FractionalMaxPool3d(_FractionalMaxPoolNd):
         _random_samples=None,
     ) -> None:
         if min(_triple(kernel_size)) <= 0:
-            raise ValueError(f"kernel_size must be greater than 0, but got {kernel_size}")
+            raise ValueError(
+                f"kernel_size must be greater than 0, but got {kernel_size}"
+            )
         super().__init__(
             kernel_size, output_size, output_ratio, return_indices, _random_samples
         )

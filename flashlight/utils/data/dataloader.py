@@ -1,6 +1,5 @@
 """DataLoader: batches of a dataset, fetched here or by worker processes."""
 
-import atexit
 import functools
 import itertools
 import math
@@ -284,8 +283,8 @@ class DataLoader(Generic[_T_co]):
             return
         suffix = "" if checked else " (`cpuset` is not taken into account)"
         warnings.warn(
-            f"This DataLoader will create {self.num_workers} worker processes in total. "
-            "Our suggested max number of worker in current system is "
+            f"This DataLoader will create {self.num_workers} worker processes in "
+            "total. Our suggested max number of worker in current system is "
             f"{available}{suffix}, which is smaller than what this DataLoader is going "
             "to create. Please be aware that excessive worker creation might get "
             "DataLoader running slow or even freeze, lower the worker number to avoid "
@@ -429,8 +428,6 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             worker.start()
             self._index_queues.append(index_queue)
             self._workers.append(worker)
-        if self._persistent_workers:
-            atexit.register(self._shutdown_workers)
         self._reset(loader, first_iter=True)
 
     def _reset(self, loader, first_iter=False) -> None:
@@ -472,9 +469,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         if dead:
             pids = ", ".join(str(w.pid) for w in dead)
             self._shutdown_workers()
-            raise RuntimeError(
-                f"DataLoader worker (pid(s) {pids}) exited unexpectedly"
-            )
+            raise RuntimeError(f"DataLoader worker (pid(s) {pids}) exited unexpectedly")
         return False, None
 
     def _get_data(self):
@@ -547,8 +542,8 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
                 continue
             if self._in_order:
                 break
-            share = self._prefetch_factor * self._num_workers // sum(
-                self._workers_status
+            share = (
+                self._prefetch_factor * self._num_workers // sum(self._workers_status)
             )
             if self._workers_num_tasks[worker] < share:
                 break
@@ -588,8 +583,6 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         for q in (*self._index_queues, self._worker_result_queue):
             q.cancel_join_thread()
             q.close()
-        if self._persistent_workers:
-            atexit.unregister(self._shutdown_workers)
 
     def __del__(self) -> None:
         if hasattr(self, "_worker_result_queue"):

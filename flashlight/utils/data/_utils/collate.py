@@ -105,9 +105,7 @@ def collate(batch, *, collate_fn_map=None):
         return elem_type(*(of(samples) for samples in zip(*batch)))
     if isinstance(elem, collections.abc.Sequence):
         if not all(len(other) == len(elem) for other in batch):
-            raise RuntimeError(
-                "each element in list of batch should be of equal size"
-            )
+            raise RuntimeError("each element in list of batch should be of equal size")
         values = [of(samples) for samples in zip(*batch)]
         if isinstance(elem, tuple):
             return values

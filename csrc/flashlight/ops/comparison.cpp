@@ -1,0 +1,11 @@
+// Comparisons, logical and bitwise ops.
+#include <mlx/ops.h>
+
+#include "flashlight/ops/functions.h"
+#include "flashlight/ops/op.h"
+
+namespace flashlight {
+
+void register_comparison() {}
+
+} // namespace flashlight

@@ -1,0 +1,11 @@
+// Sorting, searching, cumulative ops.
+#include <mlx/ops.h>
+
+#include "flashlight/ops/functions.h"
+#include "flashlight/ops/op.h"
+
+namespace flashlight {
+
+void register_sorting() {}
+
+} // namespace flashlight

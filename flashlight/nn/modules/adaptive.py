@@ -1,0 +1,5 @@
+"""PyTorch's import path of these modules."""
+
+# flake8: noqa: F401
+
+from ..layers.adaptive import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
