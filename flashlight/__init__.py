@@ -78,8 +78,10 @@ from flashlight.random import (  # noqa: F401
 from flashlight.storage import TypedStorage, UntypedStorage  # noqa: F401
 
 # isort: split
-from flashlight import backends, cuda, mps, nn, optim, overrides, utils  # noqa: F401
+from flashlight import backends, cuda, mps, nn, optim, overrides  # noqa: F401
 from flashlight import random as random  # noqa: F401
+from flashlight import utils
+
 # serialization
 
 __version__ = "0.1.0"

@@ -1,5 +1,6 @@
 """What pickled tensors call to be built again, under PyTorch's names."""
 
+
 def _rebuild_tensor(storage, storage_offset, size, stride):
     import flashlight
 
@@ -36,5 +37,3 @@ def _rebuild_from_type_v2(func, new_type, args, state):
         state = {**(state[0] or {}), **(state[1] or {})}
     out.__dict__.update(state)
     return out
-
-

@@ -109,7 +109,9 @@ class TypedStorage:
 
     __module__ = "torch.storage"
 
-    def __init__(self, *args, wrap_storage=None, dtype=None, device=None, _internal=None):
+    def __init__(
+        self, *args, wrap_storage=None, dtype=None, device=None, _internal=None
+    ):
         self.dtype = dtype or _C.get_default_dtype()
         if wrap_storage is None:
             size = args[0] if args else 0
@@ -148,7 +150,9 @@ class TypedStorage:
         return self._tensor().tolist()
 
     def clone(self):
-        return TypedStorage(wrap_storage=self._untyped_storage.clone(), dtype=self.dtype)
+        return TypedStorage(
+            wrap_storage=self._untyped_storage.clone(), dtype=self.dtype
+        )
 
     def copy_(self, source, non_blocking=None):
         self._tensor().copy_(source._tensor())

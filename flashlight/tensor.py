@@ -20,7 +20,9 @@ def _legacy_new(cls, *args, **kwargs):
     device = kwargs.pop("device", None)
     data = kwargs.pop("data", None)
     if kwargs:
-        raise TypeError(f"new() got an unexpected keyword argument '{next(iter(kwargs))}'")
+        raise TypeError(
+            f"new() got an unexpected keyword argument '{next(iter(kwargs))}'"
+        )
     if device is not None and flashlight.device(device).type != "cpu":
         raise RuntimeError(
             f"legacy constructor expects device type: cpu but device type: {device} "
@@ -287,7 +289,9 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
 
         if len(args) == 1 and not isinstance(args[0], (int, flashlight.Size)):
             return self.new_tensor(args[0])
-        return self.new_empty(args[0] if args and not isinstance(args[0], int) else args)
+        return self.new_empty(
+            args[0] if args and not isinstance(args[0], int) else args
+        )
 
     # --- protocols ---
 

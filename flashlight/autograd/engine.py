@@ -17,7 +17,9 @@ def _make_grads(outputs, grads):
         return [None] * len(outputs)
     grads = list(_as_tuple(grads)) if not isinstance(grads, (list, tuple)) else grads
     if len(grads) != len(outputs):
-        raise RuntimeError("got %d tensors and %d gradients" % (len(outputs), len(grads)))
+        raise RuntimeError(
+            "got %d tensors and %d gradients" % (len(outputs), len(grads))
+        )
     out = []
     for i, (tensor, grad) in enumerate(zip(outputs, grads)):
         if grad is None:

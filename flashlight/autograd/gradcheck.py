@@ -122,9 +122,7 @@ def gradcheck(
         for x in wanted:
             for n in _numerical(func, inputs, x, eps):
                 if not flashlight.allclose(n, flashlight.zeros_like(n), atol=atol):
-                    return bad(
-                        "Numerical gradient for function expected to be zero"
-                    )
+                    return bad("Numerical gradient for function expected to be zero")
         return True
     for i, x in enumerate(wanted):
         numerical = _numerical(func, inputs, x, eps)
@@ -138,9 +136,11 @@ def gradcheck(
             if not flashlight.allclose(
                 analytical, again, atol=nondet_tol, rtol=0.0, equal_nan=True
             ):
-                return bad("Backward is not reentrant, i.e., running backward with "
-                           "same input and grad_output multiple times gives different "
-                           "values")
+                return bad(
+                    "Backward is not reentrant, i.e., running backward with "
+                    "same input and grad_output multiple times gives different "
+                    "values"
+                )
             expected = numerical[k].to(analytical.dtype)
             if not flashlight.allclose(analytical, expected, rtol=rtol, atol=atol):
                 return bad(

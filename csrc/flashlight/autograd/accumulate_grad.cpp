@@ -12,7 +12,7 @@ namespace {
 // A new storage with this value, lying as the variable does if that is dense.
 Tensor fresh(const Tensor& grad, const Tensor& variable) {
   bool like = is_dense(variable.sizes(), variable.strides()) &&
-      variable.sizes() == grad.sizes();
+              variable.sizes() == grad.sizes();
   return Tensor(
       grad.value(),
       like ? variable.strides() : contiguous_strides(grad.sizes()),

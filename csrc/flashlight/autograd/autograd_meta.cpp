@@ -25,10 +25,11 @@ bool requires_grad(const Tensor& tensor) {
   }
   // A view of a base that came to require grad through a write does so too.
   return meta->requires_grad || meta->grad_fn ||
-      (meta->is_view && meta->creation != CreationMeta::InferenceMode &&
-       !tensor->inference && meta->attr_version != tensor->version->value() &&
-       requires_grad(meta->base) && !meta->base->inference &&
-       grad_fn(tensor) != nullptr);
+         (meta->is_view && meta->creation != CreationMeta::InferenceMode &&
+          !tensor->inference &&
+          meta->attr_version != tensor->version->value() &&
+          requires_grad(meta->base) && !meta->base->inference &&
+          grad_fn(tensor) != nullptr);
 }
 
 void set_requires_grad(const Tensor& tensor, bool value) {
@@ -169,11 +170,11 @@ void make_view(const Tensor& view, const Tensor& of, CreationMeta creation) {
   meta.base = parent && parent->is_view ? parent->base : of;
   meta.attr_version = view->inference ? 0 : view->version->value();
   // What a view may not do, its views may not do either.
-  bool inherits = parent && parent->is_view &&
-      parent->creation != CreationMeta::Default;
+  bool inherits =
+      parent && parent->is_view && parent->creation != CreationMeta::Default;
   meta.creation = creation == CreationMeta::Default && inherits
-      ? parent->creation
-      : creation;
+                      ? parent->creation
+                      : creation;
 }
 
 Tensor detached(const Tensor& tensor) {

@@ -65,7 +65,9 @@ FL_API void set_grad(const Tensor& tensor, Tensor grad);
 FL_API void retain_grad(const Tensor& tensor);
 
 // Makes `node` the origin of `tensor`, as its next output.
-FL_API void set_history(const Tensor& tensor, const std::shared_ptr<Node>& node);
+FL_API void set_history(
+    const Tensor& tensor,
+    const std::shared_ptr<Node>& node);
 
 FL_API bool is_view(const Tensor& tensor);
 // The base of a view; undefined otherwise.
@@ -77,8 +79,9 @@ make_view(const Tensor& view, const Tensor& of, CreationMeta creation);
 // Raises what PyTorch raises if `tensor` may not be written to now.
 FL_API void check_inplace(const Tensor& tensor, bool requires_grad);
 // After an in-place op: version + 1, and the new history if there is one.
-FL_API void
-rebase_history(const Tensor& tensor, const std::shared_ptr<Node>& node);
+FL_API void rebase_history(
+    const Tensor& tensor,
+    const std::shared_ptr<Node>& node);
 
 // As torch.Tensor.detach: an alias without history.
 FL_API Tensor detached(const Tensor& tensor);

@@ -104,7 +104,7 @@ void compute_exec_info(
   auto wanted = [&](Node* node) {
     auto it = task.exec_info.find(node);
     return it != task.exec_info.end() &&
-        (it->second.needed || !it->second.captures.empty());
+           (it->second.needed || !it->second.captures.empty());
   };
   while (!stack.empty()) {
     Frame& frame = stack.back();
@@ -238,11 +238,12 @@ class Engine {
       outputs = (*node)(std::move(grads));
     } catch (...) {
       if (!node->trace.empty()) {
-        warn(detail::concat(
-            "Error detected in ",
-            node->name(),
-            ". Traceback of forward call that caused the error:\n",
-            node->trace));
+        warn(
+            detail::concat(
+                "Error detected in ",
+                node->name(),
+                ". Traceback of forward call that caused the error:\n",
+                node->trace));
       }
       throw;
     }

@@ -109,9 +109,10 @@ Tensor SavedTensor::unpack(const std::shared_ptr<Node>& owner) const {
       }
       text += detail::concat(
           " is at version ", now, "; expected version ", version_, " instead.");
-      text += " Hint: enable anomaly detection to find the operation that "
-              "failed to compute its gradient, with "
-              "torch.autograd.set_detect_anomaly(True).";
+      text +=
+          " Hint: enable anomaly detection to find the operation that "
+          "failed to compute its gradient, with "
+          "torch.autograd.set_detect_anomaly(True).";
       fail(text);
     }
     if (original_) {

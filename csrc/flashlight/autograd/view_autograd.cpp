@@ -115,8 +115,8 @@ class CopySlices : public Node {
         continue;
       }
       Tensor slice = results[0].defined()
-          ? results[0]
-          : ops.zeros(window.sizes, g.dtype(), base_.device);
+                         ? results[0]
+                         : ops.zeros(window.sizes, g.dtype(), base_.device);
       if (slice.sizes() != window.sizes) {
         slice = ops.sum_to(slice, window.sizes);
       }
@@ -145,8 +145,9 @@ std::string view_description(
   if (is_inplace) {
     text += " and is being modified inplace. ";
   } else {
-    text += " and its base or another view of its base has been modified "
-            "inplace. ";
+    text +=
+        " and its base or another view of its base has been modified "
+        "inplace. ";
   }
   return text;
 }
@@ -162,26 +163,29 @@ void check_view_write(
   std::string text = view_description(meta, is_inplace, meta.grad_fn);
   if (!meta.grad_fn) {
     const char* where = meta.creation == CreationMeta::InferenceMode
-        ? "inference mode"
-        : "no_grad mode";
+                            ? "inference mode"
+                            : "no_grad mode";
     text = "A view was created in ";
     text += where;
     text += is_inplace
-        ? " and is being modified inplace with grad mode enabled. "
-        : " and its base or another view of its base has been modified inplace "
-          "with grad mode enabled. ";
+                ? " and is being modified inplace with grad mode enabled. "
+                : " and its base or another view of its base has been modified "
+                  "inplace "
+                  "with grad mode enabled. ";
   }
   switch (meta.creation) {
     case CreationMeta::MultiOutputNode:
       text +=
           "This view is the output of a function that returns multiple views. "
-          "Such functions do not allow the output views to be modified inplace. "
+          "Such functions do not allow the output views to be modified "
+          "inplace. "
           "You should replace the inplace operation by an out-of-place one.";
       break;
     case CreationMeta::NoGradMode:
       text +=
           "Given that this use case is ambiguous and error-prone, it is "
-          "forbidden. You can clarify your code by moving both the view and the "
+          "forbidden. You can clarify your code by moving both the view and "
+          "the "
           "inplace either both inside the no_grad block (if you don't want the "
           "inplace to be tracked) or both outside (if you want the inplace to "
           "be tracked).";
@@ -189,7 +193,8 @@ void check_view_write(
     case CreationMeta::InferenceMode:
       text +=
           "Given that this use case is ambiguous and error-prone, it is "
-          "forbidden. You can clarify your code by moving both the view and the "
+          "forbidden. You can clarify your code by moving both the view and "
+          "the "
           "inplace either both inside the inference_mode block (if you don't "
           "want the inplace to be tracked) or both outside (if you want the "
           "inplace to be tracked).";
@@ -209,8 +214,9 @@ void check_view_write(
 
 } // namespace
 
-std::shared_ptr<Node>
-as_strided_node(const Tensor& base, const Geometry& window) {
+std::shared_ptr<Node> as_strided_node(
+    const Tensor& base,
+    const Geometry& window) {
   auto node = std::make_shared<AsStridedBackward>(base, window);
   node->add_edge(gradient_edge(base));
   node->update_topological();
@@ -255,9 +261,7 @@ void check_inplace(const Tensor& tensor, bool will_require_grad) {
   }
 }
 
-void rebase_history(
-    const Tensor& tensor,
-    const std::shared_ptr<Node>& node) {
+void rebase_history(const Tensor& tensor, const std::shared_ptr<Node>& node) {
   tensor.bump_version();
   if (!node) {
     return;
@@ -280,8 +284,7 @@ void rebase_history(
   }
   node->add_input(tensor);
   Tensor base = meta.base;
-  auto copy =
-      std::make_shared<CopySlices>(base, tensor.geometry(), node);
+  auto copy = std::make_shared<CopySlices>(base, tensor.geometry(), node);
   AutogradMeta& base_meta = ensure_autograd_meta(base);
   base_meta.requires_grad = false;
   base_meta.hooks.clear();
@@ -300,8 +303,8 @@ scatter_window(const Tensor& grad, const Geometry& window, const Tensor& base) {
   whole.offset = 0;
   Geometry inner = window;
   inner.offset -= base.storage_offset();
-  Tensor flat = ops.zeros(
-      IntList{storage_extent(whole)}, grad.dtype(), base.device());
+  Tensor flat =
+      ops.zeros(IntList{storage_extent(whole)}, grad.dtype(), base.device());
   return ops.as_strided(ops.as_strided_scatter(flat, grad, inner), whole);
 }
 

@@ -6,8 +6,9 @@
 namespace flashlight {
 
 // Gradient of as_strided: the window's gradient, placed in zeros.
-FL_API std::shared_ptr<Node>
-as_strided_node(const Tensor& base, const Geometry& window);
+FL_API std::shared_ptr<Node> as_strided_node(
+    const Tensor& base,
+    const Geometry& window);
 
 // Raises if a view whose history is stale may not be given a new one.
 FL_API void check_stale_view(const Tensor& view, const AutogradMeta& meta);

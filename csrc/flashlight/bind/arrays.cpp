@@ -20,7 +20,7 @@ namespace {
 
 bool is_nested(PyObject* o) {
   return PySequence_Check(o) && !PyUnicode_Check(o) && !PyBytes_Check(o) &&
-      !is_tensor(o);
+         !is_tensor(o);
 }
 
 IntList infer_shape(PyObject* data) {
@@ -78,8 +78,7 @@ std::optional<Dtype> infer_dtype(PyObject* o) {
   if (is_number(o)) {
     return numpy_dtype(nb::handle(o));
   }
-  FL_CHECK_TYPE(
-      !PyUnicode_Check(o), "new(): invalid data type '", "str", "'");
+  FL_CHECK_TYPE(!PyUnicode_Check(o), "new(): invalid data type '", "str", "'");
   if (is_nested(o)) {
     std::optional<Dtype> all;
     Py_ssize_t n = PySequence_Size(o);
@@ -122,9 +121,7 @@ struct Writer {
     } else if constexpr (std::is_same_v<T, double>) {
       Scalar x = is_tensor(o) ? as_tensor(o).item() : to_scalar(o);
       FL_CHECK_TYPE(
-          !x.is_complex(),
-          "must be real number, not ",
-          Py_TYPE(o)->tp_name);
+          !x.is_complex(), "must be real number, not ", Py_TYPE(o)->tp_name);
       data.push_back(x.to_double());
     } else {
       if (PyLong_Check(o) && !PyBool_Check(o) && dtype == Dtype::UInt64) {
@@ -135,8 +132,7 @@ struct Writer {
       FL_CHECK_TYPE(
           !x.is_complex(),
           "'complex' object cannot be interpreted as an integer");
-      data.push_back(
-          dtype == Dtype::Bool ? int64_t{x.to_bool()} : x.to_int());
+      data.push_back(dtype == Dtype::Bool ? int64_t{x.to_bool()} : x.to_int());
     }
   }
 
@@ -206,7 +202,8 @@ Dtype numpy_dtype(nb::handle array) {
   }
   fail<TypeError>(
       "can't convert np.ndarray of type ",
-      nb::cast<std::string>(nb::str(nb::handle(dtype.attr("type").attr("__module__")))) +
+      nb::cast<std::string>(
+          nb::str(nb::handle(dtype.attr("type").attr("__module__")))) +
           "." +
           nb::cast<std::string>(nb::str(dtype.attr("type").attr("__name__"))),
       ". The only supported types are: float64, float32, float16, complex64, "
@@ -224,16 +221,16 @@ Tensor from_numpy(nb::handle array) {
     sizes.push_back(nb::cast<int64_t>(n));
   }
   nb::object contiguous = np.attr("ascontiguousarray")(array);
-  if (nb::cast<bool>(contiguous.attr("dtype").attr("byteorder").attr(
-          "__eq__")(">"))) {
+  if (nb::cast<bool>(
+          contiguous.attr("dtype").attr("byteorder").attr("__eq__")(">"))) {
     fail<ValueError>(
         "given numpy array has byte order different from the native byte "
         "order. Conversion between byte orders is currently not supported.");
   }
   Py_buffer buffer;
   check(PyObject_GetBuffer(contiguous.ptr(), &buffer, PyBUF_SIMPLE));
-  mx::array value = from_bytes(
-      buffer.buf, static_cast<size_t>(buffer.len), sizes, dtype);
+  mx::array value =
+      from_bytes(buffer.buf, static_cast<size_t>(buffer.len), sizes, dtype);
   PyBuffer_Release(&buffer);
   // Dense strides as numpy has them.
   bool dense = true;
@@ -283,11 +280,15 @@ nb::object element_of(Dtype dtype, const void* data, size_t i) {
     case Dtype::Int64:
       return element<int64_t>(data, i);
     case Dtype::Float16:
-      return nb::object(nb::float_(static_cast<double>(static_cast<float>(
-          static_cast<const mx::float16_t*>(data)[i]))));
+      return nb::object(
+          nb::float_(
+              static_cast<double>(static_cast<float>(
+                  static_cast<const mx::float16_t*>(data)[i]))));
     case Dtype::BFloat16:
-      return nb::object(nb::float_(static_cast<double>(static_cast<float>(
-          static_cast<const mx::bfloat16_t*>(data)[i]))));
+      return nb::object(
+          nb::float_(
+              static_cast<double>(static_cast<float>(
+                  static_cast<const mx::bfloat16_t*>(data)[i]))));
     case Dtype::Float32:
       return element<float>(data, i);
     case Dtype::Float64:
@@ -304,8 +305,7 @@ mx::array host_value(const Tensor& t) {
   return v;
 }
 
-nb::object
-nest(const Tensor& t, const char* data, size_t dim, size_t& next) {
+nb::object nest(const Tensor& t, const char* data, size_t dim, size_t& next) {
   if (dim == t.sizes().size()) {
     return element_of(t.dtype(), data, next++);
   }
@@ -361,17 +361,15 @@ nb::object to_numpy(const Tensor& t, bool force) {
   return out;
 }
 
-Tensor tensor_from(
-    PyObject* data,
-    std::optional<Dtype> dtype,
-    Device device,
-    bool) {
+Tensor
+tensor_from(PyObject* data, std::optional<Dtype> dtype, Device device, bool) {
   Tensor out;
   if (is_tensor(data)) {
     out = detach(as_tensor(data));
     out = clone(out);
-  } else if (PyObject_HasAttrString(data, "__array_interface__") == 1 &&
-             PyObject_HasAttrString(data, "shape") == 1 && !is_number(data)) {
+  } else if (
+      PyObject_HasAttrString(data, "__array_interface__") == 1 &&
+      PyObject_HasAttrString(data, "shape") == 1 && !is_number(data)) {
     out = from_numpy(numpy().attr("asarray")(nb::handle(data)));
   } else {
     IntList sizes = infer_shape(data);
@@ -379,9 +377,9 @@ Tensor tensor_from(
     Dtype d = inferred.value_or(default_dtype());
     check_storable(d);
     mx::array value = flashlight::is_complex(d)
-        ? from_nested<std::complex<float>>(data, sizes, d)
-        : is_floating(d) ? from_nested<double>(data, sizes, d)
-                         : from_nested<int64_t>(data, sizes, d);
+                          ? from_nested<std::complex<float>>(data, sizes, d)
+                      : is_floating(d) ? from_nested<double>(data, sizes, d)
+                                       : from_nested<int64_t>(data, sizes, d);
     out = Tensor(std::move(value));
   }
   if ((dtype && *dtype != out.dtype()) || !(device == out.device())) {
@@ -405,8 +403,8 @@ void bind_arrays(nb::module_& m) {
               Py_TYPE(dtype.ptr())->tp_name);
           d = to_dtype(dtype.ptr());
         }
-        Device dev = is_tensor(data.ptr()) ? as_tensor(data.ptr()).device()
-                                           : Device{};
+        Device dev =
+            is_tensor(data.ptr()) ? as_tensor(data.ptr()).device() : Device{};
         if (!device.is_none()) {
           dev = canonical(to_device(device.ptr()));
           check_available(dev);

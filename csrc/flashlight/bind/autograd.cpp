@@ -143,8 +143,9 @@ class PostAccumulateHooks : public NodeHook {
     for (nb::handle hook : hooks_of(dict_)) {
       nb::object result = hook(variable);
       FL_CHECK(
-          result.is_none(), "Tensor post accumulate grad hooks should return "
-                            "None.");
+          result.is_none(),
+          "Tensor post accumulate grad hooks should return "
+          "None.");
     }
     return variables;
   }
@@ -209,8 +210,7 @@ class PySavedHook : public SavedTensorHook {
 // --- nodes -------------------------------------------------------------------
 
 struct PyNodeObject {
-  PyObject_HEAD
-  std::shared_ptr<Node> node;
+  PyObject_HEAD std::shared_ptr<Node> node;
 };
 
 PyTypeObject* node_base = nullptr;
@@ -264,15 +264,15 @@ TensorList PyNode::apply(TensorList grads) {
     args.append(nb::steal(wrap(grads[i])));
   }
   nb::object result = ctx_.attr("apply")(*args);
-  nb::object tuple = PyTuple_Check(result.ptr())
-      ? result
-      : nb::object(nb::make_tuple(result));
+  nb::object tuple =
+      PyTuple_Check(result.ptr()) ? result : nb::object(nb::make_tuple(result));
   auto n = static_cast<size_t>(PyTuple_GET_SIZE(tuple.ptr()));
   size_t expected = is_tensor_input.size();
   // Trailing Nones beyond the inputs are allowed.
   bool all_none = n > expected;
   for (size_t i = expected; i < n; ++i) {
-    all_none = all_none &&
+    all_none =
+        all_none &&
         PyTuple_GET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(i)) == Py_None;
   }
   FL_CHECK(
@@ -389,10 +389,11 @@ std::shared_ptr<Node> to_node(nb::handle h) {
 
 nb::object node_capsule(const std::shared_ptr<Node>& node) {
   auto* weak = new std::weak_ptr<Node>(node);
-  return nb::steal(check(PyCapsule_New(weak, "flashlight.Node", [](PyObject* c) {
-    delete static_cast<std::weak_ptr<Node>*>(
-        PyCapsule_GetPointer(c, "flashlight.Node"));
-  })));
+  return nb::steal(
+      check(PyCapsule_New(weak, "flashlight.Node", [](PyObject* c) {
+        delete static_cast<std::weak_ptr<Node>*>(
+            PyCapsule_GetPointer(c, "flashlight.Node"));
+      })));
 }
 
 nb::object node_next_functions(nb::handle self) {
@@ -444,8 +445,7 @@ nb::object run_function(nb::handle cls, nb::object ctx, nb::tuple args) {
       }
     }
   }
-  ctx.attr("needs_input_grad") =
-      nb::steal(check(PyList_AsTuple(needs.ptr())));
+  ctx.attr("needs_input_grad") = nb::steal(check(PyList_AsTuple(needs.ptr())));
   if (record) {
     for (const Tensor& t : inputs) {
       node->add_edge(gradient_edge(t));
@@ -509,8 +509,8 @@ nb::object run_function(nb::handle cls, nb::object ctx, nb::tuple args) {
     Tensor t = as_tensor(o.ptr());
     bool is_input = input_set.count(t.get()) > 0;
     bool is_dirty = dirty.count(t.get()) > 0;
-    bool is_fixed = fixed.count(t.get()) > 0 ||
-        !(t.is_floating_point() || t.is_complex());
+    bool is_fixed =
+        fixed.count(t.get()) > 0 || !(t.is_floating_point() || t.is_complex());
     if (is_dirty) {
       if (record) {
         check_inplace(t, true);
@@ -647,9 +647,7 @@ nb::object backward(
     for (nb::handle h : nb::borrow<nb::sequence>(inputs)) {
       const Tensor& t = to_tensor(h.ptr());
       Edge edge = gradient_edge(t);
-      FL_CHECK(
-          edge,
-          "One of the differentiated Tensors does not require grad");
+      FL_CHECK(edge, "One of the differentiated Tensors does not require grad");
       if (accumulate && grad_fn(t)) {
         // A tensor inside the graph: its gradient is retained.
         retain_grad(t);
@@ -748,10 +746,11 @@ void bind_autograd(nb::module_& m) {
   m.def("_node_input_metadata", [](nb::handle self) {
     nb::list out;
     for (const InputMetadata& i : to_node(self)->inputs()) {
-      out.append(nb::make_tuple(
-          nb::steal(size_object(i.sizes)),
-          nb::borrow(dtype_object(i.dtype)),
-          nb::steal(device_object(i.device))));
+      out.append(
+          nb::make_tuple(
+              nb::steal(size_object(i.sizes)),
+              nb::borrow(dtype_object(i.dtype)),
+              nb::steal(device_object(i.device))));
     }
     return out;
   });
@@ -763,41 +762,42 @@ void bind_autograd(nb::module_& m) {
     to_node(self)->pre_hooks.push_back(
         std::make_shared<NodeHooks>(std::move(dict)));
   });
-  m.def("_node_saved", [](nb::handle self, const std::string& name)
-                           -> nb::object {
-    auto node = to_node(self);
-    auto* op = dynamic_cast<OpNode*>(node.get());
-    if (!op) {
-      throw nb::attribute_error(name.c_str());
-    }
-    auto names = op->saved_names();
-    if (std::find(names.begin(), names.end(), name) == names.end()) {
-      throw nb::attribute_error(("_saved_" + name).c_str());
-    }
-    Value v = op->saved(name);
-    if (const auto* t = v.get_if<Tensor>()) {
-      return nb::steal(wrap(*t));
-    }
-    if (const auto* list = v.get_if<IntList>()) {
-      return int_tuple(*list);
-    }
-    if (const auto* s = v.get_if<Scalar>()) {
-      return nb::steal(scalar_object(*s));
-    }
-    if (const auto* i = v.get_if<int64_t>()) {
-      return nb::object(nb::int_(*i));
-    }
-    if (const auto* b = v.get_if<bool>()) {
-      return nb::object(nb::bool_(*b));
-    }
-    if (const auto* d = v.get_if<double>()) {
-      return nb::object(nb::float_(*d));
-    }
-    if (const auto* list = v.get_if<TensorList>()) {
-      return nb::object(grads_tuple(*list));
-    }
-    return nb::none();
-  });
+  m.def(
+      "_node_saved",
+      [](nb::handle self, const std::string& name) -> nb::object {
+        auto node = to_node(self);
+        auto* op = dynamic_cast<OpNode*>(node.get());
+        if (!op) {
+          throw nb::attribute_error(name.c_str());
+        }
+        auto names = op->saved_names();
+        if (std::find(names.begin(), names.end(), name) == names.end()) {
+          throw nb::attribute_error(("_saved_" + name).c_str());
+        }
+        Value v = op->saved(name);
+        if (const auto* t = v.get_if<Tensor>()) {
+          return nb::steal(wrap(*t));
+        }
+        if (const auto* list = v.get_if<IntList>()) {
+          return int_tuple(*list);
+        }
+        if (const auto* s = v.get_if<Scalar>()) {
+          return nb::steal(scalar_object(*s));
+        }
+        if (const auto* i = v.get_if<int64_t>()) {
+          return nb::object(nb::int_(*i));
+        }
+        if (const auto* b = v.get_if<bool>()) {
+          return nb::object(nb::bool_(*b));
+        }
+        if (const auto* d = v.get_if<double>()) {
+          return nb::object(nb::float_(*d));
+        }
+        if (const auto* list = v.get_if<TensorList>()) {
+          return nb::object(grads_tuple(*list));
+        }
+        return nb::none();
+      });
   m.def("_node_saved_names", [](nb::handle self) {
     nb::list out;
     auto node = to_node(self);
@@ -869,10 +869,14 @@ void bind_autograd(nb::module_& m) {
   m.def("is_anomaly_check_nan_enabled", [] {
     return autograd_state().anomaly_check_nan;
   });
-  m.def("set_anomaly_enabled", [](bool enabled, bool check_nan) {
-    autograd_state().anomaly_mode = enabled;
-    autograd_state().anomaly_check_nan = check_nan;
-  }, nb::arg("enabled"), nb::arg("check_nan") = true);
+  m.def(
+      "set_anomaly_enabled",
+      [](bool enabled, bool check_nan) {
+        autograd_state().anomaly_mode = enabled;
+        autograd_state().anomaly_check_nan = check_nan;
+      },
+      nb::arg("enabled"),
+      nb::arg("check_nan") = true);
   m.def("_is_multithreading_enabled", [] {
     return autograd_state().multithreading;
   });
@@ -894,8 +898,7 @@ void bind_autograd(nb::module_& m) {
   });
   m.def("_saved_tensors_hooks_disabled", [] { return saved_hooks().disabled; });
   m.def("_disable_saved_tensors_hooks", [](const std::string& why) {
-    FL_CHECK(
-        saved_hooks().stack.empty() || why.empty(), why);
+    FL_CHECK(saved_hooks().stack.empty() || why.empty(), why);
     saved_hooks().disabled = why;
   });
   saved_tensor_hook_factory() = []() -> std::unique_ptr<SavedTensorHook> {
@@ -908,8 +911,7 @@ void bind_autograd(nb::module_& m) {
   };
   stack_trace_hook() = [] {
     nb::gil_scoped_acquire gil;
-    nb::object lines =
-        nb::module_::import_("traceback").attr("format_stack")();
+    nb::object lines = nb::module_::import_("traceback").attr("format_stack")();
     return nb::cast<std::string>(nb::str("").attr("join")(lines));
   };
 }

@@ -1,4 +1,5 @@
-// Every op as a Python callable: functions, methods, in-place methods, operators.
+// Every op as a Python callable: functions, methods, in-place methods,
+// operators.
 #include <structmember.h>
 
 #include <map>
@@ -15,9 +16,8 @@ namespace {
 // A callable over an OpGroup. As a method it is a descriptor that Python calls
 // with `self` in front and without making a bound method.
 struct OpCallable {
-  PyObject_HEAD
-  vectorcallfunc vectorcall;
-  OpGroup* group; // lives as long as the process
+  PyObject_HEAD vectorcallfunc vectorcall;
+  OpGroup* group;         // lives as long as the process
   PyObject* return_types; // dict: overload -> struct sequence type
 };
 
@@ -176,8 +176,8 @@ void collect_overloaded(PyObject* o, std::vector<PyObject*>& found) {
   // Subclasses go before their bases.
   auto at = found.begin();
   while (at != found.end() &&
-         PyObject_IsInstance(
-             o, reinterpret_cast<PyObject*>(Py_TYPE(*at))) != 1) {
+         PyObject_IsInstance(o, reinterpret_cast<PyObject*>(Py_TYPE(*at))) !=
+             1) {
     ++at;
   }
   found.insert(at, o);
@@ -193,8 +193,8 @@ PyObject* dispatch(
   if (self) {
     collect_overloaded(self, overloaded);
   }
-  size_t total = nargs +
-      (kwnames ? static_cast<size_t>(PyTuple_GET_SIZE(kwnames)) : 0);
+  size_t total =
+      nargs + (kwnames ? static_cast<size_t>(PyTuple_GET_SIZE(kwnames)) : 0);
   for (size_t i = 0; i < total; ++i) {
     collect_overloaded(args[i], overloaded);
   }
@@ -215,9 +215,8 @@ PyObject* dispatch(
   }
   nb::dict keywords;
   for (size_t i = nargs; i < total; ++i) {
-    keywords[nb::borrow(
-        PyTuple_GET_ITEM(kwnames, static_cast<Py_ssize_t>(i - nargs)))] =
-        nb::borrow(args[i]);
+    keywords[nb::borrow(PyTuple_GET_ITEM(
+        kwnames, static_cast<Py_ssize_t>(i - nargs)))] = nb::borrow(args[i]);
   }
   return call_torch_function(
       reinterpret_cast<PyObject*>(callable),
@@ -251,8 +250,7 @@ PyObject* method_call(
     auto nargs = static_cast<size_t>(PyVectorcall_NARGS(nargsf));
     if (nargs == 0 || !is_tensor(args[0])) {
       fail<TypeError>(
-          nargs == 0 ? "unbound method TensorBase."
-                     : "descriptor '",
+          nargs == 0 ? "unbound method TensorBase." : "descriptor '",
           op->group->name,
           nargs == 0
               ? "() needs an argument"
@@ -280,14 +278,12 @@ PyObject* get_name(PyObject* self, void*) {
 }
 PyObject* get_qualname(PyObject* self, void*) {
   const OpGroup& g = group_of(self);
-  std::string name =
-      g.form == Form::Function ? g.name : "TensorBase." + g.name;
+  std::string name = g.form == Form::Function ? g.name : "TensorBase." + g.name;
   return PyUnicode_FromString(name.c_str());
 }
 PyObject* get_module(PyObject* self, void*) {
   const OpGroup& g = group_of(self);
-  return PyUnicode_FromString(
-      g.form == Form::Function ? "torch" : "torch._C");
+  return PyUnicode_FromString(g.form == Form::Function ? "torch" : "torch._C");
 }
 PyObject* get_doc(PyObject* self, void*) {
   std::string text;
@@ -323,9 +319,10 @@ PyGetSetDef kAttributes[] = {
 
 PyObject* repr(PyObject* self) {
   const OpGroup& g = group_of(self);
-  std::string text = g.form == Form::Function
-      ? "<built-in method " + g.name + " of type object>"
-      : "<method '" + g.name + "' of 'torch._C.TensorBase' objects>";
+  std::string text =
+      g.form == Form::Function
+          ? "<built-in method " + g.name + " of type object>"
+          : "<method '" + g.name + "' of 'torch._C.TensorBase' objects>";
   return PyUnicode_FromString(text.c_str());
 }
 
@@ -532,8 +529,7 @@ void bind_ops(nb::module_& m) {
   register_all_ops();
   function_type = make_type("flashlight._C.OpFunction", false);
   method_type = make_type("flashlight._C.OpMethod", true);
-  m.attr("OpFunction") =
-      nb::handle(reinterpret_cast<PyObject*>(function_type));
+  m.attr("OpFunction") = nb::handle(reinterpret_cast<PyObject*>(function_type));
   m.attr("OpMethod") = nb::handle(reinterpret_cast<PyObject*>(method_type));
 
   // module -> name -> group

@@ -46,21 +46,22 @@ inline void check(int status) {
 
 void bind_types(nb::module_& m);
 PyObject* dtype_object(Dtype dtype); // borrowed
-bool is_dtype(PyObject* object); // also float, int, bool, complex
+bool is_dtype(PyObject* object);     // also float, int, bool, complex
 Dtype to_dtype(PyObject* object);
 PyObject* device_object(Device device); // new
-bool is_device(PyObject* object); // also str and int
+bool is_device(PyObject* object);       // also str and int
 Device to_device(PyObject* object);
 bool is_memory_format(PyObject* object);
 MemoryFormat to_memory_format(PyObject* object);
 bool is_layout(PyObject* object);
 MemoryLayout to_layout(PyObject* object);
 PyObject* layout_object(MemoryLayout layout); // borrowed
-PyObject* size_object(const IntList& sizes); // new torch.Size
+PyObject* size_object(const IntList& sizes);  // new torch.Size
 bool is_generator(PyObject* object);
 GeneratorHandle to_generator(PyObject* object);
 
-// --- numbers -------------------------------------------------------------------
+// --- numbers
+// -------------------------------------------------------------------
 
 // A Python or numpy number (bool included).
 bool is_number(PyObject* object);
@@ -73,7 +74,8 @@ PyObject* scalar_object(const Scalar& value); // new
 // A tuple of ints
 nb::object int_tuple(const IntList& list);
 
-// --- the rest ------------------------------------------------------------------
+// --- the rest
+// ------------------------------------------------------------------
 
 void bind_tensor(nb::module_& m);
 void bind_ops(nb::module_& m);

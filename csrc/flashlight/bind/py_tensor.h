@@ -7,8 +7,7 @@
 namespace flashlight::bind {
 
 struct PyTensor {
-  PyObject_HEAD
-  Tensor tensor;
+  PyObject_HEAD Tensor tensor;
 };
 
 // flashlight._C.TensorBase, and the Python class Tensor that results have.
@@ -17,7 +16,7 @@ PyTypeObject* tensor_type();
 
 inline bool is_tensor(PyObject* object) {
   return Py_TYPE(object) == tensor_type() ||
-      PyObject_TypeCheck(object, tensor_base_type());
+         PyObject_TypeCheck(object, tensor_base_type());
 }
 // No check.
 inline const Tensor& as_tensor(PyObject* object) {

@@ -16,8 +16,11 @@ struct GeneratorObject {
 };
 
 Tensor state_tensor(const std::vector<uint8_t>& bytes) {
-  return Tensor(mx::array(
-      bytes.begin(), {static_cast<mx::ShapeElem>(bytes.size())}, mx::uint8));
+  return Tensor(
+      mx::array(
+          bytes.begin(),
+          {static_cast<mx::ShapeElem>(bytes.size())},
+          mx::uint8));
 }
 
 std::vector<uint8_t> state_bytes(const Tensor& t) {
@@ -107,8 +110,9 @@ void bind_random(nb::module_& m) {
       });
   cls.attr("__module__") = "torch";
   // The default generator, not owned.
-  m.attr("default_generator") = nb::cast(GeneratorObject{
-      GeneratorHandle(GeneratorHandle(), &default_generator())});
+  m.attr("default_generator") = nb::cast(
+      GeneratorObject{
+          GeneratorHandle(GeneratorHandle(), &default_generator())});
 }
 
 } // namespace flashlight::bind

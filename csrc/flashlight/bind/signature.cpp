@@ -11,11 +11,10 @@ namespace {
 // PyTorch's list: these take a Python number where the schema says Tensor.
 bool takes_numbers(const std::string& name) {
   static const std::unordered_set<std::string> names = {
-      "add",          "sub",        "mul",          "div",
-      "divide",       "multiply",   "subtract",     "true_divide",
-      "floor_divide", "remainder",  "fmod",         "logical_and",
-      "logical_or",   "logical_xor", "bitwise_and", "bitwise_or",
-      "bitwise_xor",  "copy",       "copysign",     "xlogy"};
+      "add",        "sub",         "mul",         "div",          "divide",
+      "multiply",   "subtract",    "true_divide", "floor_divide", "remainder",
+      "fmod",       "logical_and", "logical_or",  "logical_xor",  "bitwise_and",
+      "bitwise_or", "bitwise_xor", "copy",        "copysign",     "xlogy"};
   return names.count(name) > 0;
 }
 
@@ -25,7 +24,7 @@ bool is_plain_tensor_number(PyObject* o, bool integral) {
   }
   const Tensor& t = as_tensor(o);
   return t.dim() == 0 && !requires_grad(t) &&
-      (!integral || flashlight::is_integral(t.dtype(), false));
+         (!integral || flashlight::is_integral(t.dtype(), false));
 }
 
 bool is_int_like(PyObject* o) {
@@ -47,8 +46,7 @@ Py_ssize_t length(PyObject* sequence) {
 
 bool accepts(const Parameter& p, PyObject* o, bool* bad_element = nullptr) {
   if (o == Py_None) {
-    return p.optional ||
-        (p.has_default && p.default_text == "None");
+    return p.optional || (p.has_default && p.default_text == "None");
   }
   switch (p.type) {
     case Type::Tensor:
@@ -59,7 +57,7 @@ bool accepts(const Parameter& p, PyObject* o, bool* bad_element = nullptr) {
       return is_int_like(o);
     case Type::Double:
       return (is_number(o) && !PyComplex_Check(o)) ||
-          is_plain_tensor_number(o, false);
+             is_plain_tensor_number(o, false);
     case Type::Bool:
       if (PyBool_Check(o)) {
         return true;
@@ -72,7 +70,7 @@ bool accepts(const Parameter& p, PyObject* o, bool* bad_element = nullptr) {
     case Type::IntList:
       if (is_sequence(o)) {
         return length(o) == 0 || is_int_like(item(o, 0)) ||
-            PyIndex_Check(item(o, 0));
+               PyIndex_Check(item(o, 0));
       }
       return p.list_size > 0 && is_int_like(o);
     case Type::DoubleList:
@@ -170,8 +168,8 @@ std::string python_type(PyObject* o) {
   size_t dot = name.rfind('.');
   bool own = name.rfind("flashlight", 0) == 0 || name.rfind("torch", 0) == 0;
   return own && dot != std::string::npos && !nb::isinstance<nb::str>(o)
-      ? "torch." + name.substr(dot + 1)
-      : name;
+             ? "torch." + name.substr(dot + 1)
+             : name;
 }
 
 Value convert(const PySignature& s, const Parameter& p, PyObject* o);
@@ -365,8 +363,7 @@ bool match(
         for (size_t k = 0; k < nargs; ++k) {
           if (!is_int_like(given.args[k])) {
             if (raise) {
-              bad_int_element(
-                  s, p, given.args[k], static_cast<Py_ssize_t>(k));
+              bad_int_element(s, p, given.args[k], static_cast<Py_ssize_t>(k));
             }
             return false;
           }
@@ -383,10 +380,7 @@ bool match(
       if (given.nkw() && given.keyword(p)) {
         if (raise) {
           fail<TypeError>(
-              group.name,
-              "() got multiple values for argument '",
-              p.name,
-              "'");
+              group.name, "() got multiple values for argument '", p.name, "'");
         }
         return false;
       }
@@ -525,11 +519,11 @@ bool match(
     nb::str name = nb::borrow<nb::str>(
         PyTuple_GET_ITEM(given.kwnames, static_cast<Py_ssize_t>(i)));
     got += (got.empty() ? "" : ", ") + std::string(name.c_str()) + "=" +
-        python_type(given.args[given.nargs + i]);
+           python_type(given.args[given.nargs + i]);
   }
   std::string text = group.name +
-      "() received an invalid combination of arguments - got (" + got +
-      "), but expected one of:";
+                     "() received an invalid combination of arguments - got (" +
+                     got + "), but expected one of:";
   for (const PySignature& s : group.signatures) {
     text += "\n * " + s.text();
   }
@@ -590,7 +584,7 @@ PySignature make_signature(const Op& op, Form form) {
     s.min_args += !p.has_default;
   }
   s.varargs_ints = s.max_positional == 1 && !s.params.empty() &&
-      s.params[0].type == Type::IntList;
+                   s.params[0].type == Type::IntList;
   if (form == Form::Function && op.out) {
     Parameter p;
     p.name = "out";
@@ -620,8 +614,8 @@ PySignature make_signature(const Op& op, Form form) {
 void sort_signatures(std::vector<PySignature>& signatures) {
   auto smaller_type = [](const Parameter& a, const Parameter& b) {
     return (a.type == Type::Scalar && b.type == Type::Tensor) ||
-        (a.type == Type::IntList && b.type == Type::Int) ||
-        (a.type == Type::TensorList && b.type == Type::IntList);
+           (a.type == Type::IntList && b.type == Type::Int) ||
+           (a.type == Type::TensorList && b.type == Type::IntList);
   };
   auto smaller = [&](const PySignature& a, const PySignature& b) {
     size_t na = a.max_positional, nb = b.max_positional;
@@ -692,8 +686,7 @@ void parse_arguments(
       IntList list;
       for (size_t a = 0; a < nargs; ++a) {
         PyObject* x = args[a];
-        list.push_back(
-            is_tensor(x) ? as_tensor(x).item().to_int() : to_int(x));
+        list.push_back(is_tensor(x) ? as_tensor(x).item().to_int() : to_int(x));
       }
       parsed.args[k] = std::move(list);
     } else {

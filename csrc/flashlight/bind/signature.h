@@ -39,13 +39,13 @@ struct PySignature {
   size_t max_positional = 0;
   size_t min_args = 0;
   bool varargs_ints = false; // x.view(2, 3)
-  bool is_factory = false; // takes requires_grad
+  bool is_factory = false;   // takes requires_grad
 
   std::string text() const; // "(Tensor input, *, Tensor out=None)"
 };
 
 struct OpGroup {
-  std::string name; // "add"
+  std::string name;      // "add"
   std::string qualified; // "torch.add"
   Form form = Form::Function;
   std::vector<PySignature> signatures;

@@ -20,22 +20,26 @@ struct StorageObject {
 
 void bind_storage(nb::module_& m) {
   nb::class_<StorageObject>(m, "_Storage")
-      .def("data_ptr", [](StorageObject& s) {
-        return s.storage->nbytes() == 0 ? 0 : s.storage->address();
-      })
+      .def(
+          "data_ptr",
+          [](StorageObject& s) {
+            return s.storage->nbytes() == 0 ? 0 : s.storage->address();
+          })
       .def("nbytes", [](StorageObject& s) { return s.storage->nbytes(); })
       .def("resizable", [](StorageObject& s) { return s.storage->resizable(); })
-      .def("resize_", [](StorageObject& s, int64_t bytes) {
-        s.storage->resize(bytes);
-      })
+      .def(
+          "resize_",
+          [](StorageObject& s, int64_t bytes) { s.storage->resize(bytes); })
       .def_prop_ro(
           "device",
           [](StorageObject& s) {
             return nb::steal(device_object(s.storage->device()));
           })
-      .def("same", [](StorageObject& a, StorageObject& b) {
-        return a.storage == b.storage;
-      })
+      .def(
+          "same",
+          [](StorageObject& a, StorageObject& b) {
+            return a.storage == b.storage;
+          })
       .def("use_count", [](StorageObject& s) { return s.storage->use_count(); })
       // A tensor over the bytes, aliasing.
       .def("_as_tensor", [](StorageObject& s, nb::handle dtype) {
@@ -48,9 +52,8 @@ void bind_storage(nb::module_& m) {
         impl->version = make_ref<VersionCounter>();
         return nb::steal(wrap(Tensor(std::move(impl))));
       });
-  m.def("_storage_of", [](const Tensor& t) {
-    return StorageObject{t->storage};
-  });
+  m.def(
+      "_storage_of", [](const Tensor& t) { return StorageObject{t->storage}; });
   m.def("_new_storage", [](int64_t nbytes, nb::handle device) {
     mx::array a = mx::zeros({static_cast<mx::ShapeElem>(nbytes)}, mx::uint8);
     Layout layout{IntList{nbytes}, IntList{1}};

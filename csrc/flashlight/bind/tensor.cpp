@@ -194,8 +194,7 @@ PyObject* get_nbytes(const Tensor& t) {
 
 int set_requires_grad_attr(PyObject* self, PyObject* value, void*) {
   return guarded<int>(-1, [&] {
-    FL_CHECK_TYPE(
-        value && PyBool_Check(value), "requires_grad must be a bool");
+    FL_CHECK_TYPE(value && PyBool_Check(value), "requires_grad must be a bool");
     set_leaf_requires_grad(tensor_of(self), value == Py_True);
     return 0;
   });
@@ -223,8 +222,7 @@ int set_grad_attr(PyObject* self, PyObject* value, void*) {
         "'. Please ensure that the gradient and the tensor have the same "
         "dtype");
     FL_CHECK(
-        g.sizes() == t.sizes(),
-        "assigned grad has data of a different size");
+        g.sizes() == t.sizes(), "assigned grad has data of a different size");
     set_grad(t, g);
     return 0;
   });
@@ -427,7 +425,8 @@ PyObject* method_data_ptr(PyObject* self, PyObject*) {
 PyObject* method_element_size(PyObject* self, PyObject*) {
   return PyLong_FromLongLong(itemsize(tensor_of(self).dtype()));
 }
-PyObject* method_is_contiguous(PyObject* self, PyObject* args, PyObject* kwargs) {
+PyObject*
+method_is_contiguous(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* kNames[] = {"memory_format", nullptr};
   PyObject* format = Py_None;
   if (!PyArg_ParseTupleAndKeywords(
@@ -514,8 +513,7 @@ PyObject* method_make_subclass(PyObject*, PyObject* args, PyObject* kwargs) {
 }
 
 #define FL_FLAGS METH_VARARGS | METH_KEYWORDS
-#define FL_KW(f) \
-  reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f))
+#define FL_KW(f) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f))
 
 PyMethodDef kMethods[] = {
     {"item", method_item, METH_NOARGS, "The one element as a Python number."},

@@ -7,11 +7,11 @@ namespace flashlight::bind {
 
 namespace {
 
-PyObject* default_handler = nullptr; // Tensor.__torch_function__
+PyObject* default_handler = nullptr;  // Tensor.__torch_function__
 PyObject* disabled_handler = nullptr; // _disabled_torch_function_impl
 
 struct State {
-  bool enabled = true; // for subclasses (DisableTorchFunctionSubclass)
+  bool enabled = true;     // for subclasses (DisableTorchFunctionSubclass)
   bool all_enabled = true; // and modes
   std::vector<PyObject*> modes;
 };
@@ -34,8 +34,8 @@ nb::object handler_of(PyTypeObject* type) {
 
 bool has_torch_function(PyObject* object) {
   PyTypeObject* type = Py_TYPE(object);
-  if (type == tensor_type() || type == tensor_base_type() ||
-      !state().enabled || !state().all_enabled) {
+  if (type == tensor_type() || type == tensor_base_type() || !state().enabled ||
+      !state().all_enabled) {
     return false;
   }
   if (PyType_CheckExact(object)) {
@@ -64,8 +64,7 @@ PyObject* call_torch_function(
     types.append(nb::handle(reinterpret_cast<PyObject*>(Py_TYPE(o))));
   }
   nb::object type_tuple = nb::steal(check(PyList_AsTuple(types.ptr())));
-  nb::object keywords =
-      kwargs ? nb::borrow(kwargs) : nb::object(nb::dict());
+  nb::object keywords = kwargs ? nb::borrow(kwargs) : nb::object(nb::dict());
   if (torch_function_mode_active()) {
     // The innermost mode runs with itself taken off.
     PyObject* mode = state().modes.back();
@@ -84,8 +83,8 @@ PyObject* call_torch_function(
   }
   for (PyObject* o : overloaded) {
     nb::object handler = handler_of(Py_TYPE(o));
-    nb::object result = handler(
-        nb::handle(func), type_tuple, nb::handle(args), keywords);
+    nb::object result =
+        handler(nb::handle(func), type_tuple, nb::handle(args), keywords);
     if (result.ptr() != Py_NotImplemented) {
       return result.release().ptr();
     }

@@ -38,7 +38,9 @@ void bind_dtype(nb::module_& m) {
       nb::class_<DtypeObject>(m, "dtype")
           .def(
               "__repr__",
-              [](DtypeObject& d) { return "torch." + std::string(name(d.dtype)); })
+              [](DtypeObject& d) {
+                return "torch." + std::string(name(d.dtype));
+              })
           .def(
               "__reduce__",
               [](DtypeObject& d) { return std::string(name(d.dtype)); })
@@ -51,7 +53,8 @@ void bind_dtype(nb::module_& m) {
               "is_complex",
               [](DtypeObject& d) { return flashlight::is_complex(d.dtype); })
           .def_prop_ro(
-              "is_signed", [](DtypeObject& d) { return info(d.dtype).is_signed; })
+              "is_signed",
+              [](DtypeObject& d) { return info(d.dtype).is_signed; })
           .def_prop_ro(
               "itemsize", [](DtypeObject& d) { return itemsize(d.dtype); })
           .def(
@@ -83,9 +86,7 @@ void bind_device(nb::module_& m) {
   auto cls = nb::class_<Device>(m, "device");
   cls.def(
          "__init__",
-         [](Device* self,
-            nb::handle type,
-            std::optional<int> index) {
+         [](Device* self, nb::handle type, std::optional<int> index) {
            if (nb::isinstance<Device>(type)) {
              new (self) Device(nb::cast<Device>(type));
              return;
@@ -116,8 +117,7 @@ void bind_device(nb::module_& m) {
          },
          nb::arg("type"),
          nb::arg("index") = nb::none())
-      .def_prop_ro(
-          "type", [](Device& d) { return std::string(name(d.type)); })
+      .def_prop_ro("type", [](Device& d) { return std::string(name(d.type)); })
       .def_prop_ro(
           "index",
           [](Device& d) -> nb::object {
@@ -127,7 +127,8 @@ void bind_device(nb::module_& m) {
       .def(
           "__repr__",
           [](Device& d) {
-            std::string text = "device(type='" + std::string(name(d.type)) + "'";
+            std::string text =
+                "device(type='" + std::string(name(d.type)) + "'";
             if (d.index >= 0) {
               text += ", index=" + std::to_string(d.index);
             }
@@ -147,9 +148,10 @@ void bind_device(nb::module_& m) {
           "__hash__",
           [](Device& d) { return static_cast<int>(d.type) * 257 + d.index; })
       .def("__reduce__", [cls](Device& d) {
-        nb::tuple args = d.index < 0
-            ? nb::make_tuple(std::string(name(d.type)))
-            : nb::make_tuple(std::string(name(d.type)), int{d.index});
+        nb::tuple args =
+            d.index < 0
+                ? nb::make_tuple(std::string(name(d.type)))
+                : nb::make_tuple(std::string(name(d.type)), int{d.index});
         return nb::make_tuple(nb::handle(cls), args);
       });
   cls.attr("__module__") = "torch";
@@ -200,10 +202,10 @@ PyObject* dtype_object(Dtype dtype) {
 
 bool is_dtype(PyObject* o) {
   return nb::isinstance<DtypeObject>(o) ||
-      o == reinterpret_cast<PyObject*>(&PyFloat_Type) ||
-      o == reinterpret_cast<PyObject*>(&PyLong_Type) ||
-      o == reinterpret_cast<PyObject*>(&PyBool_Type) ||
-      o == reinterpret_cast<PyObject*>(&PyComplex_Type);
+         o == reinterpret_cast<PyObject*>(&PyFloat_Type) ||
+         o == reinterpret_cast<PyObject*>(&PyLong_Type) ||
+         o == reinterpret_cast<PyObject*>(&PyBool_Type) ||
+         o == reinterpret_cast<PyObject*>(&PyComplex_Type);
 }
 
 Dtype to_dtype(PyObject* o) {
@@ -228,7 +230,7 @@ PyObject* device_object(Device device) {
 
 bool is_device(PyObject* o) {
   return nb::isinstance<Device>(o) || PyUnicode_Check(o) ||
-      (PyLong_Check(o) && !PyBool_Check(o));
+         (PyLong_Check(o) && !PyBool_Check(o));
 }
 
 Device to_device(PyObject* o) {
@@ -259,8 +261,8 @@ PyObject* layout_object(MemoryLayout layout) {
 
 PyObject* size_object(const IntList& sizes) {
   PyTypeObject* type = size_type ? size_type : &PyTuple_Type;
-  PyObject* tuple = check(
-      type->tp_alloc(type, static_cast<Py_ssize_t>(sizes.size())));
+  PyObject* tuple =
+      check(type->tp_alloc(type, static_cast<Py_ssize_t>(sizes.size())));
   for (size_t i = 0; i < sizes.size(); ++i) {
     PyTuple_SET_ITEM(
         tuple, static_cast<Py_ssize_t>(i), PyLong_FromLongLong(sizes[i]));
@@ -281,7 +283,7 @@ bool is_number(PyObject* o) {
     return nb::object(numpy.attr("generic")).release().ptr();
   }();
   return Py_TYPE(o)->tp_as_number && PyObject_IsInstance(o, generic) == 1 &&
-      (PyIndex_Check(o) || Py_TYPE(o)->tp_as_number->nb_float);
+         (PyIndex_Check(o) || Py_TYPE(o)->tp_as_number->nb_float);
 }
 
 bool is_int(PyObject* o) {
@@ -403,7 +405,7 @@ void bind_types(nb::module_& m) {
               "__repr__",
               [](MemoryFormatObject& f) {
                 return std::string("torch.") +
-                    kFormats[static_cast<size_t>(f.format)];
+                       kFormats[static_cast<size_t>(f.format)];
               })
           .def("__copy__", [](nb::object self) { return self; })
           .def("__deepcopy__", [](nb::object self, nb::handle) { return self; })
@@ -433,8 +435,7 @@ void bind_types(nb::module_& m) {
     FL_CHECK_TYPE(
         nb::isinstance<DtypeObject>(a) && nb::isinstance<DtypeObject>(b),
         "promote_types(): arguments must be torch.dtype");
-    return nb::borrow(
-        dtype_object(promote_types(dtype_of(a), dtype_of(b))));
+    return nb::borrow(dtype_object(promote_types(dtype_of(a), dtype_of(b))));
   });
   m.def("can_cast", [](nb::handle from, nb::handle to) {
     FL_CHECK_TYPE(

@@ -51,7 +51,8 @@ Device parse_device(std::string_view text) {
     auto [end, error] =
         std::from_chars(digits.data(), digits.data() + digits.size(), index);
     indexed = error == std::errc() && end == digits.data() + digits.size() &&
-        index >= 0 && index < 128 && (digits.size() == 1 || digits[0] != '0');
+              index >= 0 && index < 128 &&
+              (digits.size() == 1 || digits[0] != '0');
     device.index = static_cast<int8_t>(index);
   }
   if (!known && !kind.empty() &&

@@ -44,10 +44,10 @@ enum class Dtype : uint8_t {
 inline constexpr int kDtypes = 23;
 
 struct DtypeInfo {
-  std::string_view name; // "float32"
-  std::string_view alias; // "float", or empty
+  std::string_view name;        // "float32"
+  std::string_view alias;       // "float", or empty
   std::string_view scalar_name; // "Float", as error texts have it
-  uint8_t itemsize; // bytes
+  uint8_t itemsize;             // bytes
   bool floating;
   bool complex;
   bool is_signed;

@@ -17,11 +17,11 @@ class FL_API Error : public std::runtime_error {
   ~Error() override;
 };
 
-#define FL_DECLARE_ERROR(Name)  \
+#define FL_DECLARE_ERROR(Name)       \
   class FL_API Name : public Error { \
-   public:                      \
-    using Error::Error;         \
-    ~Name() override;           \
+   public:                           \
+    using Error::Error;              \
+    ~Name() override;                \
   };
 
 FL_DECLARE_ERROR(IndexError)
@@ -52,11 +52,11 @@ template <typename E = Error, typename... Parts>
 } // namespace flashlight
 
 // FL_CHECK(condition, parts of the message...)
-#define FL_CHECK_AS(Type, cond, ...)          \
-  do {                                        \
-    if (!(cond)) [[unlikely]] {               \
-      ::flashlight::fail<Type>(__VA_ARGS__);  \
-    }                                         \
+#define FL_CHECK_AS(Type, cond, ...)         \
+  do {                                       \
+    if (!(cond)) [[unlikely]] {              \
+      ::flashlight::fail<Type>(__VA_ARGS__); \
+    }                                        \
   } while (false)
 #define FL_CHECK(cond, ...) FL_CHECK_AS(::flashlight::Error, cond, __VA_ARGS__)
 #define FL_CHECK_INDEX(cond, ...) \

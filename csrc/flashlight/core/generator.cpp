@@ -214,12 +214,12 @@ bool contains(TypeSet set, SampleType type) {
 // Calls f.template operator()<T>() for the C++ type of `type`, or raises.
 template <TypeSet kSet, typename F>
 void dispatch(const char* kernel, SampleType type, F&& f) {
-#define FL_CASE(Name, T)                                \
-  case SampleType::Name:                                \
+#define FL_CASE(Name, T)                                    \
+  case SampleType::Name:                                    \
     if constexpr ((kSet & set_of(SampleType::Name)) != 0) { \
-      f.template operator()<T>();                       \
-      return;                                           \
-    }                                                   \
+      f.template operator()<T>();                           \
+      return;                                               \
+    }                                                       \
     break;
   switch (type) {
     FL_CASE(Bool, bool)
@@ -316,7 +316,7 @@ FL_INLINE float log_unit(float u) {
   const auto exponent = static_cast<int32_t>((bits >> 23) - 126 + small);
   const auto e = static_cast<float>(exponent);
   const float x = (std::bit_cast<float>(mantissa) - 1.0f) +
-      std::bit_cast<float>(mantissa & small);
+                  std::bit_cast<float>(mantissa & small);
   const float z = x * x;
   float y = 7.0376836292e-2f;
   y = std::fma(y, x, -1.1514610310e-1f);
@@ -398,16 +398,16 @@ bool has_avx2_fma() {
       __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   return yes;
 }
-#define FL_DEFINE_CLONED(name, params, args)                        \
-  __attribute__((target("avx2,fma"))) void name##_avx2 params {     \
-    name##_body args;                                               \
-  }                                                                 \
-  void name params {                                                \
-    if (has_avx2_fma()) {                                           \
-      name##_avx2 args;                                             \
-    } else {                                                        \
-      name##_body args;                                             \
-    }                                                               \
+#define FL_DEFINE_CLONED(name, params, args)                    \
+  __attribute__((target("avx2,fma"))) void name##_avx2 params { \
+    name##_body args;                                           \
+  }                                                             \
+  void name params {                                            \
+    if (has_avx2_fma()) {                                       \
+      name##_avx2 args;                                         \
+    } else {                                                    \
+      name##_body args;                                         \
+    }                                                           \
   }
 #else
 #define FL_DEFINE_CLONED(name, params, args) \
@@ -783,8 +783,8 @@ T binomial_by_rejection(Generator& gen, T count, T prob) {
     if (us >= 0.07 && v <= squeeze) {
       return k;
     }
-    const double bound = (mode + 0.5) *
-            std::log((mode + 1) / (odds * (count - mode + 1))) +
+    const double bound =
+        (mode + 0.5) * std::log((mode + 1) / (odds * (count - mode + 1))) +
         (count + 1) * std::log((count - mode + 1) / (count - k + 1)) +
         (k + 0.5) * std::log(odds * (count - k + 1) / (k + 1)) +
         stirling_tail(mode) + stirling_tail(count - mode) - stirling_tail(k) -
@@ -1335,9 +1335,7 @@ void fill_bernoulli(
     int64_t n,
     double p) {
   FL_CHECK(
-      0 <= p && p <= 1,
-      "bernoulli_ expects p to be in [0, 1], but got p=",
-      p);
+      0 <= p && p <= 1, "bernoulli_ expects p to be in [0, 1], but got p=", p);
   constexpr TypeSet kSet = kAll & ~kSmallUnsigned;
   dispatch<kSet>("bernoulli_scalar_cpu_", type, [&]<typename T>() {
     auto* data = static_cast<T*>(out);
@@ -1547,7 +1545,7 @@ void multinomial(
   // The best p / e with e exponential: an exponential race. The e are drawn
   // in the order of memory.
   const bool by_column = rows > 1 && categories > 1 && probs.row_stride > 0 &&
-      probs.row_stride < probs.category_stride;
+                         probs.row_stride < probs.category_stride;
   const auto outer = by_column ? categories : rows;
   const auto inner = by_column ? rows : categories;
   std::vector<T> scores(static_cast<size_t>(rows) * width);

@@ -165,8 +165,7 @@ FL_API void fill_normal_means_stds(
 
 // random_(): [0, max] for integers, [0, 2^mantissa] for floating types.
 // All types but UInt16, UInt32 and UInt64.
-FL_API void
-fill_random(Generator& gen, SampleType type, void* out, int64_t n);
+FL_API void fill_random(Generator& gen, SampleType type, void* out, int64_t n);
 
 // random_(from, to), randint: [from, to); without `to`, up to the greatest
 // value. random_(to) is from = 0. All types.

@@ -278,15 +278,13 @@ std::optional<IntList> view_strides(
   for (int64_t d = static_cast<int64_t>(old_sizes.size()) - 1; d >= 0; --d) {
     auto i = static_cast<size_t>(d);
     run_numel *= old_sizes[i];
-    bool run_ends = d == 0 ||
-        (old_sizes[i - 1] != 1 &&
-         old_strides[i - 1] != run_numel * run_stride);
+    bool run_ends = d == 0 || (old_sizes[i - 1] != 1 &&
+                               old_strides[i - 1] != run_numel * run_stride);
     if (!run_ends) {
       continue;
     }
-    while (view_dim >= 0 &&
-           (view_numel < run_numel ||
-            sizes[static_cast<size_t>(view_dim)] == 1)) {
+    while (view_dim >= 0 && (view_numel < run_numel ||
+                             sizes[static_cast<size_t>(view_dim)] == 1)) {
       auto v = static_cast<size_t>(view_dim);
       strides[v] = view_numel * run_stride;
       view_numel *= sizes[v];
@@ -451,7 +449,7 @@ std::optional<Window> lower(const Layout& layout, const Geometry& view) {
   int n = 0;
   for (size_t a = 0; a < axes; ++a) {
     w.full = w.full && w.starts[a] == 0 && w.steps[a] == 1 &&
-        w.stops[a] == layout.sizes[a];
+             w.stops[a] == layout.sizes[a];
     if (used[a]) {
       kept[a] = n++;
     } else {
@@ -496,8 +494,7 @@ read(const mx::array& array, const Layout& layout, const Geometry& view) {
     return apply(array, *window, view.sizes);
   }
   mx::array flat = flatten(array, layout);
-  if (view.offset == 0 &&
-      view.numel() == static_cast<int64_t>(array.size()) &&
+  if (view.offset == 0 && view.numel() == static_cast<int64_t>(array.size()) &&
       is_contiguous(view.sizes, view.strides)) {
     return mx::reshape(flat, to_shape(view.sizes));
   }

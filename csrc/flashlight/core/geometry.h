@@ -9,12 +9,12 @@
 // what it reads and what a write through it changes cannot disagree, views of
 // views collapse, and as_strided, set_ and resize_ are no special cases.
 //
-// MLX wants structured ops (slice, transpose, reshape) rather than strides: they
-// cost nothing there, and slice_update can reuse its input's buffer. lower()
-// finds, for a Geometry over a storage whose array has some Layout, the slice +
-// transpose + broadcast that reads it; write_back is the same Window run
-// backwards. Where there is none (diagonals, overlapping windows) both fall back
-// to flat indices.
+// MLX wants structured ops (slice, transpose, reshape) rather than strides:
+// they cost nothing there, and slice_update can reuse its input's buffer.
+// lower() finds, for a Geometry over a storage whose array has some Layout, the
+// slice + transpose + broadcast that reads it; write_back is the same Window
+// run backwards. Where there is none (diagonals, overlapping windows) both fall
+// back to flat indices.
 #pragma once
 
 #include <optional>
@@ -27,7 +27,7 @@ namespace flashlight {
 
 struct Geometry {
   IntList sizes;
-  IntList strides; // in elements
+  IntList strides;    // in elements
   int64_t offset = 0; // in elements
 
   bool operator==(const Geometry&) const = default;
@@ -60,12 +60,15 @@ FL_API int64_t storage_extent(const Geometry& g);
 // Strides for `sizes` that view the same elements in order, if there are any
 // (torch.Tensor.view's rule).
 FL_API std::optional<IntList> view_strides(
-    const IntList& old_sizes, const IntList& old_strides, const IntList& sizes);
+    const IntList& old_sizes,
+    const IntList& old_strides,
+    const IntList& sizes);
 // Strides of the result of an elementwise op over inputs with these geometries
 // (all of them of the result's sizes after broadcasting), as TensorIterator
 // chooses them.
 FL_API IntList elementwise_strides(
-    const IntList& sizes, const std::vector<const Geometry*>& inputs);
+    const IntList& sizes,
+    const std::vector<const Geometry*>& inputs);
 // Dense strides in the order of g's own, as empty_like(preserve_format) has.
 FL_API IntList dense_like(const Geometry& g);
 
@@ -86,11 +89,11 @@ struct Layout {
 // axes of size 1, broadcast.
 struct Window {
   mx::Shape starts, stops, steps; // per axis of the array
-  bool full = false; // the slice is everything
-  std::vector<int> squeezed; // axes that no dimension of the view names
-  std::vector<int> order; // transpose after squeezing
-  std::vector<int> expanded; // axes of size 1 then inserted
-  bool broadcast = false; // some dimension has stride 0 and a size > 1
+  bool full = false;              // the slice is everything
+  std::vector<int> squeezed;      // axes that no dimension of the view names
+  std::vector<int> order;         // transpose after squeezing
+  std::vector<int> expanded;      // axes of size 1 then inserted
+  bool broadcast = false;         // some dimension has stride 0 and a size > 1
 };
 
 FL_API std::optional<Window> lower(const Layout& layout, const Geometry& view);

@@ -1,8 +1,8 @@
 // When recorded work runs: streams, evaluation, and what Python must lend.
 //
 // Note [Laziness]
-// An op records an MLX node; values are asked for by item(), printing, numpy and
-// data-dependent ops. Storages that hold an unevaluated array are on a list
+// An op records an MLX node; values are asked for by item(), printing, numpy
+// and data-dependent ops. Storages that hold an unevaluated array are on a list
 // (weakly: a storage leaves it when it dies), and when the work recorded since
 // the last flush passes a cap, all of them are handed to mx::async_eval. So a
 // loop that never reads anything keeps neither an endless graph nor the buffers
@@ -32,7 +32,7 @@ struct HostHooks {
   void (*acquire_lock)(void*) = nullptr;
   void (*keep_alive)(void* object) = nullptr; // see Note [Python identity]
   void (*let_go)(void* object) = nullptr;
-  bool (*interrupted)() = nullptr; // a signal is waiting
+  bool (*interrupted)() = nullptr;          // a signal is waiting
   void (*warn)(const char* text) = nullptr; // UserWarning
 };
 FL_API HostHooks& host_hooks();

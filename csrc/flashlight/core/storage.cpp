@@ -61,10 +61,7 @@ mx::array Storage::read(const Geometry& view, Dtype dtype) const {
   return flashlight::read(flat, flat_layout(flat), view);
 }
 
-void Storage::write(
-    const Geometry& view,
-    Dtype dtype,
-    const mx::array& value) {
+void Storage::write(const Geometry& view, Dtype dtype, const mx::array& value) {
   if (dtype == dtype_) {
     Layout layout = layout_;
     mx::array next = write_back(array_, layout, view, value);

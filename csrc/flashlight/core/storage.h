@@ -70,8 +70,8 @@ class FL_API Storage : public RefCounted {
   // Replaces everything.
   void assign(mx::array array, Layout layout, Dtype dtype);
 
-  // The address that data_ptr() reports. Buffers move as values are replaced, so
-  // it is a name: a range of addresses that no other storage has had.
+  // The address that data_ptr() reports. Buffers move as values are replaced,
+  // so it is a name: a range of addresses that no other storage has had.
   uintptr_t address() const {
     return address_;
   }

@@ -55,19 +55,13 @@ int64_t wrap_dim(int64_t dim, int64_t ndim) {
 
 int64_t Tensor::size(int64_t d) const {
   FL_CHECK_INDEX(
-      dim() > 0,
-      "Dimension specified as ",
-      d,
-      " but tensor has no dimensions");
+      dim() > 0, "Dimension specified as ", d, " but tensor has no dimensions");
   return sizes()[static_cast<size_t>(wrap_dim(d, dim()))];
 }
 
 int64_t Tensor::stride(int64_t d) const {
   FL_CHECK_INDEX(
-      dim() > 0,
-      "Dimension specified as ",
-      d,
-      " but tensor has no dimensions");
+      dim() > 0, "Dimension specified as ", d, " but tensor has no dimensions");
   return strides()[static_cast<size_t>(wrap_dim(d, dim()))];
 }
 
@@ -87,7 +81,7 @@ uintptr_t Tensor::data_ptr() const {
     return 0;
   }
   return impl_->storage->address() +
-      static_cast<uintptr_t>(storage_offset() * itemsize(dtype()));
+         static_cast<uintptr_t>(storage_offset() * itemsize(dtype()));
 }
 
 mx::array Tensor::value() const {

@@ -41,10 +41,10 @@ class FL_API TensorImpl : public RefCounted {
   Ref<Storage> storage;
   Geometry geometry;
   Dtype dtype = Dtype::Float32;
-  bool conj = false; // shows the conjugate of what is stored
-  bool neg = false; // shows the negative of what is stored
+  bool conj = false;           // shows the conjugate of what is stored
+  bool neg = false;            // shows the negative of what is stored
   bool wrapped_number = false; // came from a Python number: weak in promotion
-  bool inference = false; // made in inference mode: no version counter
+  bool inference = false;      // made in inference mode: no version counter
   Ref<VersionCounter> version;
   std::unique_ptr<AutogradMetaBase> autograd;
   void* python = nullptr; // borrowed; set and cleared by the binding

@@ -45,7 +45,7 @@ class Value {
   Value() = default;
   template <typename T>
     requires std::is_constructible_v<Variant, T&&> &&
-      (!std::is_same_v<std::remove_cvref_t<T>, Value>)
+             (!std::is_same_v<std::remove_cvref_t<T>, Value>)
   Value(T&& x) : v_(std::forward<T>(x)) {}
   template <typename T>
   Value(const std::optional<T>& x) {

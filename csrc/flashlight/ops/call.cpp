@@ -27,9 +27,8 @@ void for_tensors(const Value& v, F&& f) {
 bool any_requires_grad(const Op& op, const Value* args) {
   bool any = false;
   for (int i : op.differentiable) {
-    for_tensors(args[i], [&](const Tensor& t) {
-      any = any || requires_grad(t);
-    });
+    for_tensors(
+        args[i], [&](const Tensor& t) { any = any || requires_grad(t); });
   }
   return any;
 }
@@ -99,7 +98,7 @@ void autocast_args(const Op& op, Value* args) {
   }
   auto eligible = [&](const Tensor& t) {
     return t.defined() && t.is_floating_point() && t.dtype() != to &&
-        t.dtype() != Dtype::Float64;
+           t.dtype() != Dtype::Float64;
   };
   for (size_t i = 0; i < op.schema.args.size(); ++i) {
     if (const Tensor* t = args[i].tensor()) {
@@ -225,15 +224,15 @@ Results run_kernel(const Op& op, const Value* args) {
 
 Results call(const Op& op, Value* args) {
   enter_stream();
-  if (op.autocast != Autocast::None &&
-      autocast_state(DeviceType::Cpu).enabled) [[unlikely]] {
+  if (op.autocast != Autocast::None && autocast_state(DeviceType::Cpu).enabled)
+      [[unlikely]] {
     autocast_args(op, args);
   }
   if (op.composite) {
     return op.forward(Call{op, args});
   }
   bool record = !op.differentiable.empty() && grad_enabled() &&
-      any_requires_grad(op, args);
+                any_requires_grad(op, args);
   if (!record) {
     Results results = run(op, args);
     bool inference = autograd_state().inference_mode;
@@ -282,7 +281,7 @@ Tensor call_inplace(const Op& op, Value* args) {
     return self;
   }
   bool any = grad_enabled() && !op.differentiable.empty() &&
-      any_requires_grad(op, args);
+             any_requires_grad(op, args);
   check_inplace(self, any);
   bool record = any && differentiable_dtype(self.dtype());
   std::shared_ptr<OpNode> node;
@@ -313,9 +312,8 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
   if (grad_enabled()) {
     bool any = false;
     for (size_t i = 0; i < op.schema.args.size(); ++i) {
-      for_tensors(args[i], [&](const Tensor& t) {
-        any = any || requires_grad(t);
-      });
+      for_tensors(
+          args[i], [&](const Tensor& t) { any = any || requires_grad(t); });
     }
     for (const Tensor& t : outs) {
       any = any || requires_grad(t);
@@ -344,16 +342,20 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
     const Tensor& out = outs[i];
     if (out.sizes() != values[i].sizes()) {
       if (out.numel() != 0) {
-        warn(detail::concat(
-            "An output with one or more elements was resized since it had "
-            "shape ",
-            out.sizes(),
-            ", which does not match the required output shape ",
-            values[i].sizes(),
-            ". This behavior is deprecated, and in a future PyTorch release "
-            "outputs will not be resized unless they have zero elements. You "
-            "can explicitly reuse an out tensor t by resizing it, inplace, to "
-            "zero elements with t.resize_(0)."));
+        warn(
+            detail::concat(
+                "An output with one or more elements was resized since it had "
+                "shape ",
+                out.sizes(),
+                ", which does not match the required output shape ",
+                values[i].sizes(),
+                ". This behavior is deprecated, and in a future PyTorch "
+                "release "
+                "outputs will not be resized unless they have zero elements. "
+                "You "
+                "can explicitly reuse an out tensor t by resizing it, inplace, "
+                "to "
+                "zero elements with t.resize_(0)."));
       }
       resize_tensor(out, values[i].sizes());
     }

@@ -8,8 +8,10 @@ namespace flashlight {
 
 namespace {
 
-mx::array
-copy_kernel(const mx::array& self, const mx::array& src, bool /*non_blocking*/) {
+mx::array copy_kernel(
+    const mx::array& self,
+    const mx::array& src,
+    bool /*non_blocking*/) {
   (void)0;
   IntList from = to_int_list(src.shape()), to = to_int_list(self.shape());
   FL_CHECK(

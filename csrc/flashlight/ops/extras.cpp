@@ -57,10 +57,8 @@ IntList infer_sizes(const IntList& sizes, int64_t numel) {
       known *= sizes[i];
     }
   }
-  bool fits = known == numel ||
-      (unknown && known > 0 && numel % known == 0);
-  FL_CHECK(
-      fits, "shape '", sizes, "' is invalid for input of size ", numel);
+  bool fits = known == numel || (unknown && known > 0 && numel % known == 0);
+  FL_CHECK(fits, "shape '", sizes, "' is invalid for input of size ", numel);
   IntList out = sizes;
   if (unknown) {
     FL_CHECK(

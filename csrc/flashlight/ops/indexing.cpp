@@ -88,7 +88,7 @@ TensorList expand_masks(const Tensor& self, const TensorList& indices) {
 
 // Where the indexed dimensions are, and where the result has them.
 struct Plan {
-  std::vector<int> axes; // indexed
+  std::vector<int> axes;          // indexed
   std::vector<mx::array> indices; // broadcast together
   mx::Shape slice_sizes;
   IntList index_sizes;
@@ -141,7 +141,9 @@ Plan make_plan(const Tensor& self, const TensorList& indices) {
       plan.adjacent = false;
     }
     check_range(
-        indices[i], static_cast<int64_t>(i), self.size(static_cast<int64_t>(i)));
+        indices[i],
+        static_cast<int64_t>(i),
+        self.size(static_cast<int64_t>(i)));
     plan.axes.push_back(static_cast<int>(i));
     plan.slice_sizes[i] = 1;
     mx::array index = indices[i].value();
@@ -163,8 +165,8 @@ IntList result_sizes(const Tensor& self, const Plan& plan) {
   IntList out;
   int64_t n = 0;
   for (int64_t d = 0; d < self.dim(); ++d) {
-    bool indexed = std::find(plan.axes.begin(), plan.axes.end(), d) !=
-        plan.axes.end();
+    bool indexed =
+        std::find(plan.axes.begin(), plan.axes.end(), d) != plan.axes.end();
     if (n == plan.front && out.size() == static_cast<size_t>(n)) {
       // placed below
     }
@@ -261,7 +263,8 @@ mx::array index_put_kernel(
   return mx::scatter(self.value(), plan.indices, updates, plan.axes);
 }
 
-// Coordinates of the true elements, [count, ndim]: data-dependent, so evaluated.
+// Coordinates of the true elements, [count, ndim]: data-dependent, so
+// evaluated.
 mx::array nonzero_kernel(const Tensor& self) {
   mx::array mask = mx::contiguous(
       mx::not_equal(self.value(), mx::array(0, to_mlx(self.dtype()))));

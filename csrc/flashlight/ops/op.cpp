@@ -47,8 +47,8 @@ std::string default_node_name(std::string_view name) {
     }
     bool digit = c >= '0' && c <= '9';
     out += upper && !digit
-        ? static_cast<char>(toupper(static_cast<unsigned char>(c)))
-        : c;
+               ? static_cast<char>(toupper(static_cast<unsigned char>(c)))
+               : c;
     upper = digit;
   }
   return out + "Backward0";
@@ -279,8 +279,8 @@ Tensor wrap_array(const Call& call, mx::array array) {
   }
   IntList sizes = to_int_list(array.shape());
   IntList strides = call.op.elementwise && !contiguous
-      ? elementwise_strides(sizes, inputs)
-      : contiguous_strides(sizes);
+                        ? elementwise_strides(sizes, inputs)
+                        : contiguous_strides(sizes);
   return Tensor(std::move(array), std::move(strides), device);
 }
 
@@ -307,9 +307,9 @@ Row&& Row::promotion(Promotion kind, std::string_view names) && {
   op_->promotion = kind;
   for (size_t i = 0; i < op_->schema.args.size(); ++i) {
     const Argument& a = op_->schema.args[i];
-    op_->promoted[i] = names.empty() &&
-        (a.type == Type::Tensor || a.type == Type::TensorList ||
-         a.type == Type::Scalar);
+    op_->promoted[i] =
+        names.empty() && (a.type == Type::Tensor ||
+                          a.type == Type::TensorList || a.type == Type::Scalar);
   }
   for_words(names, [&](std::string_view w) {
     int i = op_->schema.index_of(w);

@@ -96,10 +96,10 @@ class FL_API Op {
 
   Schema schema;
   std::string python_module; // "", "nn", "linalg", "fft", "special"
-  bool function = false; // torch.name
-  bool method = false; // Tensor.name
-  bool inplace = false; // name_
-  bool out = false; // out=
+  bool function = false;     // torch.name
+  bool method = false;       // Tensor.name
+  bool inplace = false;      // name_
+  bool out = false;          // out=
   bool view = false;
   bool composite = false;
   bool elementwise = false; // results lie as TensorIterator's do
@@ -195,8 +195,7 @@ struct FromValue<bool> {
 template <typename T>
 struct FromValue<std::optional<T>> {
   static std::optional<T> get(const Value& v) {
-    return v.is_none() ? std::nullopt
-                       : std::optional<T>(FromValue<T>::get(v));
+    return v.is_none() ? std::nullopt : std::optional<T>(FromValue<T>::get(v));
   }
 };
 template <typename T>
@@ -292,8 +291,7 @@ TensorList call_formula(
   auto run = [&](const auto& grad) -> TensorList {
     using R = typename Signature<F>::Result;
     if constexpr (std::is_same_v<R, Tensor>) {
-      return {f(
-          grad, FromValue<std::remove_cvref_t<A>>::get(saved[I])...)};
+      return {f(grad, FromValue<std::remove_cvref_t<A>>::get(saved[I])...)};
     } else {
       return f(grad, FromValue<std::remove_cvref_t<A>>::get(saved[I])...);
     }

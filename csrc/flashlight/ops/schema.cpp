@@ -173,7 +173,7 @@ struct Parser {
       case Type::Scalar: {
         bool is_int = d.find_first_of(".e") == std::string_view::npos;
         a.default_value = d == "True" || d == "False" ? Scalar(d == "True")
-            : is_int                                  ? Scalar(integer(d))
+                          : is_int                    ? Scalar(integer(d))
                                                       : Scalar(number(d));
         break;
       }
@@ -223,9 +223,9 @@ struct Parser {
           item.remove_prefix(1);
         }
         ints.push_back(
-            item == "True"        ? 1
-                : item == "False" ? 0
-                                  : integer(item));
+            item == "True"    ? 1
+            : item == "False" ? 0
+                              : integer(item));
         inside = comma == std::string_view::npos ? std::string_view()
                                                  : inside.substr(comma + 1);
       }

@@ -31,14 +31,14 @@ enum class Type : uint8_t {
 struct Argument {
   std::string name;
   Type type = Type::Tensor;
-  bool optional = false; // T?
+  bool optional = false;          // T?
   bool optional_elements = false; // Tensor?[]
-  int64_t list_size = 0; // int[2]: 2, and one int stands for all
+  int64_t list_size = 0;          // int[2]: 2, and one int stands for all
   bool has_default = false;
   Value default_value;
   std::string default_text;
   bool keyword_only = false;
-  bool view = false; // Tensor(a)
+  bool view = false;    // Tensor(a)
   bool mutated = false; // Tensor(a!)
 
   bool is_tensor() const {
@@ -55,7 +55,7 @@ struct Return {
 
 struct Schema {
   std::string text;
-  std::string name; // "add"
+  std::string name;     // "add"
   std::string overload; // "Tensor", or empty
   std::vector<Argument> args;
   std::vector<Return> returns;

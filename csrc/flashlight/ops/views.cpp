@@ -89,8 +89,9 @@ ViewSpec expanded(const Tensor& self, const IntList& size, bool) {
     int64_t own = i - lead;
     int64_t n = own >= 0 ? self.sizes()[at(own)] : 1;
     int64_t stride = own >= 0 ? self.strides()[at(own)]
-        : i + 1 < ndim_of(size) ? g.sizes[at(i + 1)] * g.strides[at(i + 1)]
-                                : 1;
+                     : i + 1 < ndim_of(size)
+                         ? g.sizes[at(i + 1)] * g.strides[at(i + 1)]
+                         : 1;
     int64_t want = size[at(i)];
     if (want == -1) {
       FL_CHECK(
@@ -139,7 +140,7 @@ ViewSpec squeezed(const Tensor& self, const IntList& dims) {
   g.strides = {};
   for (int64_t d = 0; d < self.dim(); ++d) {
     bool drop = self.sizes()[at(d)] == 1 &&
-        std::find(dims.begin(), dims.end(), d) != dims.end();
+                std::find(dims.begin(), dims.end(), d) != dims.end();
     if (!drop) {
       g.sizes.push_back(self.sizes()[at(d)]);
       g.strides.push_back(self.strides()[at(d)]);
@@ -154,8 +155,7 @@ ViewSpec strided(
     const IntList& stride,
     const std::optional<int64_t>& offset) {
   FL_CHECK(
-      size.size() == stride.size(),
-      "mismatch in length of strides and shape");
+      size.size() == stride.size(), "mismatch in length of strides and shape");
   for (int64_t s : stride) {
     FL_CHECK(
         s >= 0,
@@ -247,7 +247,9 @@ void register_views() {
         }
         return view(clone(self, MemoryFormat::Contiguous), sizes);
       })
-      .doc("The same elements under other sizes; a view where that is possible.");
+      .doc(
+          "The same elements under other sizes; a view where that is "
+          "possible.");
   op("transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)")
       .forms("function method")
       .view(transposed)
@@ -315,10 +317,9 @@ void register_views() {
                  const IntList& size,
                  const IntList& stride,
                  const std::optional<int64_t>& offset) {
-        Tensor out = Tensor(
-            self.value(), dense_like(self.geometry()), self.device());
-        Geometry window =
-            strided(out, size, stride, offset).geometry;
+        Tensor out =
+            Tensor(self.value(), dense_like(self.geometry()), self.device());
+        Geometry window = strided(out, size, stride, offset).geometry;
         FL_CHECK(
             src.sizes() == size,
             "expected src to have a size equal to the slice of self. src size "
@@ -370,9 +371,7 @@ void register_views() {
       .forms("function")
       .view(as_real)
       .grad(
-          "self",
-          "",
-          [](const Tensor& grad) { return view_as_complex(grad); })
+          "self", "", [](const Tensor& grad) { return view_as_complex(grad); })
       .doc("A complex tensor as pairs of reals.");
   op("view_as_complex(Tensor(a) self) -> Tensor(a)")
       .forms("function")
@@ -530,8 +529,8 @@ void register_views() {
       .forms("function")
       .composite([](const Tensor& self) {
         return self.is_complex()
-            ? select(view_as_real(resolve_conj(self)), -1, 0)
-            : self;
+                   ? select(view_as_real(resolve_conj(self)), -1, 0)
+                   : self;
       })
       .doc("The real part, as a view; a real tensor itself.");
 }

@@ -332,7 +332,7 @@ TEST_CASE("normal with tensors") {
 TEST_CASE("random") {
   struct Case {
     SampleType type;
-    uint64_t random; // random_(), 0 where PyTorch has none
+    uint64_t random;  // random_(), 0 where PyTorch has none
     uint64_t from_to; // random_(3, 100)
   };
   const Case cases[] = {
@@ -373,8 +373,7 @@ TEST_CASE("random") {
       CHECK_EQ(
           run(c.type, kCount, from_to(3, 100)), Result{c.from_to, kAfter32});
     } else {
-      CHECK_THROWS_AS(
-          run(c.type, kCount, from_to(3, 100)), flashlight::Error);
+      CHECK_THROWS_AS(run(c.type, kCount, from_to(3, 100)), flashlight::Error);
     }
   }
 
@@ -479,16 +478,12 @@ TEST_CASE("other distributions") {
         flashlight::fill_log_normal(g, t, o, n, 0.3, 0.7);
       });
   check(
-      Int64,
-      {0x9fb96207ccaa7226, kAfter64},
-      [](G g, T t, void* o, int64_t n) {
+      Int64, {0x9fb96207ccaa7226, kAfter64}, [](G g, T t, void* o, int64_t n) {
         flashlight::fill_geometric(g, t, o, n, 0.1);
       });
   // Too large for the type: wraps as a conversion on x86 does.
   check(
-      UInt8,
-      {0x9d88ea32eedb472f, kAfter64},
-      [](G g, T t, void* o, int64_t n) {
+      UInt8, {0x9d88ea32eedb472f, kAfter64}, [](G g, T t, void* o, int64_t n) {
         flashlight::fill_geometric(g, t, o, n, 0.001);
       });
   check(
