@@ -94,7 +94,8 @@ class UntypedStorage:
 
     def __repr__(self):
         lines = "".join(f" {x}\n" for x in self.tolist())
-        return f"{lines}[torch.storage.UntypedStorage(device={self.device}) of size {len(self)}]"
+        kind = f"torch.storage.UntypedStorage(device={self.device})"
+        return f"{lines}[{kind} of size {len(self)}]"
 
     def __reduce__(self):
         return (_load_storage, (_C._to_bytes(self._bytes()),))

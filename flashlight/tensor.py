@@ -342,8 +342,9 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
             raise RuntimeError(
                 "Only Tensors created explicitly by the user (graph leaves) support "
                 "the deepcopy protocol at the moment.  If you were attempting to "
-                "deepcopy a module, this may be because of a torch.nn.utils.weight_norm "
-                "usage, see https://github.com/pytorch/pytorch/pull/103001"
+                "deepcopy a module, this may be because of a "
+                "torch.nn.utils.weight_norm usage, see "
+                "https://github.com/pytorch/pytorch/pull/103001"
             )
         if id(self) in memo:
             return memo[id(self)]

@@ -7,6 +7,17 @@ std::function<std::unique_ptr<SavedTensorHook>()>& saved_tensor_hook_factory() {
   return factory;
 }
 
+namespace {
+
+// "Mul" of MulBackward0: PyTorch names the forward here.
+std::string forward_name(const Node& node) {
+  std::string name = node.name();
+  size_t at = name.rfind("Backward");
+  return at == std::string::npos ? name : name.substr(0, at);
+}
+
+} // namespace
+
 SavedTensor::SavedTensor(
     const Tensor& tensor,
     bool is_output,
@@ -105,14 +116,14 @@ Tensor SavedTensor::unpack(const std::shared_ptr<Node>& owner) const {
       text += detail::concat(" ", data_.sizes(), "]");
       if (node) {
         text += detail::concat(
-            ", which is output ", output_nr_, " of ", node->name(), ",");
+            ", which is output ", output_nr_, " of ", forward_name(*node), ",");
       }
       text += detail::concat(
           " is at version ", now, "; expected version ", version_, " instead.");
       text +=
           " Hint: enable anomaly detection to find the operation that "
           "failed to compute its gradient, with "
-          "torch.autograd.set_detect_anomaly(True).";
+          "torch.autograd.set_detect_anomaly(True, check_nan=False).";
       fail(text);
     }
     if (original_) {

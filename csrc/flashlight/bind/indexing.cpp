@@ -84,7 +84,8 @@ int64_t count_dims(PyObject* tuple) {
 Indexed apply_basic(const Tensor& self, PyObject* tuple) {
   Indexed out;
   out.view = self;
-  int64_t dim = 0;
+  int64_t dim = 0; // of the view so far
+  int64_t own = 0; // of self, as errors name it
   int64_t used = count_dims(tuple);
   FL_CHECK_INDEX(
       used <= self.dim(),
@@ -99,6 +100,7 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple) {
     PyObject* o = PyTuple_GET_ITEM(tuple, i);
     if (o == Py_Ellipsis) {
       dim += self.dim() - used;
+      own += self.dim() - used;
     } else if (o == Py_None) {
       out.view = unsqueeze(out.view, dim);
       ++dim;
@@ -118,6 +120,7 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple) {
         out.view = slice(out.view, dim, start, stop, step);
       }
       ++dim;
+      ++own;
     } else if (is_int(o)) {
       int64_t index = to_int(o);
       int64_t n = out.view.size(dim);
@@ -126,10 +129,11 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple) {
           "index ",
           index,
           " is out of bounds for dimension ",
-          dim,
+          own,
           " with size ",
           n);
       out.view = select(out.view, dim, index);
+      ++own;
     } else if (is_tensor(o)) {
       const Tensor& t = as_tensor(o);
       if (t.dim() == 0 && flashlight::is_integral(t.dtype(), false)) {
@@ -141,10 +145,11 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple) {
               "index ",
               index,
               " is out of bounds for dimension ",
-              dim,
+              own,
               " with size ",
               n);
           out.view = select(out.view, dim, index);
+          ++own;
           continue;
         }
         out.view = unsqueeze(out.view, dim);
@@ -161,6 +166,7 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple) {
       record(t);
       bool mask = t.dtype() == Dtype::Bool || t.dtype() == Dtype::UInt8;
       dim += mask ? t.dim() : 1;
+      own += mask ? t.dim() : 1;
     } else if (PySequence_Check(o) && !PyUnicode_Check(o)) {
       Tensor t = index_tensor(o);
       if (t.numel() == 0 && t.is_floating_point()) {
@@ -168,8 +174,10 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple) {
       }
       record(t);
       dim += t.dtype() == Dtype::Bool ? t.dim() : 1;
+      own += t.dtype() == Dtype::Bool ? t.dim() : 1;
     } else if (PyIndex_Check(o)) {
       out.view = select(out.view, dim, to_int(o));
+      ++own;
     } else {
       fail<IndexError>(
           "only integers, slices (`:`), ellipsis (`...`), None and long or "

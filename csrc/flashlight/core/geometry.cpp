@@ -504,8 +504,9 @@ read(const mx::array& array, const Layout& layout, const Geometry& view) {
           mx::reshape(flat, to_shape(factored->sizes)), *window, view.sizes);
     }
   }
+  // A broadcast value has no memory of its own to take strides over.
   return mx::as_strided(
-      flat,
+      mx::contiguous(flat),
       to_shape(view.sizes),
       mx::Strides(view.strides.begin(), view.strides.end()),
       static_cast<size_t>(view.offset));

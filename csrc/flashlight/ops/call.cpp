@@ -212,6 +212,19 @@ Results run_kernel(const Op& op, const Value* args) {
       c.common = default_dtype();
     }
   }
+  if (op.elementwise) {
+    const Tensor* first = nullptr;
+    IntList sizes;
+    for (size_t i = 0; i < op.schema.args.size(); ++i) {
+      const Tensor* t = args[i].tensor();
+      if (t && !first) {
+        first = t;
+        sizes = t->sizes();
+      } else if (t && t->sizes() != sizes) {
+        sizes = broadcast_sizes(sizes, t->sizes());
+      }
+    }
+  }
   try {
     return op.forward(c);
   } catch (const Error&) {

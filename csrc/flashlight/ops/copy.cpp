@@ -30,6 +30,23 @@ Tensor clone_kernel(const Tensor& self, std::optional<MemoryFormat> format) {
   return Tensor(self.value(), strides_of(self, format), self.device());
 }
 
+// The tensor itself if nothing would change.
+Tensor to(
+    const Tensor& self,
+    Dtype dtype,
+    std::optional<Device> device,
+    bool non_blocking,
+    bool copy,
+    std::optional<MemoryFormat> format) {
+  Device on = canonical(device.value_or(self.device()));
+  MemoryFormat f = format.value_or(MemoryFormat::Preserve);
+  bool lies = f == MemoryFormat::Preserve || self.is_contiguous(f);
+  if (!copy && dtype == self.dtype() && on == self.device() && lies) {
+    return self;
+  }
+  return _to_copy(self, dtype, {}, on, {}, non_blocking, format);
+}
+
 Tensor to_copy_kernel(
     const Tensor& self,
     std::optional<Dtype> dtype,
@@ -61,6 +78,48 @@ void register_copy() {
       .kernel(clone_kernel)
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .doc("A copy with a storage of its own.");
+  op("to.dtype(Tensor(a) self, ScalarType dtype, bool non_blocking=False, bool "
+     "copy=False, MemoryFormat? memory_format=None) -> Tensor(a)")
+      .forms("method")
+      .composite([](const Tensor& self,
+                    Dtype dtype,
+                    bool non_blocking,
+                    bool copy,
+                    std::optional<MemoryFormat> format) {
+        return to(self, dtype, std::nullopt, non_blocking, copy, format);
+      })
+      .doc("The tensor under another dtype; itself if it has it.");
+  op("to.device(Tensor(a) self, Device? device=None, ScalarType? dtype=None, "
+     "bool non_blocking=False, bool copy=False, *, MemoryFormat? "
+     "memory_format=None) -> Tensor(a)")
+      .forms("method")
+      .composite([](const Tensor& self,
+                    std::optional<Device> device,
+                    std::optional<Dtype> dtype,
+                    bool non_blocking,
+                    bool copy,
+                    std::optional<MemoryFormat> format) {
+        return to(
+            self,
+            dtype.value_or(self.dtype()),
+            device,
+            non_blocking,
+            copy,
+            format);
+      })
+      .doc("The tensor on another device; itself if it is there.");
+  op("to.other(Tensor(a) self, Tensor other, bool non_blocking=False, bool "
+     "copy=False, MemoryFormat? memory_format=None) -> Tensor(a)")
+      .forms("method")
+      .composite([](const Tensor& self,
+                    const Tensor& other,
+                    bool non_blocking,
+                    bool copy,
+                    std::optional<MemoryFormat> format) {
+        return to(
+            self, other.dtype(), other.device(), non_blocking, copy, format);
+      })
+      .doc("The tensor with the dtype and device of another.");
   op("_to_copy(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, "
      "Device? device=None, bool? pin_memory=None, bool non_blocking=False, "
      "MemoryFormat? memory_format=None) -> Tensor")

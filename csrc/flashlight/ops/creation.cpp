@@ -79,6 +79,70 @@ void register_creation() {
       .kernel(zeros_kernel)
       .not_differentiable()
       .doc("A tensor of zeros.");
+  op("ones(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, "
+     "Device? device=None, bool? pin_memory=None) -> Tensor")
+      .forms("function out")
+      .kernel([](const IntList& size,
+                 std::optional<Dtype> dtype,
+                 std::optional<MemoryLayout> layout,
+                 std::optional<Device> device,
+                 std::optional<bool>) {
+        check_layout(layout);
+        return filled(size, 1, dtype.value_or(default_dtype()), device);
+      })
+      .not_differentiable()
+      .doc("A tensor of ones.");
+  // Memory is never left as it was: nothing here may depend on its contents.
+  op("empty.memory_format(SymInt[] size, *, ScalarType? dtype=None, Layout? "
+     "layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? "
+     "memory_format=None) -> Tensor")
+      .forms("function")
+      .kernel([](const IntList& size,
+                 std::optional<Dtype> dtype,
+                 std::optional<MemoryLayout> layout,
+                 std::optional<Device> device,
+                 std::optional<bool>,
+                 std::optional<MemoryFormat> format) {
+        check_layout(layout);
+        check_sizes(size);
+        return filled(
+            size,
+            0,
+            dtype.value_or(default_dtype()),
+            device,
+            strides_for(size, format.value_or(MemoryFormat::Contiguous)));
+      })
+      .not_differentiable()
+      .doc("A tensor whose values are of no meaning.");
+  op("full(SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, "
+     "Layout? layout=None, Device? device=None, bool? pin_memory=None) -> "
+     "Tensor")
+      .forms("function out")
+      .kernel([](const IntList& size,
+                 const Scalar& value,
+                 std::optional<Dtype> dtype,
+                 std::optional<MemoryLayout> layout,
+                 std::optional<Device> device,
+                 std::optional<bool>) {
+        check_layout(layout);
+        return filled(size, value, dtype.value_or(value.dtype()), device);
+      })
+      .not_differentiable()
+      .doc("A tensor filled with a number.");
+  op("zeros_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, "
+     "Device? device=None, bool? pin_memory=None, MemoryFormat? "
+     "memory_format=None) -> Tensor")
+      .forms("function")
+      .kernel([](const Tensor& self,
+                 std::optional<Dtype> dtype,
+                 std::optional<MemoryLayout> layout,
+                 std::optional<Device> device,
+                 std::optional<bool>,
+                 std::optional<MemoryFormat> format) {
+        return filled_like(self, 0, dtype, layout, device, format);
+      })
+      .not_differentiable()
+      .doc("Zeros in the shape of `self`.");
   op("ones_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, "
      "Device? device=None, bool? pin_memory=None, MemoryFormat? "
      "memory_format=None) -> Tensor")

@@ -260,6 +260,19 @@ void register_views() {
             return transpose(grad, dim0, dim1);
           })
       .doc("Swaps two dimensions.");
+  op("t(Tensor(a) self) -> Tensor(a)")
+      .forms("function method")
+      .view([](const Tensor& self) {
+        FL_CHECK(
+            self.dim() <= 2,
+            "t() expects a tensor with <= 2 dimensions, but self is ",
+            self.dim(),
+            "D");
+        return self.dim() < 2 ? spec_of(self) : transposed(self, 0, 1);
+      })
+      .node("TBackward0")
+      .grad("self", "", [](const Tensor& grad) { return t(grad); })
+      .doc("A matrix with its dimensions swapped.");
   op("permute(Tensor(a) self, int[] dims) -> Tensor(a)")
       .forms("function method")
       .view(permuted)
