@@ -85,6 +85,19 @@ void register_reductions() {
             return restore_dims(grad, self.sizes(), dim, keepdim);
           })
       .doc("The sum over dimensions.");
+  op("mean(Tensor self, *, ScalarType? dtype=None) -> Tensor")
+      .forms("function method")
+      .composite([](const Tensor& self, std::optional<Dtype> dtype) {
+        Dtype d = dtype.value_or(self.dtype());
+        FL_CHECK(
+            is_floating(d) || is_complex(d),
+            "mean(): could not infer output dtype. Input dtype must be either "
+            "a "
+            "floating point or complex dtype. Got: ",
+            scalar_name(d));
+        return sum(self, d) / Scalar(self.numel());
+      })
+      .doc("The mean of all elements.");
   op("any(Tensor self) -> Tensor")
       .forms("function method out")
       .kernel([](const mx::array& self) { return mx::any(self); })
