@@ -31,6 +31,12 @@ TensorList NodeHook::post(const TensorList& outputs, const TensorList&) {
   return (*this)(outputs);
 }
 
+std::string forward_name(const Node& node) {
+  std::string name = node.name();
+  size_t at = name.rfind("Backward");
+  return at == std::string::npos ? name : name.substr(0, at);
+}
+
 std::shared_ptr<Node>& current_node() {
   thread_local std::shared_ptr<Node> node;
   return node;

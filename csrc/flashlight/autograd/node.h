@@ -119,6 +119,9 @@ class FL_API Node : public std::enable_shared_from_this<Node> {
   uint64_t topological_ = 0;
 };
 
+// "Mul" of MulBackward0: error texts name the forward.
+FL_API std::string forward_name(const Node& node);
+
 // The node whose apply() runs on this thread (anomaly mode's parents).
 FL_API std::shared_ptr<Node>& current_node();
 // The sequence number that the next node will have.

@@ -7,17 +7,6 @@ std::function<std::unique_ptr<SavedTensorHook>()>& saved_tensor_hook_factory() {
   return factory;
 }
 
-namespace {
-
-// "Mul" of MulBackward0: PyTorch names the forward here.
-std::string forward_name(const Node& node) {
-  std::string name = node.name();
-  size_t at = name.rfind("Backward");
-  return at == std::string::npos ? name : name.substr(0, at);
-}
-
-} // namespace
-
 SavedTensor::SavedTensor(
     const Tensor& tensor,
     bool is_output,

@@ -140,7 +140,7 @@ std::string view_description(
   std::string text = "Output ";
   text += std::to_string(meta.output_nr);
   text += " of ";
-  text += fn ? fn->name() : "a function";
+  text += fn ? forward_name(*fn) : "a function";
   text += " is a view";
   if (is_inplace) {
     text += " and is being modified inplace. ";

@@ -3,9 +3,112 @@
 
 #include "flashlight/ops/functions.h"
 #include "flashlight/ops/op.h"
+#include "flashlight/ops/registry.h"
 
 namespace flashlight {
 
-void register_shape() {}
+namespace {
+
+// Tensors that cat joins: PyTorch skips empty ones of one dimension.
+TensorList without_legacy_empty(const TensorList& tensors) {
+  TensorList out;
+  for (const Tensor& t : tensors) {
+    if (!(t.dim() == 1 && t.numel() == 0)) {
+      out.push_back(t);
+    }
+  }
+  return out;
+}
+
+mx::array cat_kernel(const TensorList& given, int64_t dim, Dtype dtype) {
+  TensorList tensors = without_legacy_empty(given);
+  if (tensors.empty()) {
+    return mx::zeros({0}, to_mlx(dtype));
+  }
+  int64_t d = wrap_dim(dim, tensors[0].dim());
+  std::vector<mx::array> arrays;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const Tensor& t = tensors[i];
+    FL_CHECK(
+        t.dim() > 0,
+        "zero-dimensional tensor (at position ",
+        i,
+        ") cannot be concatenated");
+    FL_CHECK(
+        t.dim() == tensors[0].dim(),
+        "Tensors must have same number of dimensions: got ",
+        tensors[0].dim(),
+        " and ",
+        t.dim());
+    for (int64_t k = 0; k < t.dim(); ++k) {
+      FL_CHECK(
+          k == d || t.size(k) == tensors[0].size(k),
+          "Sizes of tensors must match except in dimension ",
+          d,
+          ". Expected size ",
+          tensors[0].size(k),
+          " but got size ",
+          t.size(k),
+          " for tensor number ",
+          i,
+          " in the list.");
+    }
+    arrays.push_back(mx::astype(t.value(), to_mlx(dtype)));
+  }
+  return mx::concatenate(arrays, static_cast<int>(d));
+}
+
+} // namespace
+
+void register_shape() {
+  op("cat(Tensor[] tensors, int dim=0) -> Tensor")
+      .forms("function out")
+      .autocast(Autocast::Promote)
+      .kernel([](const TensorList& tensors, int64_t dim) {
+        FL_CHECK(
+            !tensors.empty(),
+            "torch.cat(): expected a non-empty list of Tensors");
+        Value all = tensors;
+        return cat_kernel(tensors, dim, result_type({&all}));
+      })
+      .grad(
+          "tensors",
+          "tensors dim",
+          [](const Tensor& grad, const TensorList& tensors, int64_t dim) {
+            TensorList out;
+            int64_t at = 0;
+            for (const Tensor& t : tensors) {
+              if (t.dim() == 1 && t.numel() == 0) {
+                out.push_back(zeros({0}, t.dtype(), {}, t.device()));
+                continue;
+              }
+              int64_t n = t.size(dim);
+              out.push_back(slice(grad, dim, at, at + n, 1));
+              at += n;
+            }
+            return out;
+          })
+      .doc("Tensors joined along a dimension.");
+  op("stack(Tensor[] tensors, int dim=0) -> Tensor")
+      .forms("function out")
+      .composite([](const TensorList& tensors, int64_t dim) {
+        FL_CHECK(!tensors.empty(), "stack expects a non-empty TensorList");
+        int64_t d = wrap_dim(dim, tensors[0].dim() + 1);
+        TensorList rows;
+        for (size_t i = 0; i < tensors.size(); ++i) {
+          FL_CHECK(
+              tensors[i].sizes() == tensors[0].sizes(),
+              "stack expects each tensor to be equal size, but got ",
+              tensors[0].sizes(),
+              " at entry 0 and ",
+              tensors[i].sizes(),
+              " at entry ",
+              i);
+          rows.push_back(unsqueeze(tensors[i], d));
+        }
+        return cat(rows, d);
+      })
+      .doc("Tensors joined along a new dimension.");
+}
 
 } // namespace flashlight

@@ -273,6 +273,102 @@ void register_views() {
       .node("TBackward0")
       .grad("self", "", [](const Tensor& grad) { return t(grad); })
       .doc("A matrix with its dimensions swapped.");
+  op("squeeze(Tensor(a) self) -> Tensor(a)")
+      .forms("function method")
+      .view([](const Tensor& self) {
+        return squeezed(self, wrap_dims({}, self.dim()));
+      })
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return view(grad, self.sizes());
+          })
+      .doc("Without the dimensions of size 1.");
+  op("view_as(Tensor(a) self, Tensor other) -> Tensor(a)")
+      .forms("method")
+      .composite([](const Tensor& self, const Tensor& other) {
+        return view(self, other.sizes());
+      })
+      .doc("The same elements in the sizes of `other`.");
+  op("expand_as(Tensor(a) self, Tensor other) -> Tensor(a)")
+      .forms("method")
+      .composite([](const Tensor& self, const Tensor& other) {
+        return expand(self, other.sizes());
+      })
+      .doc("Expanded to the sizes of `other`.");
+  op("contiguous(Tensor(a) self, *, MemoryFormat "
+     "memory_format=contiguous_format) -> Tensor(a)")
+      .forms("method")
+      .composite([](const Tensor& self, MemoryFormat format) {
+        FL_CHECK(
+            format != MemoryFormat::Preserve,
+            "preserve memory format is unsupported by the contiguous operator");
+        return self.is_contiguous(format) ? self : clone(self, format);
+      })
+      .doc("The tensor, copied if it does not lie in that format.");
+  op("flatten.using_ints(Tensor(a) self, int start_dim=0, int end_dim=-1) -> "
+     "Tensor(a)")
+      .forms("function method")
+      .composite([](const Tensor& self, int64_t start_dim, int64_t end_dim) {
+        int64_t from = wrap_dim(start_dim, self.dim());
+        int64_t to = wrap_dim(end_dim, self.dim());
+        FL_CHECK(
+            from <= to,
+            "flatten() has invalid args: start_dim cannot come after end_dim");
+        if (self.dim() == 0) {
+          return reshape(self, {1});
+        }
+        IntList sizes;
+        int64_t merged = 1;
+        for (int64_t d = 0; d < self.dim(); ++d) {
+          if (d >= from && d <= to) {
+            merged *= self.size(d);
+            if (d == to) {
+              sizes.push_back(merged);
+            }
+          } else {
+            sizes.push_back(self.size(d));
+          }
+        }
+        return from == to ? self : reshape(self, sizes);
+      })
+      .doc("Dimensions `start_dim` to `end_dim` as one.");
+  op("unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]")
+      .forms("function method")
+      .view([](const Tensor& self, int64_t dim) {
+        FL_CHECK_INDEX(
+            self.dim() > 0,
+            "Dimension specified as ",
+            dim,
+            " but tensor has no dimensions");
+        size_t d = at(wrap_dim(dim, self.dim()));
+        std::vector<ViewSpec> out;
+        for (int64_t i = 0; i < self.sizes()[d]; ++i) {
+          ViewSpec spec = spec_of(self);
+          Geometry& g = spec.geometry;
+          g.offset += i * g.strides[d];
+          g.sizes.erase(g.sizes.begin() + d);
+          g.strides.erase(g.strides.begin() + d);
+          out.push_back(std::move(spec));
+        }
+        return out;
+      })
+      .grad(
+          "self",
+          "self dim",
+          [](const TensorList& grads, const Tensor& self, int64_t dim) {
+            TensorList rows;
+            IntList sizes = self.sizes();
+            sizes.erase(sizes.begin() + wrap_dim(dim, self.dim()));
+            for (const Tensor& g : grads) {
+              rows.push_back(
+                  g.defined() ? g
+                              : zeros(sizes, self.dtype(), {}, self.device()));
+            }
+            return TensorList{stack(rows, dim)};
+          })
+      .doc("The slices along a dimension, without it.");
   op("permute(Tensor(a) self, int[] dims) -> Tensor(a)")
       .forms("function method")
       .view(permuted)
