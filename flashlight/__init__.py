@@ -82,6 +82,4 @@ from flashlight import backends, cuda, mps, nn, optim, overrides  # noqa: F401
 from flashlight import random as random  # noqa: F401
 from flashlight import utils
 
-# serialization
-
 __version__ = "0.1.0"
