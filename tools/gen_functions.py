@@ -1,8 +1,11 @@
-"""Write the typed C++ functions of every op row: functions.h and functions_N.cpp.
+"""Write the typed C++ functions of every op row, a header a family.
 
 The rows in csrc/flashlight/ops/*.cpp are the only place where a signature is
 written; this reads the schema strings there and emits, for each row, the function
-that C++ callers use (and its in-place twin). Run by CMake.
+that C++ callers use (and its in-place twin): functions/<family>.h and .cpp,
+functions.h that includes them all, and families.h, the list for register.cpp. A
+file includes the families it calls, so that a new schema in one family is not
+compiled into all. Run by CMake.
 """
 
 import argparse
@@ -141,15 +144,15 @@ def functions(schema, forms):
         yield emit(name + "_", "Tensor", call)
 
 
-def rows(sources):
-    for path in sources:
-        text = re.sub(r"//[^\n]*", "", path.read_text())
-        found = list(ROW.finditer(text))
-        for i, m in enumerate(found):
-            end = found[i + 1].start() if i + 1 < len(found) else len(text)
-            forms = FORMS.search(text, m.end(), end)
-            words = "".join(PIECE.findall(forms[1])) if forms else ""
-            yield "".join(PIECE.findall(m[1])), words.split()
+def rows(path):
+    """The (schema, forms) of one family's rows, in order."""
+    text = re.sub(r"//[^\n]*", "", path.read_text())
+    found = list(ROW.finditer(text))
+    for i, m in enumerate(found):
+        end = found[i + 1].start() if i + 1 < len(found) else len(text)
+        forms = FORMS.search(text, m.end(), end)
+        words = "".join(PIECE.findall(forms[1])) if forms else ""
+        yield "".join(PIECE.findall(m[1])), words.split()
 
 
 def write(path, text):
@@ -158,29 +161,49 @@ def write(path, text):
         path.write_text(text)
 
 
+BANNER = "// Written by tools/gen_functions.py from the op rows.\n"
+
+
+def write_family(path, out):
+    emitted = [f for s, forms in rows(path) for f in functions(s, forms)]
+    heads = "\n".join(head for head, _ in emitted)
+    bodies = "\n\n".join(body for _, body in emitted)
+    write(
+        out / f"{path.stem}.h",
+        f"{BANNER}#pragma once\n\n#include <limits>\n#include <tuple>\n\n"
+        '#include "flashlight/core/value.h"\n\n'
+        f"namespace flashlight {{\n\n{heads}\n\n}} // namespace flashlight\n",
+    )
+    write(
+        out / f"{path.stem}.cpp",
+        f'{BANNER}#include "flashlight/ops/functions/{path.stem}.h"\n'
+        '#include "flashlight/ops/registry.h"\n\n'
+        f"namespace flashlight {{\n\n{bodies}\n\n}} // namespace flashlight\n",
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--parts", type=int, default=4)
-    parser.add_argument("sources", type=pathlib.Path, nargs="+")
+    parser.add_argument("families", type=pathlib.Path, nargs="+")
     args = parser.parse_args()
-    emitted = [f for s, forms in rows(args.sources) for f in functions(s, forms)]
-    banner = "// Written by tools/gen_functions.py from the op rows.\n"
-    heads = "\n".join(head for head, _ in emitted)
+    (args.out / "functions").mkdir(exist_ok=True)
+    families = sorted(path.stem for path in args.families)
+    for path in args.families:
+        write_family(path, args.out / "functions")
+    includes = "".join(
+        f'#include "flashlight/ops/functions/{f}.h"\n' for f in families
+    )
     write(
         args.out / "functions.h",
-        f"{banner}#pragma once\n\n#include <limits>\n#include <tuple>\n\n"
-        '#include "flashlight/core/value.h"\n#include "flashlight/ops/extras.h"\n\n'
-        f"namespace flashlight {{\n\n{heads}\n\n}} // namespace flashlight\n",
+        f"{BANNER}#pragma once\n\n{includes}"
+        '#include "flashlight/ops/extras.h"\n',
     )
-    for part in range(args.parts):
-        bodies = "\n\n".join(body for _, body in emitted[part :: args.parts])
-        write(
-            args.out / f"functions_{part}.cpp",
-            f'{banner}#include "flashlight/ops/functions.h"\n'
-            '#include "flashlight/ops/registry.h"\n\n'
-            f"namespace flashlight {{\n\n{bodies}\n\n}} // namespace flashlight\n",
-        )
+    calls = " \\\n".join(f"  X({f})" for f in families)
+    write(
+        args.out / "families.h",
+        f"{BANNER}#pragma once\n\n#define FLASHLIGHT_FAMILIES(X) \\\n{calls}\n",
+    )
 
 
 if __name__ == "__main__":

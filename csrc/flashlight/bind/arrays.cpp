@@ -10,7 +10,9 @@
 #include "flashlight/autograd/autograd_meta.h"
 #include "flashlight/bind/py_autograd.h"
 #include "flashlight/core/runtime.h"
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/copy.h"
+#include "flashlight/ops/functions/views.h"
 
 namespace flashlight::bind {
 

@@ -10,7 +10,9 @@
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/autograd/saved_tensor.h"
 #include "flashlight/bind/py_autograd.h"
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op_node.h"
 
 namespace flashlight::bind {

@@ -3,7 +3,10 @@
 
 #include "flashlight/autograd/autograd_meta.h"
 #include "flashlight/bind/py_autograd.h"
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/copy.h"
+#include "flashlight/ops/functions/indexing.h"
+#include "flashlight/ops/functions/views.h"
 
 namespace flashlight::bind {
 

@@ -6,7 +6,8 @@
 
 #include "flashlight/bind/py_autograd.h"
 #include "flashlight/bind/signature.h"
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/registry.h"
 
 namespace flashlight::bind {

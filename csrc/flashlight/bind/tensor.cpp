@@ -9,7 +9,8 @@
 #include "flashlight/autograd/saved_tensor.h"
 #include "flashlight/bind/py_autograd.h"
 #include "flashlight/core/runtime.h"
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/views.h"
 
 namespace flashlight::bind {
 

@@ -1,7 +1,11 @@
 // Activations and other elementwise functions.
 #include <mlx/ops.h>
 
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/activations.h"
+#include "flashlight/ops/functions/comparison.h"
+#include "flashlight/ops/functions/copy.h"
+#include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {

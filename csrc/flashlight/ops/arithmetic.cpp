@@ -1,7 +1,8 @@
 // + - * / and their relatives.
 #include <mlx/ops.h>
 
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {

@@ -1,7 +1,7 @@
 // Attention and embedding.
 #include <mlx/ops.h>
 
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {

@@ -3,7 +3,9 @@
 #include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/core/runtime.h"
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/arithmetic.h"
+#include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/op_node.h"
 #include "flashlight/ops/registry.h"
 

@@ -1,7 +1,7 @@
 // Comparisons, logical and bitwise ops.
 #include <mlx/ops.h>
 
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
 #include "flashlight/ops/op.h"
 #include "flashlight/ops/registry.h"
 

@@ -1,7 +1,8 @@
 // Copies: values into a tensor, to another dtype, to a storage of its own.
 #include <mlx/ops.h>
 
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {

@@ -1,7 +1,7 @@
 // Tensors from nothing: zeros, ones, full, arange...
 #include <mlx/ops.h>
 
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {

@@ -1,8 +1,9 @@
 #include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/arithmetic.h"
+#include "flashlight/ops/functions/reductions.h"
+#include "flashlight/ops/functions/views.h"
 
 #include <algorithm>
-
-#include "flashlight/ops/functions.h"
 
 namespace flashlight {
 

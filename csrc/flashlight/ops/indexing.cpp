@@ -9,7 +9,11 @@
 #include <mlx/ops.h>
 
 #include "flashlight/core/runtime.h"
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/copy.h"
+#include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/indexing.h"
+#include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {

@@ -445,23 +445,4 @@ FL_API const Op* find_op(std::string_view full_name);
 // Error if there is none.
 FL_API const Op& get_op(std::string_view full_name);
 
-// One per family file; called by register_all_ops() in this order.
-void register_arithmetic();
-void register_comparison();
-void register_activations();
-void register_reductions();
-void register_shape();
-void register_views();
-void register_indexing();
-void register_linalg();
-void register_conv();
-void register_pooling();
-void register_normalization();
-void register_losses();
-void register_sorting();
-void register_creation();
-void register_random();
-void register_copy();
-void register_attention();
-
 } // namespace flashlight

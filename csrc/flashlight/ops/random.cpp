@@ -4,7 +4,7 @@
 #include <mlx/allocator.h>
 #include <mlx/ops.h>
 
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {

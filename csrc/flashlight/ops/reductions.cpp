@@ -3,7 +3,9 @@
 
 #include <mlx/ops.h>
 
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/reductions.h"
+#include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {

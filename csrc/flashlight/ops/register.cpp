@@ -2,10 +2,21 @@
 #include <mutex>
 
 #include "flashlight/autograd/engine.h"
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/families.h"
+#include "flashlight/ops/functions/arithmetic.h"
+#include "flashlight/ops/functions/copy.h"
+#include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/reductions.h"
+#include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/registry.h"
 
 namespace flashlight {
+
+// One a family file.
+#define FL_DECLARE(family) void register_##family();
+FLASHLIGHT_FAMILIES(FL_DECLARE)
+#undef FL_DECLARE
 
 namespace {
 
@@ -36,23 +47,9 @@ void lend_ops() {
 void register_all_ops() {
   static std::once_flag once;
   std::call_once(once, [] {
-    register_arithmetic();
-    register_comparison();
-    register_activations();
-    register_reductions();
-    register_shape();
-    register_views();
-    register_indexing();
-    register_linalg();
-    register_conv();
-    register_pooling();
-    register_normalization();
-    register_losses();
-    register_sorting();
-    register_creation();
-    register_random();
-    register_copy();
-    register_attention();
+#define FL_REGISTER(family) register_##family();
+    FLASHLIGHT_FAMILIES(FL_REGISTER)
+#undef FL_REGISTER
     lend_ops();
   });
 }

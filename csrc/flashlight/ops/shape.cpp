@@ -1,7 +1,10 @@
 // Joining, splitting, repeating: shape ops that copy.
 #include <mlx/ops.h>
 
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/shape.h"
+#include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 #include "flashlight/ops/registry.h"
 

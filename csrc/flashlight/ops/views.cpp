@@ -6,7 +6,11 @@
 #include <mlx/ops.h>
 
 #include "flashlight/autograd/view_autograd.h"
-#include "flashlight/ops/functions.h"
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/copy.h"
+#include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/shape.h"
+#include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {
