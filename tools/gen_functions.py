@@ -191,13 +191,10 @@ def main():
     families = sorted(path.stem for path in args.families)
     for path in args.families:
         write_family(path, args.out / "functions")
-    includes = "".join(
-        f'#include "flashlight/ops/functions/{f}.h"\n' for f in families
-    )
+    includes = "".join(f'#include "flashlight/ops/functions/{f}.h"\n' for f in families)
     write(
         args.out / "functions.h",
-        f"{BANNER}#pragma once\n\n{includes}"
-        '#include "flashlight/ops/extras.h"\n',
+        f"{BANNER}#pragma once\n\n{includes}" '#include "flashlight/ops/extras.h"\n',
     )
     calls = " \\\n".join(f"  X({f})" for f in families)
     write(

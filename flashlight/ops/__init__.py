@@ -12,3 +12,5 @@ __all__ = [
     if not name.startswith("_") and name not in ("index", "alias", "slice")
 ]
 globals().update({name: getattr(_C._VariableFunctions, name) for name in __all__})
+
+aten = _C._aten

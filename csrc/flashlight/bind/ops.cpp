@@ -3,6 +3,8 @@
 #include <structmember.h>
 
 #include <map>
+#include <mutex>
+#include <set>
 
 #include "flashlight/bind/py_autograd.h"
 #include "flashlight/bind/signature.h"
@@ -13,6 +15,14 @@
 namespace flashlight::bind {
 
 namespace {
+
+std::mutex observed_mutex;
+std::set<const Op*> observed; // since _observe_ops(True)
+
+void observe(const Op& op) {
+  std::lock_guard lock(observed_mutex);
+  observed.insert(&op);
+}
 
 // A callable over an OpGroup. As a method it is a descriptor that Python calls
 // with `self` in front and without making a bound method.
@@ -546,6 +556,8 @@ void bind_ops(nb::module_& m) {
       }
       group->signatures.push_back(make_signature(*op, form));
     };
+    // torch.ops.aten: every row, the internal ones too.
+    add(functions[{"aten", name}], Form::Function, name);
     if (op->function) {
       add(functions[{op->python_module, name}], Form::Function, name);
     }
@@ -583,6 +595,21 @@ void bind_ops(nb::module_& m) {
     names.append(op->schema.text);
   }
   m.attr("_schemas") = names;
+  m.def("_observe_ops", [](bool on) {
+    {
+      std::lock_guard lock(observed_mutex);
+      observed.clear();
+    }
+    set_op_observer(on ? observe : nullptr);
+  });
+  m.def("_observed_ops", [] {
+    std::lock_guard lock(observed_mutex);
+    nb::set names;
+    for (const Op* op : observed) {
+      names.add(op->schema.full_name());
+    }
+    return names;
+  });
   m.def("_op_info", [](const std::string& full_name) {
     const Op& op = get_op(full_name);
     nb::dict d;

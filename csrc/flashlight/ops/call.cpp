@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 
 #include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/grad_mode.h"
@@ -12,6 +13,15 @@
 namespace flashlight {
 
 namespace {
+
+std::atomic<OpObserver> op_observer{nullptr};
+
+void enter(const Op& op) {
+  if (OpObserver f = op_observer.load(std::memory_order_relaxed)) [[unlikely]] {
+    f(op);
+  }
+  enter_stream();
+}
 
 template <typename F>
 void for_tensors(const Value& v, F&& f) {
@@ -182,6 +192,10 @@ AutocastState& autocast_state(DeviceType type) {
   return states[static_cast<size_t>(type)];
 }
 
+void set_op_observer(OpObserver observer) {
+  op_observer.store(observer);
+}
+
 Dtype result_type(const std::vector<const Value*>& operands) {
   Operands all;
   for (const Value* v : operands) {
@@ -238,7 +252,7 @@ Results run_kernel(const Op& op, const Value* args) {
 }
 
 Results call(const Op& op, Value* args) {
-  enter_stream();
+  enter(op);
   if (op.autocast != Autocast::None && autocast_state(DeviceType::Cpu).enabled)
       [[unlikely]] {
     autocast_args(op, args);
@@ -279,7 +293,7 @@ Results call(const Op& op, Value* args) {
 }
 
 Tensor call_inplace(const Op& op, Value* args) {
-  enter_stream();
+  enter(op);
   Tensor self = *args[0].tensor();
   check_writable(self);
   if (op.composite) {
@@ -322,7 +336,7 @@ Tensor call_inplace(const Op& op, Value* args) {
 }
 
 void call_out(const Op& op, Value* args, TensorList& outs) {
-  enter_stream();
+  enter(op);
   const std::string& name = op.schema.name;
   if (grad_enabled()) {
     bool any = false;

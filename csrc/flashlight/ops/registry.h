@@ -24,6 +24,11 @@ FL_API void call_out(const Op& op, Value* args, TensorList& outs);
 // The last layer alone: promotes dtypes and runs the forward.
 FL_API Results run_kernel(const Op& op, const Value* args);
 
+// Sees each row that passes the door (coverage of tests, profilers); nullptr
+// for none. Called without locks, from any thread.
+using OpObserver = void (*)(const Op&);
+FL_API void set_op_observer(OpObserver observer);
+
 // torch.result_type over tensors and numbers; wrapped numbers are weak.
 FL_API Dtype result_type(const std::vector<const Value*>& operands);
 

@@ -1,0 +1,278 @@
+"""Samples for every row of the operator table, and torch as the judge of each.
+
+A row's samples are those of PyTorch's own OpInfo entries for the function of that
+name; EXTRA has those of rows that PyTorch has no entry for. Values cross as bytes,
+so that strides, offsets and NaN payloads stay what they were.
+"""
+
+import functools
+import itertools
+
+import torch
+from torch.testing._internal.common_methods_invocations import op_db
+
+import flashlight
+from flashlight import _C
+
+DTYPES = {
+    d: getattr(torch, d)
+    for d in (
+        "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64"
+    ).split()
+}
+
+
+def rows():
+    """Full name -> _op_info of every row, with its base name added."""
+    table = {}
+    for schema in _C._schemas:
+        full = schema.split("(")[0]
+        table[full] = dict(_C._op_info(full), name=full.split(".")[0], schema=schema)
+    return table
+
+
+@functools.cache
+def entries():
+    """Base name of an op -> its OpInfo entries (several for variants)."""
+    found = {}
+    for info in op_db:
+        if info.name.startswith(("masked.", "sparse.", "signal.")):
+            continue  # other functions of the same last name
+        names = {info.name, info.aten_name, *(a.name for a in info.aliases)}
+        for name in names:
+            found.setdefault(name.removeprefix("nn.functional."), []).append(info)
+            found.setdefault(name.replace(".", "_"), []).append(info)
+            found.setdefault(name.split(".")[-1], []).append(info)
+    return {k: list({id(i): i for i in v}.values()) for k, v in found.items()}
+
+
+def to_ours(x):
+    """A torch argument, or a structure of them, as flashlight's."""
+    if isinstance(x, torch.Tensor):
+        return tensor_to_ours(x)
+    if isinstance(x, torch.dtype):
+        return getattr(flashlight, str(x).removeprefix("torch."))
+    if isinstance(x, torch.device):
+        return flashlight.device(str(x))
+    if isinstance(x, (torch.memory_format, torch.layout)):
+        return getattr(flashlight, str(x).removeprefix("torch."))
+    if isinstance(x, torch.Size):
+        return flashlight.Size(x)
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return type(x)(*(to_ours(i) for i in x))
+    if isinstance(x, (list, tuple)):
+        return type(x)(to_ours(i) for i in x)
+    if isinstance(x, dict):
+        return {k: to_ours(v) for k, v in x.items()}
+    if isinstance(x, slice):
+        return slice(to_ours(x.start), to_ours(x.stop), to_ours(x.step))
+    return x
+
+
+def tensor_to_ours(t):
+    conj, neg = t.is_conj(), t.is_neg()
+    plain = t.detach()
+    plain = plain.conj() if conj else plain
+    plain = plain._neg_view() if neg else plain
+    data = bytes(plain.untyped_storage())
+    flat = _C._from_bytes(data, to_ours(t.dtype))
+    ours = flat.as_strided(tuple(t.size()), t.stride(), t.storage_offset())
+    ours = ours.detach()
+    if conj:
+        ours = ours.conj()
+    if neg:
+        ours = ours._neg_view()
+    return ours.requires_grad_(t.requires_grad)
+
+
+def to_theirs(t):
+    """A flashlight tensor's value as torch's (contiguous)."""
+    data = bytearray(_C._to_bytes(t.detach().contiguous().resolve_conj()))
+    dtype = getattr(torch, str(t.dtype).split(".")[-1])
+    if not data:
+        return torch.empty(tuple(t.shape), dtype=dtype)
+    return torch.frombuffer(data, dtype=dtype).reshape(tuple(t.shape))
+
+
+def flat(x):
+    """The tensors in a result, in order."""
+    if isinstance(x, (torch.Tensor, flashlight.Tensor)):
+        return [x]
+    if isinstance(x, (list, tuple)):
+        return [t for i in x for t in flat(i)]
+    if isinstance(x, dict):
+        return [t for i in x.values() for t in flat(i)]
+    return []
+
+
+def rest(x):
+    """What is not a tensor in a result, in order."""
+    if isinstance(x, (torch.Tensor, flashlight.Tensor)):
+        return []
+    if isinstance(x, (list, tuple)):
+        return [t for i in x for t in rest(i)]
+    if isinstance(x, (torch.dtype, flashlight.dtype)):
+        return [str(x)]
+    return [x]
+
+
+def same(ours, theirs, tolerance, what):
+    """Same sizes, dtypes and values, relative to the largest value there is."""
+    assert rest(ours) == rest(theirs), what
+    ours, theirs = flat(ours), flat(theirs)
+    assert len(ours) == len(theirs), what
+    for a, b in zip(ours, theirs):
+        assert tuple(a.shape) == tuple(b.shape), f"{what}: shape"
+        assert str(a.dtype) == str(b.dtype), f"{what}: {a.dtype}, {b.dtype}"
+        assert a.requires_grad == b.requires_grad, f"{what}: requires_grad"
+        a, b = to_theirs(a), b.detach().resolve_conj().resolve_neg()
+        if not b.numel():
+            continue
+        rtol = tolerance * {torch.float16: 300, torch.bfloat16: 3000}.get(b.dtype, 1)
+        scale = 1.0
+        if b.dtype.is_floating_point or b.dtype.is_complex:
+            finite = b[torch.isfinite(b)].abs().double()
+            scale = max(1.0, finite.max().item() if finite.numel() else 1.0)
+        torch.testing.assert_close(
+            a, b, rtol=rtol, atol=rtol * scale, equal_nan=True, msg=lambda m: what + m
+        )
+
+
+def dotted(module, name):
+    for part in name.split("."):
+        module = getattr(module, part, None)
+    return module
+
+
+def callables(info, name):
+    """(ours, torch's) for an OpInfo entry or a name: the public function or method."""
+    if info is not None and info.name.startswith("__"):
+        name = info.name
+        return getattr(flashlight.Tensor, name, None), getattr(torch.Tensor, name)
+    for place in filter(None, (info and info.name, name)):
+        for o, t in (
+            (flashlight, torch),
+            (flashlight.Tensor, torch.Tensor),
+            (_C._nn, torch._C._nn),
+            (_C._linalg, torch._C._linalg),
+        ):
+            ours, theirs = dotted(o, place), dotted(t, place)
+            if ours is not None and theirs is not None:
+                return ours, theirs
+    return None, None
+
+
+class Case:
+    """One call, of torch's arguments; each use makes fresh copies."""
+
+    def __init__(self, ours, theirs, args, kwargs):
+        self.ours, self.theirs, self.args, self.kwargs = ours, theirs, args, kwargs
+
+    def __str__(self):
+        def show(x):
+            if isinstance(x, torch.Tensor):
+                grad = "g" if x.requires_grad else ""
+                stride = "" if x.is_contiguous() else f"/{tuple(x.stride())}"
+                return f"{str(x.dtype)[6:]}{grad}{list(x.shape)}{stride}"
+            if isinstance(x, (list, tuple)):
+                return "(" + ", ".join(map(show, x)) + ")"
+            return repr(x)
+
+        words = [show(a) for a in self.args]
+        words += [f"{k}={show(v)}" for k, v in self.kwargs.items()]
+        return "(" + ", ".join(words) + ")"
+
+
+def cases(full, dtype, requires_grad=False):
+    """Calls of the public function of that row's name (any overload of it)."""
+    row = rows_cached()[full]
+    for make in EXTRA.get(full, ()):
+        via, args, kwargs = make(dtype)
+        ours, theirs = callables(None, row["name"])
+        if via:
+            ours, theirs = via(flashlight), via(torch)
+        if requires_grad:
+            for t in flat([args, kwargs]):
+                if t.dtype.is_floating_point or t.dtype.is_complex:
+                    t.requires_grad_()
+        yield Case(ours, theirs, args, kwargs)
+    for info in entries().get(row["name"], ()):
+        if dtype not in info.dtypes:
+            continue
+        ours, theirs = callables(info, row["name"])
+        if ours is None:
+            continue
+        grad = requires_grad and info.supports_autograd
+        torch.manual_seed(3)
+        for sample in info.sample_inputs("cpu", dtype, requires_grad=grad):
+            args = (sample.input, *sample.args)
+            yield Case(ours, theirs, args, sample.kwargs)
+            if row["method"] and ours is not getattr(flashlight.Tensor, row["name"], 0):
+                method = getattr(torch.Tensor, row["name"], None)
+                if method is not None and isinstance(sample.input, torch.Tensor):
+                    mine = getattr(flashlight.Tensor, row["name"])
+                    yield Case(mine, method, args, sample.kwargs)
+
+
+@functools.cache
+def rows_cached():
+    return rows()
+
+
+def hits(full, call):
+    """Whether `call` passes through that row. What fails elsewhere is another's."""
+    _C._observe_ops(True)
+    try:
+        call()
+    except Exception:
+        if full in _C._observed_ops():
+            raise
+    finally:
+        seen = _C._observed_ops()
+        _C._observe_ops(False)
+    return full in seen
+
+
+def t(*shape, low=-2.0, high=2.0, seed=0):
+    """A maker of one tensor argument, by dtype."""
+
+    def make(dtype):
+        g = torch.Generator().manual_seed(seed + sum(shape))
+        x = torch.rand(shape, generator=g, dtype=torch.float64) * (high - low) + low
+        return x.to(dtype)
+
+    return make
+
+
+def case(*args, via=None, **kwargs):
+    """A case for EXTRA: callables among the arguments are makers of tensors.
+
+    `via(t)` gives the function to call, of torch and of flashlight alike, where it
+    has another name than the row.
+    """
+
+    def make(dtype):
+        def build(x):
+            if isinstance(x, (list, tuple)):
+                return type(x)(build(i) for i in x)
+            return x(dtype) if callable(x) and not isinstance(x, type) else x
+
+        named = {k: build(v) for k, v in kwargs.items()}
+        return via, tuple(build(a) for a in args), named
+
+    return make
+
+
+# Rows that PyTorch's tables have no samples for. torch has the function of that name.
+EXTRA = {
+    "_to_copy": [case(t(3, 2), via=lambda t: lambda x: x.to(t.float16))],
+    "_conj": [case(t(3, 2), via=lambda t: lambda x: x.conj())],
+    "detach": [case(t(3, 2))],
+    "slice_backward": [
+        case(t(2, 2), (5, 2), 0, 0, 3, 2, via=lambda t: t.ops.aten.slice_backward)
+    ],
+}
+
+
+def take(iterator, n):
+    return itertools.islice(iterator, n) if n else iterator

@@ -1,0 +1,228 @@
+"""Every row of the operator table against torch: a walk over the registry.
+
+Value (all dtypes), gradient, double gradient, in-place form, out= form and errors,
+on PyTorch's own samples. A row that no sample reaches fails.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from registry import DTYPES, callables, cases, entries, flat, hits, rows, same, to_ours
+
+import flashlight
+
+ROWS = rows()
+NAMES = sorted({r["name"] for r in ROWS.values()})
+# Tests that do not pass yet: one that begins to is an error until its line goes.
+NOT_YET = set((Path(__file__).parent / "not_yet.txt").read_text().split())
+FORWARD, GRADIENT = 1e-5, 1e-4
+SOME = 12  # samples of a row, unless --full
+
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.filterwarnings("ignore"),
+]
+
+
+def each(what, names):
+    """Parameters of a test, the ones not done yet as strict failures."""
+    marks = pytest.mark.xfail(strict=True, reason="not yet")
+    return pytest.mark.parametrize(
+        "name",
+        [
+            pytest.param(n, marks=[marks] if f"{what}:{n}" in NOT_YET else [])
+            for n in names
+        ],
+    )
+
+
+@pytest.fixture
+def limit(request):
+    return None if request.config.getoption("--full") else SOME
+
+
+def seeded(run, t):
+    t.manual_seed(7)
+    return run()
+
+
+def reach(full, dtype, limit, requires_grad=False):
+    """The cases of that dtype that pass through the row: (case, our result)."""
+    n = 0
+    for case in cases(full, dtype, requires_grad):
+        args, kwargs = to_ours(case.args), to_ours(case.kwargs)
+        out = []
+
+        def call():
+            out.append(seeded(lambda: case.ours(*args, **kwargs), flashlight))
+
+        if hits(full, call):
+            yield case, args, kwargs, out[0]
+            n += 1
+            if limit and n >= limit:
+                return
+
+
+@each("value", ROWS)
+def test_value(name, limit):
+    seen = 0
+    for kind, dtype in DTYPES.items():
+        few = limit and (limit if kind in ("float32", "int64") else 3)
+        for case, _, _, ours in reach(name, dtype, few):
+            theirs = seeded(lambda: case.theirs(*case.args, **case.kwargs), torch)
+            same(ours, theirs, FORWARD, f"{name}{case}: ")
+            seen += 1
+    assert seen, f"{name}: no sample reaches this row"
+
+
+@each("every_sample", NAMES)
+def test_every_sample_is_taken(name, limit):
+    """Whatever overload a sample needs: a name is there with all of them."""
+    for info in entries().get(name, ()):
+        mine, torchs = callables(info, name)
+        if mine is None or torch.float32 not in info.dtypes:
+            continue
+        for sample in info.sample_inputs("cpu", torch.float32):
+            args = (sample.input, *sample.args)
+            torchs(*args, **sample.kwargs)
+            mine(*to_ours(args), **to_ours(sample.kwargs))
+
+
+def cotangents(outs, t):
+    """Fixed, uneven gradients for these results."""
+    made = []
+    for k, o in enumerate(outs):
+        n = o.numel()
+        v = torch.linspace(-1, 1.5, max(n, 1), dtype=torch.float64)[:n] + 0.1 * k
+        v = v.reshape(tuple(o.shape)).to(getattr(torch, str(o.dtype).split(".")[-1]))
+        made.append(v if t is torch else to_ours(v))
+    return made
+
+
+def derivatives(t, out, inputs):
+    """First and second derivatives of a fixed function of the result."""
+    outs = [o for o in flat(out) if o.requires_grad]
+    if not outs or not inputs:
+        return None
+    first = t.autograd.grad(
+        outs, inputs, cotangents(outs, t), create_graph=True, allow_unused=True
+    )
+    used = [g for g in first if g is not None and g.requires_grad]
+    second = None
+    if used:
+        second = t.autograd.grad(
+            used, inputs, cotangents(used, t), allow_unused=True, materialize_grads=True
+        )
+    return first, second
+
+
+@each("gradient", ROWS)
+def test_gradient(name, limit):
+    for dtype in (torch.float64, torch.complex64):
+        few = limit and (limit if dtype == torch.float64 else 4)
+        for case, args, kwargs, ours in reach(name, dtype, few, requires_grad=True):
+            theirs = seeded(lambda: case.theirs(*case.args, **case.kwargs), torch)
+            same(ours, theirs, FORWARD, f"{name}{case}: ")
+            mine = [x for x in flat([args, kwargs]) if x.requires_grad]
+            torchs = [x for x in flat([case.args, case.kwargs]) if x.requires_grad]
+            expected = derivatives(torch, theirs, torchs)
+            got = derivatives(flashlight, ours, mine)
+            assert (got is None) == (expected is None), f"{name}{case}: no gradient"
+            if expected is None:
+                continue
+            for order in (0, 1):
+                what = f"{name}{case}: derivative {order + 1}: "
+                if order and expected[1] is None and got[1] is not None:
+                    continue  # torch has no second derivative there, we have
+                a = [None if g is None else g.detach() for g in got[order] or ()]
+                b = [None if g is None else g.detach() for g in expected[order] or ()]
+                same(a, b, GRADIENT * 10**order, what)
+
+
+@each("in_place", [r for r in ROWS if ROWS[r]["inplace"]])
+def test_in_place(name, limit):
+    form, seen = ROWS[name]["name"] + "_", 0
+    mine, torchs = getattr(flashlight.Tensor, form), getattr(torch.Tensor, form)
+    for dtype in (torch.float32, torch.int64):
+        for case, args, kwargs, _ in reach(name, dtype, limit):
+            if not isinstance(case.args[0], torch.Tensor):
+                continue
+            a, b = args[0].clone(), case.args[0].clone()
+
+            def both(function, x, rest, kwargs, t):
+                try:
+                    return None, seeded(lambda: function(x, *rest, **kwargs), t)
+                except (RuntimeError, TypeError, IndexError, ValueError) as e:
+                    return e, None
+
+            theirs = both(torchs, b, case.args[1:], case.kwargs, torch)
+            ours = both(mine, a, args[1:], kwargs, flashlight)
+            what = f"{name}_{case}: "
+            assert type(ours[0]) is type(theirs[0]), f"{what}{ours[0]!r} {theirs[0]!r}"
+            if theirs[0] is not None:
+                continue
+            assert ours[1] is a, what
+            same(a, b, FORWARD, what)
+            assert a._version == b._version, what
+            seen += 1
+    assert seen, f"{name}: no sample reaches the in-place form"
+
+
+@each("out", [r for r in ROWS if ROWS[r]["out"]])
+def test_out(name, limit):
+    seen = 0
+    for dtype in (torch.float32, torch.int64):
+        for case, args, kwargs, result in reach(name, dtype, limit):
+            if "out" in case.kwargs or not flat(result):
+                continue
+            if case.ours is getattr(flashlight.Tensor, ROWS[name]["name"], None):
+                continue
+            mine = [
+                flashlight.empty(x.shape, dtype=x.dtype, device=x.device)
+                for x in flat(result)
+            ]
+            torchs = [
+                torch.empty(tuple(x.shape), dtype=DTYPES[str(x.dtype).split(".")[-1]])
+                for x in flat(result)
+            ]
+            single = isinstance(result, flashlight.Tensor)
+            kwargs["out"] = mine[0] if single else tuple(mine)
+            out = torchs[0] if single else tuple(torchs)
+            what = f"{name}{case}: out="
+            theirs = seeded(
+                lambda: case.theirs(*case.args, **case.kwargs, out=out), torch
+            )
+            ours = seeded(lambda: case.ours(*args, **kwargs), flashlight)
+            assert all(x is y for x, y in zip(flat(ours), mine)), what
+            same(ours, theirs, FORWARD, what)
+            seen += 1
+    assert seen, f"{name}: no sample reaches the out= form"
+
+
+def named(name):
+    return [i for i in entries().get(name, ()) if i.error_inputs_func is not None]
+
+
+@each("errors", [n for n in NAMES if named(n)])
+def test_errors(name):
+    for info in named(name):
+        mine, torchs = callables(info, name)
+        if mine is None:
+            continue
+        for error in info.error_inputs("cpu"):
+            sample = error.sample_input
+            args = (sample.input, *sample.args)
+            try:
+                torchs(*args, **sample.kwargs)
+            except Exception as e:
+                expected = e
+            else:
+                continue
+            ours = (to_ours(args), to_ours(sample.kwargs))
+            with pytest.raises(Exception) as caught:
+                mine(*ours[0], **ours[1])
+            what = f"{name}: {caught.value!r} for {expected!r}"
+            assert type(caught.value) is type(expected), what
+            assert re.search(error.error_regex, str(caught.value)), what
