@@ -283,6 +283,9 @@ Value convert(const PySignature& s, const Parameter& p, PyObject* o) {
   return {};
 }
 
+// What was given for each parameter; null for its default.
+using Found = mx::SmallVector<PyObject*, 16>;
+
 // The arguments of a call, by position and by name.
 struct Given {
   PyObject* const* args;
@@ -327,10 +330,11 @@ bool match(
     const OpGroup& group,
     const PySignature& s,
     const Given& given,
-    std::vector<PyObject*>& found,
+    Found& found,
     bool& varargs,
     bool raise) {
-  found.assign(s.params.size(), nullptr);
+  found.clear();
+  found.resize(s.params.size(), nullptr);
   varargs = false;
   size_t nargs = given.nargs;
   if (nargs > s.max_positional) {
@@ -488,7 +492,7 @@ bool match(
       plausible.push_back(&s);
     }
   }
-  std::vector<PyObject*> found;
+  Found found;
   bool varargs = false;
   if (group.signatures.size() == 1) {
     (void)match(group, group.signatures[0], given, found, varargs, true);
@@ -650,7 +654,7 @@ void parse_arguments(
     PyObject* kwnames,
     Parsed& parsed) {
   Given given{args, nargs, kwnames};
-  std::vector<PyObject*> found;
+  Found found;
   bool varargs = false;
   const PySignature* chosen = nullptr;
   for (const PySignature& s : group.signatures) {

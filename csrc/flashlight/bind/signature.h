@@ -53,8 +53,8 @@ struct OpGroup {
 
 struct Parsed {
   const PySignature* signature = nullptr;
-  std::vector<Value> args;
-  PyObject* out = nullptr; // borrowed
+  mx::SmallVector<Value, 8> args; // no heap for most ops
+  PyObject* out = nullptr;        // borrowed
   bool requires_grad = false;
 };
 

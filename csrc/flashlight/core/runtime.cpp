@@ -68,12 +68,16 @@ PendingLimits& pending_limits() {
   return limits;
 }
 
-void enter_stream() {
+const mx::Stream& process_stream() {
   static const mx::Stream stream =
       mx::new_thread_unsafe_stream(mx::default_device());
+  return stream;
+}
+
+void enter_stream() {
   thread_local bool entered = false;
   if (!entered) [[unlikely]] {
-    mx::set_default_stream(stream);
+    mx::set_default_stream(process_stream());
     entered = true;
   }
 }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include <mlx/array.h>
+#include <mlx/stream.h>
 
 #include "flashlight/core/api.h"
 
@@ -41,6 +42,7 @@ FL_API void warn(const std::string& text);
 
 // Makes the process's stream the calling thread's default. Every op calls it.
 FL_API void enter_stream();
+FL_API const mx::Stream& process_stream();
 
 // Evaluates and waits, without the host's lock.
 FL_API void eval(std::vector<mx::array> arrays);

@@ -33,11 +33,20 @@ Storage::Storage(mx::array array, Layout layout, Device device)
     : array_(std::move(array)),
       layout_(std::move(layout)),
       dtype_(from_mlx(array_.dtype())),
-      device_(device),
-      address_(reserve_addresses(array_.nbytes())) {
+      device_(device) {
   if (is_pending(array_)) {
     detail::track_pending(*this);
   }
+}
+
+uintptr_t Storage::address() const {
+  uintptr_t address = address_.load();
+  if (address == 0) {
+    uintptr_t fresh = reserve_addresses(array_.nbytes());
+    address =
+        address_.compare_exchange_strong(address, fresh) ? fresh : address;
+  }
+  return address;
 }
 
 Storage::~Storage() {
@@ -83,7 +92,7 @@ void Storage::resize(int64_t bytes) {
   if (want == numel()) {
     return;
   }
-  address_ = reserve_addresses(static_cast<size_t>(bytes));
+  address_ = 0;
   mx::array flat = flatten(array_, layout_);
   auto n = static_cast<mx::ShapeElem>(std::min(want, numel()));
   mx::array next = mx::slice(flat, {0}, {n});

@@ -72,9 +72,7 @@ class FL_API Storage : public RefCounted {
 
   // The address that data_ptr() reports. Buffers move as values are replaced,
   // so it is a name: a range of addresses that no other storage has had.
-  uintptr_t address() const {
-    return address_;
-  }
+  uintptr_t address() const;
 
   bool resizable() const {
     return resizable_;
@@ -91,7 +89,7 @@ class FL_API Storage : public RefCounted {
   Dtype dtype_;
   Device device_;
   bool resizable_ = true;
-  uintptr_t address_;
+  mutable std::atomic<uintptr_t> address_{0}; // reserved when asked for
 
  public:
   // Membership in the list of pending storages (runtime.cpp, under its lock).

@@ -26,13 +26,17 @@ void TensorImpl::on_unique() const {
 Tensor::Tensor(mx::array value) {
   IntList sizes = to_int_list(value.shape());
   IntList strides = contiguous_strides(sizes);
-  *this = Tensor(std::move(value), std::move(strides), Device{});
+  *this =
+      Tensor(std::move(value), std::move(sizes), std::move(strides), Device{});
 }
 
 Tensor::Tensor(mx::array value, IntList strides, Device device)
+    : Tensor(value, to_int_list(value.shape()), std::move(strides), device) {}
+
+Tensor::Tensor(mx::array value, IntList sizes, IntList strides, Device device)
     : impl_(make_ref<TensorImpl>()) {
-  Layout layout{to_int_list(value.shape()), strides};
-  impl_->geometry = {layout.sizes, std::move(strides), 0};
+  Layout layout{sizes, strides};
+  impl_->geometry = {std::move(sizes), std::move(strides), 0};
   impl_->dtype = from_mlx(value.dtype());
   impl_->storage =
       make_ref<Storage>(std::move(value), std::move(layout), device);

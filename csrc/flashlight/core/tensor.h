@@ -58,6 +58,8 @@ class FL_API Tensor {
   explicit Tensor(mx::array value);
   // ... lying in memory with these (dense) strides.
   Tensor(mx::array value, IntList strides, Device device);
+  // ... the value's sizes known already.
+  Tensor(mx::array value, IntList sizes, IntList strides, Device device);
 
   bool defined() const {
     return static_cast<bool>(impl_);

@@ -1,6 +1,7 @@
 // + - * / and their relatives.
 #include <mlx/ops.h>
 
+#include "flashlight/ops/direct.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
@@ -38,7 +39,10 @@ add_kernel(const mx::array& self, const mx::array& other, const Scalar& alpha) {
     return alpha.to_bool() ? mx::logical_or(self, other)
                            : mx::add(self, mx::zeros_like(other));
   }
-  return mx::add(self, scaled(other, alpha));
+  return binary_node(
+      self, scaled(other, alpha), [](const mx::array& a, const mx::array& b) {
+        return mx::add(a, b);
+      });
 }
 
 mx::array
@@ -48,14 +52,19 @@ sub_kernel(const mx::array& self, const mx::array& other, const Scalar& alpha) {
       self.dtype() != mx::bool_,
       "Subtraction, the `-` operator, with two bool tensors is not supported. "
       "Use the `^` or `logical_xor()` operator instead.");
-  return mx::subtract(self, scaled(other, alpha));
+  return binary_node(
+      self, scaled(other, alpha), [](const mx::array& a, const mx::array& b) {
+        return mx::subtract(a, b);
+      });
 }
 
 mx::array mul_kernel(const mx::array& self, const mx::array& other) {
   if (self.dtype() == mx::bool_) {
     return mx::logical_and(self, other);
   }
-  return mx::multiply(self, other);
+  return binary_node(self, other, [](const mx::array& a, const mx::array& b) {
+    return mx::multiply(a, b);
+  });
 }
 
 mx::array neg_kernel(const mx::array& self) {
@@ -119,7 +128,10 @@ void register_arithmetic() {
       .promote_float()
       .elementwise()
       .kernel([](const mx::array& self, const mx::array& other) {
-        return mx::divide(self, other);
+        return binary_node(
+            self, other, [](const mx::array& a, const mx::array& b) {
+              return mx::divide(a, b);
+            });
       })
       .grad(
           "self",

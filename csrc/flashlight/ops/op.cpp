@@ -59,11 +59,10 @@ std::string default_node_name(std::string_view name) {
 mx::array Call::array(size_t i) const {
   const Tensor* t = args[i].tensor();
   FL_CHECK(t, op.schema.name, "(): argument is not a tensor");
-  mx::array a = t->value();
-  if (cast && op.promoted[i]) {
-    return mx::astype(a, to_mlx(common));
+  if (cast && op.promoted[i] && t->dtype() != common) {
+    return mx::astype(t->value(), to_mlx(common));
   }
-  return a;
+  return t->value();
 }
 
 Op::Op(std::string_view text) : schema(parse_schema(text)) {
@@ -259,29 +258,30 @@ void check_arity(const Op& op, size_t parameters, const char* what) {
 }
 
 Tensor wrap_array(const Call& call, mx::array array) {
-  Device device;
-  bool contiguous = true, found = false;
-  std::vector<const Geometry*> inputs;
-  auto visit = [&](const Tensor& t) {
-    if (!found) {
-      device = t.device();
-      found = true;
-    }
-    if (call.op.elementwise) {
-      contiguous = contiguous && t.is_contiguous();
-      inputs.push_back(&t.geometry());
-    }
-  };
-  for (size_t i = 0; i < call.op.schema.args.size(); ++i) {
+  const Tensor* first = nullptr;
+  bool contiguous = true;
+  size_t n = call.op.schema.args.size();
+  for (size_t i = 0; i < n; ++i) {
     if (const Tensor* t = call.args[i].tensor()) {
-      visit(*t);
+      first = first ? first : t;
+      contiguous = contiguous && (!call.op.elementwise || t->is_contiguous());
     }
   }
+  Device device = first ? first->device() : Device{};
   IntList sizes = to_int_list(array.shape());
-  IntList strides = call.op.elementwise && !contiguous
-                        ? elementwise_strides(sizes, inputs)
-                        : contiguous_strides(sizes);
-  return Tensor(std::move(array), std::move(strides), device);
+  IntList strides;
+  if (contiguous) [[likely]] {
+    strides = contiguous_strides(sizes);
+  } else {
+    std::vector<const Geometry*> inputs;
+    for (size_t i = 0; i < n; ++i) {
+      if (const Tensor* t = call.args[i].tensor()) {
+        inputs.push_back(&t->geometry());
+      }
+    }
+    strides = elementwise_strides(sizes, inputs);
+  }
+  return Tensor(std::move(array), std::move(sizes), std::move(strides), device);
 }
 
 } // namespace detail
