@@ -187,6 +187,8 @@ def cases(full, dtype, requires_grad=False):
     """Calls of the public function of that row's name (any overload of it)."""
     row = rows_cached()[full]
     for make in EXTRA.get(full, ()):
+        if make.only and not make.only(dtype):
+            continue
         via, args, kwargs = make(dtype)
         ours, theirs = callables(None, row["name"])
         if via:
@@ -244,11 +246,11 @@ def t(*shape, low=-2.0, high=2.0, seed=0):
     return make
 
 
-def case(*args, via=None, **kwargs):
+def case(*args, via=None, only=None, **kwargs):
     """A case for EXTRA: callables among the arguments are makers of tensors.
 
     `via(t)` gives the function to call, of torch and of flashlight alike, where it
-    has another name than the row.
+    has another name than the row; `only(dtype)` says for which dtypes there is one.
     """
 
     def make(dtype):
@@ -260,7 +262,25 @@ def case(*args, via=None, **kwargs):
         named = {k: build(v) for k, v in kwargs.items()}
         return via, tuple(build(a) for a in args), named
 
+    make.only = only
     return make
+
+
+def floats(dtype):
+    return dtype.is_floating_point
+
+
+def inexact(dtype):
+    return dtype.is_floating_point or dtype.is_complex
+
+
+def not_bool(dtype):
+    return dtype != torch.bool
+
+
+def product(*args, via):
+    """A case of a product of matrices, which takes no bools."""
+    return case(*args, via=via, only=not_bool)
 
 
 # Rows that PyTorch's tables have no samples for. torch has the function of that name.
@@ -268,6 +288,21 @@ EXTRA = {
     "_to_copy": [case(t(3, 2), via=lambda t: lambda x: x.to(t.float16))],
     "_conj": [case(t(3, 2), via=lambda t: lambda x: x.conj())],
     "detach": [case(t(3, 2))],
+    "_matmul": [
+        product(t(2, 3, 4), t(4, 5), via=lambda t: t.matmul),
+        product(t(2, 3, 4), t(2, 4, 5), via=lambda t: t.matmul),
+        product(t(3, 4), t(3, 2, 4, 5), via=lambda t: t.matmul),
+        product(t(3, 1, 3, 4), t(2, 4, 1), via=lambda t: t.matmul),
+        product(t(2, 3, 0), t(0, 5), via=lambda t: t.matmul),
+        product(t(4), t(2, 4, 5), via=lambda t: t.matmul),
+        product(t(2, 3, 4), t(4), via=lambda t: t.matmul),
+    ],
+    "linalg_matmul": [case(t(2, 3, 4), t(4, 5), only=not_bool)],
+    "_linear": [
+        product(t(3, 4), t(5, 4), t(5), via=lambda t: t.nn.functional.linear),
+        product(t(2, 3, 4), t(5, 4), t(5), via=lambda t: t.nn.functional.linear),
+        product(t(0, 4), t(5, 4), t(5), via=lambda t: t.nn.functional.linear),
+    ],
     "slice_backward": [
         case(t(2, 2), (5, 2), 0, 0, 3, 2, via=lambda t: t.ops.aten.slice_backward)
     ],
