@@ -30,12 +30,13 @@ def peak(program, *args):
 
 
 TRAIN = """
-w = torch.zeros(256, 256, requires_grad=True)
-x = torch.ones(64, 256)
+w = torch.zeros(64, 64, requires_grad=True)
+x = torch.ones(256, 64)
 (x @ w).sum().item()
 before = rss()
 for i in range(int(sys.argv[1])):
-    loss = ((x @ w) * 0.5 - 1).square().mean()
+    y = (x @ w) * 0.5 - 1
+    loss = (y * y).mean()
     loss.backward()
     with torch.no_grad():
         w -= 0.1 * w.grad
