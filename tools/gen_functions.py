@@ -110,12 +110,30 @@ def result(text):
     return LISTS[base] if "[]" in text else base
 
 
-def functions(schema, forms):
-    """The declarations and definitions of one row."""
+def parse(schema):
+    """(name, overload, parameters, returns) of a row."""
     m = re.match(r"(\w+)(?:\.(\w+))?\((.*)\) -> (.+)$", schema)
     name, overload, args, returns = m.groups()
+    return name, overload, [parameter(a) for a in split(args) if a != "*"], returns
+
+
+def without_clashes(parsed):
+    """Drop defaults that make two overloads answer the same call."""
+    taken = set()
+    for name, _, arguments, _ in sorted(parsed, key=lambda p: len(p[2])):
+        while True:
+            needed = (name, *(t for t, _, d in arguments if d is None))
+            k = next((k for k, a in enumerate(arguments) if a[2] is not None), None)
+            if needed not in taken or k is None:
+                break
+            arguments[k] = (*arguments[k][:2], None)
+        taken.add(needed)
+
+
+def functions(parsed, forms):
+    """The declarations and definitions of one row."""
+    name, overload, arguments, returns = parsed
     full = f"{name}.{overload}" if overload else name
-    arguments = [parameter(a) for a in split(args) if a != "*"]
     names = ", ".join(a[1] for a in arguments)
 
     def emit(cpp_name, cpp_result, call):
@@ -165,7 +183,9 @@ BANNER = "// Written by tools/gen_functions.py from the op rows.\n"
 
 
 def write_family(path, out):
-    emitted = [f for s, forms in rows(path) for f in functions(s, forms)]
+    parsed = [(parse(schema), forms) for schema, forms in rows(path)]
+    without_clashes([p for p, _ in parsed])
+    emitted = [f for p, forms in parsed for f in functions(p, forms)]
     heads = "\n".join(head for head, _ in emitted)
     bodies = "\n\n".join(body for _, body in emitted)
     write(

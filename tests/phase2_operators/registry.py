@@ -266,6 +266,21 @@ def case(*args, via=None, only=None, **kwargs):
     return make
 
 
+def backward_of(function, *args, only=None):
+    """A case of the row that differentiates `function(t, *args)` by its first one."""
+
+    def via(t):
+        def run(x, *rest):
+            x = x.detach().requires_grad_()
+            out = function(t, x, *rest)
+            out = out if isinstance(out, t.Tensor) else out[0]
+            return t.autograd.grad(out, x, t.ones_like(out))
+
+        return run
+
+    return case(*args, via=via, only=only or inexact)
+
+
 def floats(dtype):
     return dtype.is_floating_point
 
@@ -288,6 +303,16 @@ EXTRA = {
     "_to_copy": [case(t(3, 2), via=lambda t: lambda x: x.to(t.float16))],
     "_conj": [case(t(3, 2), via=lambda t: lambda x: x.conj())],
     "detach": [case(t(3, 2))],
+    "value_selecting_reduction_backward": [
+        backward_of(lambda t, x: t.max(x, 1), t(3, 4), only=floats),
+        backward_of(lambda t, x: t.min(x, 0, True), t(3, 4), only=floats),
+        backward_of(lambda t, x: t.max(x, 0), t(), only=floats),
+    ],
+    "_prod_backward": [
+        backward_of(lambda t, x: t.prod(x, 1), t(3, 5)),
+        backward_of(lambda t, x: t.prod(x), t(2, 4)),
+        backward_of(lambda t, x: t.prod(x * x.real.gt(0.5), 0), t(4, 3)),
+    ],
     "_matmul": [
         product(t(2, 3, 4), t(4, 5), via=lambda t: t.matmul),
         product(t(2, 3, 4), t(2, 4, 5), via=lambda t: t.matmul),

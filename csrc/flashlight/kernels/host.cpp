@@ -1,5 +1,8 @@
 #include "flashlight/kernels/host.h"
 
+#include <cstdlib>
+#include <string_view>
+
 #include <mlx/allocator.h>
 #include <mlx/backend/cpu/encoder.h>
 #include <mlx/ops.h>
@@ -48,6 +51,12 @@ class HostPrimitive : public mx::Primitive {
 };
 
 } // namespace
+
+bool use_host() {
+  static const char* setting = std::getenv("FLASHLIGHT_KERNELS");
+  static const bool wanted = !setting || std::string_view(setting) != "0";
+  return wanted && mx::default_device() == mx::Device::cpu;
+}
 
 std::vector<mx::array> host_op(
     std::string name,

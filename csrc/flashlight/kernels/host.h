@@ -33,6 +33,10 @@ FL_API std::vector<mx::array> host_op(
     const std::vector<HostResult>& results,
     HostFn fn);
 
+// Whether a loop of ours beats MLX's own op: on the CPU, unless
+// FLASHLIGHT_KERNELS=0.
+FL_API bool use_host();
+
 // Rows along one axis of a contiguous array: `outer` x `size` x `inner`.
 struct Rows {
   int64_t outer = 1, size = 1, inner = 1;

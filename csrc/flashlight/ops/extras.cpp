@@ -93,7 +93,7 @@ IntList wrap_dims(const IntList& dims, int64_t ndim) {
   return out;
 }
 
-Tensor sum_to_size(const Tensor& tensor, const IntList& sizes) {
+Tensor unbroadcast(const Tensor& tensor, const IntList& sizes) {
   IntList dims;
   int64_t lead = tensor.dim() - ndim_of(sizes);
   for (int64_t d = 0; d < tensor.dim(); ++d) {

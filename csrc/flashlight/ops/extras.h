@@ -8,7 +8,7 @@ namespace flashlight {
 // Gives `tensor` these sizes, contiguously, growing its storage if it must.
 FL_API void resize_tensor(const Tensor& tensor, const IntList& sizes);
 // Sums over what broadcasting added, back to `sizes`.
-FL_API Tensor sum_to_size(const Tensor& tensor, const IntList& sizes);
+FL_API Tensor unbroadcast(const Tensor& tensor, const IntList& sizes);
 // torch.broadcast_shapes; PyTorch's text if they do not fit.
 FL_API IntList broadcast_sizes(const IntList& a, const IntList& b);
 // Sizes with one -1 resolved for `numel` elements (view, reshape).

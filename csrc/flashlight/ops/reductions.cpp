@@ -1,45 +1,23 @@
-// Sums, products, extrema over dimensions.
+// Sums, products, means and tests over dimensions.
 #include <algorithm>
 
 #include <mlx/ops.h>
+#include <mlx/transforms.h>
 
 #include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/activations.h"
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
+#include "flashlight/ops/reduce.h"
 
 namespace flashlight {
 
 namespace {
 
-std::vector<int> axes_of(const IntList& dims, int64_t ndim) {
-  std::vector<int> axes;
-  if (ndim == 0) {
-    (void)wrap_dims(dims, 0);
-    return axes;
-  }
-  for (int64_t d : wrap_dims(dims, ndim)) {
-    axes.push_back(static_cast<int>(d));
-  }
-  return axes;
-}
-
-// `grad` of a reduction, with the reduced dimensions put back.
-Tensor restore_dims(
-    const Tensor& grad,
-    const IntList& sizes,
-    const std::optional<IntList>& dims,
-    bool keepdim) {
-  if (keepdim || sizes.empty()) {
-    return expand(grad, sizes);
-  }
-  Tensor g = grad;
-  IntList all = wrap_dims(dims.value_or(IntList()), ndim_of(sizes));
-  std::sort(all.begin(), all.end());
-  for (int64_t d : all) {
-    g = unsqueeze(g, d);
-  }
-  return expand(g, sizes);
+Dtype sum_dtype(const mx::array& self, std::optional<Dtype> dtype) {
+  Dtype d = from_mlx(self.dtype());
+  return dtype.value_or(is_integral(d, true) ? Dtype::Int64 : d);
 }
 
 mx::array sum_kernel(
@@ -47,12 +25,143 @@ mx::array sum_kernel(
     const std::optional<IntList>& dims,
     bool keepdim,
     std::optional<Dtype> dtype) {
-  Dtype d = from_mlx(self.dtype());
-  Dtype to = dtype.value_or(is_integral(d, true) ? Dtype::Int64 : d);
+  mx::Dtype to = to_mlx(sum_dtype(self, dtype));
+  auto axes = axes_of(dims, static_cast<int64_t>(self.ndim()));
+  mx::array x = mx::astype(self, to);
+  if (to == mx::bool_) {
+    return mx::any(x, axes, keepdim);
+  }
+  return mx::astype(mx::sum(widened(x), axes, keepdim), to);
+}
+
+mx::array without_nan(const mx::array& x) {
+  return mx::issubdtype(x.dtype(), mx::floating)
+             ? mx::where(mx::isnan(x), mx::zeros_like(x), x)
+             : x;
+}
+
+// How many elements each result of a reduction is made of.
+int64_t reduced_numel(
+    const IntList& sizes,
+    const std::optional<IntList>& dims) {
+  int64_t n = 1;
+  for (int axis : axes_of(dims, ndim_of(sizes))) {
+    n *= sizes[static_cast<size_t>(axis)];
+  }
+  return n;
+}
+
+mx::array mean_kernel(
+    const mx::array& self,
+    const std::optional<IntList>& dims,
+    bool keepdim,
+    std::optional<Dtype> dtype) {
+  Dtype d = dtype.value_or(from_mlx(self.dtype()));
+  FL_CHECK(
+      is_floating(d) || is_complex(d),
+      "mean(): could not infer output dtype. ",
+      dtype ? "Optional dtype" : "Input dtype",
+      " must be either a floating point or complex dtype. Got: ",
+      scalar_name(d));
+  mx::array x = widened(mx::astype(self, to_mlx(d)));
+  auto axes = axes_of(dims, static_cast<int64_t>(self.ndim()));
+  auto n = static_cast<double>(reduced_numel(to_int_list(self.shape()), dims));
+  mx::array count = scalar_array(n, from_mlx(x.dtype()));
+  return mx::astype(mx::divide(mx::sum(x, axes, keepdim), count), to_mlx(d));
+}
+
+// The product along an axis, as a tree of multiplications: its derivative by
+// mx::vjp is right where elements are zero, and itself differentiable.
+mx::array tree_prod(mx::array x, int axis) {
+  auto part = [&](int start, int stop) {
+    mx::Shape from(x.ndim(), 0), to = x.shape();
+    from[static_cast<size_t>(axis)] = start;
+    to[static_cast<size_t>(axis)] = stop;
+    return mx::slice(x, from, to);
+  };
+  for (int n = x.shape(axis); n > 1; n = x.shape(axis)) {
+    int half = n / 2;
+    mx::array y = mx::multiply(part(0, half), part(half, 2 * half));
+    x = n % 2 ? mx::concatenate({y, part(n - 1, n)}, axis) : y;
+  }
+  return x;
+}
+
+mx::array prod_kernel(
+    const mx::array& self,
+    std::optional<int64_t> dim,
+    bool keepdim,
+    std::optional<Dtype> dtype) {
+  mx::Dtype to = to_mlx(sum_dtype(self, dtype));
+  std::optional<IntList> dims;
+  if (dim) {
+    dims = IntList{*dim};
+  }
+  auto axes = axes_of(dims, static_cast<int64_t>(self.ndim()));
+  mx::array x = mx::astype(self, to);
+  if (to == mx::bool_) {
+    return mx::all(x, axes, keepdim);
+  }
+  return mx::astype(mx::prod(widened(x), axes, keepdim), to);
+}
+
+enum class Test : uint8_t { Any, All };
+
+// uint8 answers in uint8, as in PyTorch.
+template <Test test>
+mx::array
+tested(const mx::array& self, const std::vector<int>& axes, bool keepdim) {
+  mx::array x = mx::not_equal(self, mx::array(0, self.dtype()));
+  x = test == Test::Any ? mx::any(x, axes, keepdim) : mx::all(x, axes, keepdim);
+  return self.dtype() == mx::uint8 ? mx::astype(x, mx::uint8) : x;
+}
+
+template <Test test>
+mx::array test_all(const mx::array& self) {
+  return tested<test>(
+      self, axes_of({}, static_cast<int64_t>(self.ndim())), false);
+}
+
+template <Test test>
+mx::array test_dim(const mx::array& self, int64_t dim, bool keepdim) {
+  return tested<test>(
+      self, axes_of(IntList{dim}, static_cast<int64_t>(self.ndim())), keepdim);
+}
+
+// No dimensions named are none at all; None is all of them.
+template <Test test>
+mx::array test_dims(
+    const mx::array& self,
+    const std::optional<IntList>& dims,
+    bool keepdim) {
+  auto axes = dims && dims->empty()
+                  ? std::vector<int>{}
+                  : axes_of(dims, static_cast<int64_t>(self.ndim()));
+  return tested<test>(self, axes, keepdim);
+}
+
+mx::array count_kernel(const mx::array& self, const IntList& dims) {
+  mx::array x = mx::not_equal(self, mx::array(0, self.dtype()));
   return mx::sum(
-      mx::astype(self, to_mlx(to)),
-      axes_of(dims.value_or(IntList()), static_cast<int64_t>(self.ndim())),
-      keepdim);
+      mx::astype(x, mx::int64),
+      axes_of(dims, static_cast<int64_t>(self.ndim())));
+}
+
+mx::array
+logsumexp_kernel(const mx::array& self, const IntList& dims, bool keepdim) {
+  auto axes = axes_of(dims, static_cast<int64_t>(self.ndim()));
+  mx::array x = widened(self);
+  if (x.size() == 0) {
+    return mx::astype(
+        mx::log(mx::sum(mx::exp(x), axes, keepdim)), self.dtype());
+  }
+  // An infinite maximum is not subtracted: inf - inf is NaN.
+  mx::array real = is_complex(from_mlx(x.dtype())) ? mx::real(x) : x;
+  mx::array m = mx::max(real, axes, true);
+  m = mx::where(mx::isinf(m), mx::zeros_like(m), m);
+  mx::array y = mx::log(mx::sum(mx::exp(mx::subtract(x, m)), axes, true));
+  y = mx::add(y, m);
+  return mx::astype(keepdim ? y : mx::squeeze(y, axes), self.dtype());
 }
 
 } // namespace
@@ -87,24 +196,214 @@ void register_reductions() {
             return restore_dims(grad, self.sizes(), dim, keepdim);
           })
       .doc("The sum over dimensions.");
-  op("mean(Tensor self, *, ScalarType? dtype=None) -> Tensor")
-      .forms("function method")
-      .composite([](const Tensor& self, std::optional<Dtype> dtype) {
-        Dtype d = dtype.value_or(self.dtype());
+  op("sum_to_size(Tensor self, SymInt[] size) -> Tensor")
+      .forms("method")
+      .composite([](const Tensor& self, const IntList& size) {
+        bool fits = size.size() <= self.sizes().size();
+        for (size_t i = 0; fits && i < size.size(); ++i) {
+          int64_t n = size[size.size() - 1 - i];
+          fits = n == 1 || n == self.sizes()[self.sizes().size() - 1 - i];
+        }
+        if (size.empty()) {
+          return sum(self);
+        }
         FL_CHECK(
-            is_floating(d) || is_complex(d),
-            "mean(): could not infer output dtype. Input dtype must be either "
-            "a "
-            "floating point or complex dtype. Got: ",
-            scalar_name(d));
-        return sum(self, d) / Scalar(self.numel());
+            fits,
+            "size {",
+            size,
+            "} is not expandable to size {",
+            self.sizes(),
+            "}.");
+        return unbroadcast(self, size);
       })
+      .doc("The sum over what broadcasting to this size would repeat.");
+  op("nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, "
+     "ScalarType? dtype=None) -> Tensor")
+      .forms("function method out")
+      .kernel([](const mx::array& self,
+                 const std::optional<IntList>& dim,
+                 bool keepdim,
+                 std::optional<Dtype> dtype) {
+        FL_CHECK(
+            !is_complex(from_mlx(self.dtype())),
+            "nansum on CPU does not support complex inputs");
+        return sum_kernel(without_nan(self), dim, keepdim, dtype);
+      })
+      .grad(
+          "self",
+          "self dim keepdim",
+          [](const Tensor& grad,
+             const Tensor& self,
+             const std::optional<IntList>& dim,
+             bool keepdim) {
+            mx::array there = mx::logical_not(mx::isnan(self.value()));
+            mx::array mask = mx::astype(there, to_mlx(grad.dtype()));
+            return restore_dims(grad, self.sizes(), dim, keepdim) *
+                   constant(mask, self);
+          })
+      .doc("The sum, with NaN as zero.");
+  op("mean(Tensor self, *, ScalarType? dtype=None) -> Tensor")
+      .forms("function method out")
+      .kernel([](const mx::array& self, std::optional<Dtype> dtype) {
+        return mean_kernel(self, std::nullopt, false, dtype);
+      })
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return expand(grad, self.sizes()) / Scalar(self.numel());
+          })
       .doc("The mean of all elements.");
+  op("mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? "
+     "dtype=None) -> Tensor")
+      .forms("function method out")
+      .kernel(mean_kernel)
+      .node("MeanBackward1")
+      .grad(
+          "self",
+          "self dim keepdim",
+          [](const Tensor& grad,
+             const Tensor& self,
+             const std::optional<IntList>& dim,
+             bool keepdim) {
+            return restore_dims(grad, self.sizes(), dim, keepdim) /
+                   Scalar(reduced_numel(self.sizes(), dim));
+          })
+      .doc("The mean over dimensions.");
+  op("nanmean(Tensor self, int[1]? dim=None, bool keepdim=False, *, "
+     "ScalarType? dtype=None) -> Tensor")
+      .forms("function method out")
+      .composite([](const Tensor& self,
+                    const std::optional<IntList>& dim,
+                    bool keepdim,
+                    std::optional<Dtype> dtype) {
+        FL_CHECK(
+            self.is_floating_point() || self.is_complex(),
+            "nanmean(): expected input to have floating point or complex "
+            "dtype but got ",
+            scalar_name(self.dtype()));
+        mx::array there = mx::logical_not(mx::isnan(self.value()));
+        auto axes = axes_of(dim, self.dim());
+        mx::array n = mx::sum(mx::astype(there, mx::int64), axes, keepdim);
+        return nansum(self, dim, keepdim, dtype) / constant(n, self);
+      })
+      .doc("The mean of what is not NaN.");
+  op("prod(Tensor self, *, ScalarType? dtype=None) -> Tensor")
+      .forms("function method")
+      .autocast(Autocast::Float32)
+      .kernel([](const mx::array& self, std::optional<Dtype> dtype) {
+        return prod_kernel(self, std::nullopt, false, dtype);
+      })
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            Tensor flat = reshape(self, {self.numel()});
+            return view(
+                _prod_backward(unsqueeze(grad, 0), flat, 0), self.sizes());
+          })
+      .doc("The product of all elements.");
+  op("prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? "
+     "dtype=None) -> Tensor")
+      .forms("function method out")
+      .autocast(Autocast::Float32)
+      .node("ProdBackward1")
+      .kernel([](const mx::array& self,
+                 int64_t dim,
+                 bool keepdim,
+                 std::optional<Dtype> dtype) {
+        return prod_kernel(self, dim, keepdim, dtype);
+      })
+      .grad(
+          "self",
+          "self dim keepdim",
+          [](const Tensor& grad,
+             const Tensor& self,
+             int64_t dim,
+             bool keepdim) {
+            if (self.dim() == 0) {
+              return grad;
+            }
+            Tensor g =
+                keepdim ? grad : unsqueeze(grad, wrap_dim(dim, self.dim()));
+            return _prod_backward(g, self, dim);
+          })
+      .doc("The product over a dimension.");
+  // The gradient of a product; `grad` has kept the dimension.
+  op("_prod_backward(Tensor grad, Tensor self, int dim) -> Tensor")
+      .forms("")
+      .kernel([](const mx::array& grad, const mx::array& self, int64_t dim) {
+        int axis = axis_of(dim, self);
+        if (self.shape(axis) <= 1 || self.size() == 0) {
+          return mx::broadcast_to(grad, self.shape());
+        }
+        auto forward = [axis](const std::vector<mx::array>& x) {
+          return std::vector<mx::array>{tree_prod(x[0], axis)};
+        };
+        mx::array x = mx::astype(self, grad.dtype());
+        return mx::vjp(forward, {x}, {grad}).second[0];
+      })
+      .vjp()
+      .doc("The gradient of prod.");
   op("any(Tensor self) -> Tensor")
       .forms("function method out")
-      .kernel([](const mx::array& self) { return mx::any(self); })
+      .kernel(test_all<Test::Any>)
       .not_differentiable()
       .doc("True if any element is.");
+  op("any.dim(Tensor self, int dim, bool keepdim=False) -> Tensor")
+      .forms("function method out")
+      .kernel(test_dim<Test::Any>)
+      .not_differentiable()
+      .doc("True where any element over a dimension is.");
+  op("any.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor")
+      .forms("function method out")
+      .kernel(test_dims<Test::Any>)
+      .not_differentiable()
+      .doc("True where any element over dimensions is.");
+  op("all(Tensor self) -> Tensor")
+      .forms("function method out")
+      .kernel(test_all<Test::All>)
+      .not_differentiable()
+      .doc("True if all elements are.");
+  op("all.dim(Tensor self, int dim, bool keepdim=False) -> Tensor")
+      .forms("function method out")
+      .kernel(test_dim<Test::All>)
+      .not_differentiable()
+      .doc("True where all elements over a dimension are.");
+  op("all.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor")
+      .forms("function method out")
+      .kernel(test_dims<Test::All>)
+      .not_differentiable()
+      .doc("True where all elements over dimensions are.");
+  op("count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor")
+      .forms("function method")
+      .kernel(count_kernel)
+      .not_differentiable()
+      .doc("How many elements over dimensions are not zero.");
+  op("count_nonzero(Tensor self, int? dim=None) -> Tensor")
+      .forms("function method")
+      .kernel([](const mx::array& self, std::optional<int64_t> dim) {
+        return count_kernel(self, dim ? IntList{*dim} : IntList());
+      })
+      .not_differentiable()
+      .doc("How many elements are not zero.");
+  op("logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor")
+      .forms("function method out")
+      .promote_float()
+      .kernel(logsumexp_kernel)
+      .grad(
+          "self",
+          "self dim keepdim result",
+          [](const Tensor& grad,
+             const Tensor& self,
+             const IntList& dim,
+             bool keepdim,
+             const Tensor& result) {
+            Tensor r = restore_dims(result, self.sizes(), dim, keepdim);
+            return restore_dims(grad, self.sizes(), dim, keepdim) *
+                   conj(exp(self - r));
+          })
+      .doc("The logarithm of the sum of exponentials.");
 }
 
 } // namespace flashlight

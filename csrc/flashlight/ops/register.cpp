@@ -23,7 +23,7 @@ namespace {
 void lend_ops() {
   AutogradOps& ops = autograd_ops();
   ops.add = [](const Tensor& a, const Tensor& b) { return a + b; };
-  ops.sum_to = sum_to_size;
+  ops.sum_to = unbroadcast;
   ops.to_dtype = [](const Tensor& x, Dtype d) { return _to_copy(x, d); };
   ops.zeros = [](const IntList& sizes, Dtype dtype, Device device) {
     return zeros(sizes, dtype, {}, device);
