@@ -30,11 +30,12 @@ function(flashlight_own_code target)
   endif()
 endfunction()
 
-# flashlight_rpath(target LIBRARY_DIR dir MLX_DIR dir): the folders of
-# libflashlight and of libmlx as seen from where `target` is installed. Nothing
-# absolute: a wheel lies somewhere else on every machine.
+# flashlight_rpath(target LIBRARY_DIR dir SITE_DIR dir): the folder of
+# libflashlight and that of all packages (MLX's and OpenBLAS's libraries are in
+# theirs) as seen from where `target` is installed. Nothing absolute: a wheel
+# lies somewhere else on every machine.
 function(flashlight_rpath target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "LIBRARY_DIR;MLX_DIR" "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "LIBRARY_DIR;SITE_DIR" "")
   if(APPLE)
     set(origin "@loader_path")
   else()
@@ -46,5 +47,7 @@ function(flashlight_rpath target)
   endif()
   set_target_properties(
     ${target} PROPERTIES BUILD_RPATH "${library_rpath}"
-                         INSTALL_RPATH "${library_rpath};${origin}/${arg_MLX_DIR}")
+                         INSTALL_RPATH
+      "${library_rpath};${origin}/${arg_SITE_DIR}/mlx/lib;${origin}/${arg_SITE_DIR}/scipy_openblas32/lib"
+  )
 endfunction()

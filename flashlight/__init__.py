@@ -4,9 +4,7 @@
 under PyTorch's names and with PyTorch's semantics.
 """
 
-import mlx.core  # noqa: F401  loads libmlx, which _C links to
-
-from flashlight import _C
+from flashlight import _C  # before mlx.core: brings MLX in with a fast BLAS
 from flashlight import _namespaces as _namespaces  # fills _C._nn, _C._linalg, ...
 from flashlight._C import (  # noqa: F401
     Generator,

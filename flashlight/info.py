@@ -171,3 +171,4 @@ def set_num_threads(n):
     if n <= 0:
         raise RuntimeError("set_num_threads expects a positive integer")
     _threads = int(n)
+    _C._set_blas_threads(_threads)

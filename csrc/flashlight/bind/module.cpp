@@ -1,5 +1,6 @@
 // flashlight._C
 #include "flashlight/bind/py_tensor.h"
+#include "flashlight/kernels/blas.h"
 #include "flashlight/ops/registry.h"
 
 namespace flashlight::bind {
@@ -28,6 +29,7 @@ NB_MODULE(_C, m) {
   bind_random(m);
   bind_ops(m);
   bind_arrays(m);
+  m.def("_set_blas_threads", set_blas_threads);
 }
 
 } // namespace flashlight::bind
