@@ -4,12 +4,24 @@ Value (all dtypes), gradient, double gradient, in-place form, out= form and erro
 on PyTorch's own samples. A row that no sample reaches fails.
 """
 
+import math
 import re
 from pathlib import Path
 
 import pytest
 import torch
-from registry import DTYPES, callables, cases, entries, flat, hits, rows, same, to_ours
+from registry import (
+    DTYPES,
+    callables,
+    cases,
+    entries,
+    flat,
+    hits,
+    rows,
+    same,
+    take,
+    to_ours,
+)
 
 import flashlight
 
@@ -88,6 +100,98 @@ def test_every_sample_is_taken(name, limit):
             args = (sample.input, *sample.args)
             torchs(*args, **sample.kwargs)
             mine(*to_ours(args), **to_ours(sample.kwargs))
+
+
+MIXED = [
+    torch.bool,
+    torch.uint8,
+    torch.int64,
+    torch.float16,
+    torch.float32,
+    torch.float64,
+    torch.complex64,
+]
+
+
+def mixed(args):
+    """The same two tensors in all pairs of dtypes, the second without dimensions too.
+
+    One that has no dimensions, or is a number, decides only by its category.
+    """
+    first, second, *others = args
+    for a in MIXED:
+        for b in MIXED:
+            x, y = first.detach().to(a), second.detach().to(b)
+            yield (x, y, *others)
+            yield (x, torch.ones((), dtype=b), *others)
+            yield (torch.ones((), dtype=a), y, *others)
+
+
+@each("promotion", [r for r in ROWS if ROWS[r]["promotes"]])
+def test_promotion(name):
+    """The dtype of the result of tensors of different dtypes."""
+    for case in cases(name, torch.float32):
+        two = [isinstance(a, torch.Tensor) and a.numel() > 1 for a in case.args[:2]]
+        if two != [True, True]:
+            continue
+        mine = (to_ours(case.args), to_ours(case.kwargs))
+        if not hits(name, lambda: case.ours(*mine[0], **mine[1])):
+            continue
+        for args in mixed(case.args):
+            ours = outcome(case.ours, to_ours(args), to_ours(case.kwargs), flashlight)
+            theirs = outcome(case.theirs, args, case.kwargs, torch)
+            what = f"{name}{Case(None, None, args, case.kwargs)}: "
+            if isinstance(theirs, Exception) or isinstance(ours, Exception):
+                assert isinstance(ours, type(theirs)), what + f"{ours!r} for {theirs!r}"
+                continue
+            a, b = flat(ours)[0].dtype, flat(theirs)[0].dtype
+            assert str(a) == str(b), what + f"{a} for {b}"
+        return
+
+
+SPECIAL = [math.nan, math.inf, -math.inf, -0.0]
+
+
+def strewn(args):
+    """The same arguments, special values strewn over the first float tensor."""
+    for i, x in enumerate(args):
+        if isinstance(x, torch.Tensor) and x.dtype.is_floating_point and x.numel():
+            values = x.detach().clone().reshape(-1)
+            step = max(1, x.numel() // 8)
+            for k, at in enumerate(range(0, x.numel(), step)):
+                values[at] = SPECIAL[k % len(SPECIAL)]
+            return (*args[:i], values.reshape(x.shape), *args[i + 1 :])
+    return None
+
+
+def outcome(function, args, kwargs, t):
+    try:
+        return seeded(lambda: function(*args, **kwargs), t)
+    except (RuntimeError, ValueError, IndexError, TypeError) as e:
+        return e
+
+
+@each("special", ROWS)
+def test_special_values(name, limit):
+    """NaN, infinities and -0.0: what comes out is what torch gives, or its error."""
+    for case in take(cases(name, torch.float32), limit and 3 * limit):
+        args = strewn(case.args)
+        if args is None:
+            continue
+        mine = (to_ours(args), to_ours(case.kwargs))
+        try:
+            reached = hits(name, lambda: case.ours(*mine[0], **mine[1]))
+        except Exception:
+            reached = True  # it raised there: below, for comparison
+        if not reached:
+            continue
+        ours = outcome(case.ours, to_ours(args), to_ours(case.kwargs), flashlight)
+        theirs = outcome(case.theirs, args, case.kwargs, torch)
+        what = f"{name}{case} with special values: "
+        if isinstance(theirs, Exception) or isinstance(ours, Exception):
+            assert isinstance(ours, type(theirs)), what + f"{ours!r} for {theirs!r}"
+        else:
+            same(ours, theirs, FORWARD, what)
 
 
 def cotangents(outs, t):

@@ -622,6 +622,7 @@ void bind_ops(nb::module_& m) {
     d["doc"] = op.doc;
     static constexpr const char* kDerivatives[] = {
         "unstated", "formula", "composite", "vjp", "not_differentiable"};
+    d["promotes"] = op.promotion != Promotion::None;
     d["derivative"] = kDerivatives[static_cast<size_t>(op.derivative)];
     return d;
   });
