@@ -12,6 +12,7 @@ import pytest
 import torch
 from registry import (
     DTYPES,
+    Case,
     callables,
     cases,
     entries,
@@ -138,6 +139,8 @@ def test_promotion(name):
         if not hits(name, lambda: case.ours(*mine[0], **mine[1])):
             continue
         for args in mixed(case.args):
+            if torch.result_type(args[0], args[1]) == torch.complex32:
+                continue  # MLX has no such dtype: TypeError naming it
             ours = outcome(case.ours, to_ours(args), to_ours(case.kwargs), flashlight)
             theirs = outcome(case.theirs, args, case.kwargs, torch)
             what = f"{name}{Case(None, None, args, case.kwargs)}: "
