@@ -1,0 +1,1 @@
+"""Timings beside torch, in one process each way: python -m benchmarks."""

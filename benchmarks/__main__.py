@@ -1,0 +1,210 @@
+"""Side by side with torch: ``python -m benchmarks [overhead] [steps] [memory]``.
+
+Each figure is measured on both in turns, several times in one process, and printed as
+the ratio flashlight / torch (below 1: flashlight is faster), median, with its least
+and greatest. Nothing here passes or fails.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+
+import torch
+
+import flashlight
+
+ENGINES = {"flashlight": flashlight, "torch": torch}
+
+
+def seconds(run, least=0.05):
+    """The time of one call of run, from as many as take `least` seconds."""
+    n = 1
+    while True:
+        begin = time.perf_counter()
+        for _ in range(n):
+            run()
+        spent = time.perf_counter() - begin
+        if spent >= least:
+            return spent / n
+        n = max(2 * n, int(1.2 * n * least / max(spent, 1e-9)))
+
+
+def compare(name, make, rounds=9):
+    """Prints the ratio of make(flashlight)'s runs to make(torch)'s, paired."""
+    runs = {k: make(t) for k, t in ENGINES.items()}
+    for run in runs.values():
+        run()
+    pairs = [[seconds(runs[k]) for k in ENGINES] for _ in range(rounds)]
+    ratios = [a / b for a, b in pairs]
+    ours, theirs = (statistics.median(p[i] for p in pairs) * 1e6 for i in (0, 1))
+    print(
+        f"{name:32} {statistics.median(ratios):6.2f}"
+        f"  [{min(ratios):5.2f}, {max(ratios):5.2f}]"
+        f"  {ours:11.2f} {theirs:11.2f}",
+        flush=True,
+    )
+
+
+def overhead():
+    """Calls that have next to nothing to compute: recorded, never read."""
+
+    def of(function, *shape):
+        def make(t):
+            x, y = t.ones(*shape), t.ones(*shape)
+            return lambda: function(t, x, y)
+
+        return make
+
+    ops = {
+        "a + b": lambda t, x, y: x + y,
+        "a * 2": lambda t, x, y: x * 2,
+        "a += b": lambda t, x, y: x.__iadd__(y),
+        "exp": lambda t, x, y: t.exp(x),
+        "relu": lambda t, x, y: t.relu(x),
+        "a == b": lambda t, x, y: x == y,
+        "sum": lambda t, x, y: x.sum(),
+        "reshape": lambda t, x, y: x.reshape(1, 1),
+        "x[0]": lambda t, x, y: x[0],
+        "cat": lambda t, x, y: t.cat([x, y]),
+    }
+    for name, function in ops.items():
+        compare(name, of(function, 1))
+
+    def mm(t):
+        x, y = t.ones(1, 1), t.ones(1, 1)
+        return lambda: x @ y
+
+    def recorded(t):
+        x = t.ones(1, requires_grad=True)
+        return lambda: x * x
+
+    def chain(t):
+        x = t.ones(1, requires_grad=True)
+
+        def run():
+            y = x
+            for _ in range(20):
+                y = y * x
+            y.sum().backward()
+            x.grad = None
+
+        return run
+
+    compare("a @ b", mm)
+    compare("a * a, on the tape", recorded)
+    compare("20 products and backward", chain)
+
+
+def mlp(t):
+    t.manual_seed(0)
+    model = t.nn.Sequential(t.nn.Linear(784, 256), t.nn.ReLU(), t.nn.Linear(256, 10))
+    optimizer = t.optim.SGD(model.parameters(), lr=0.01)
+    x, y = t.randn(64, 784), t.randint(0, 10, (64,))
+
+    def step():
+        optimizer.zero_grad()
+        loss = t.nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def mlp_adam(t):
+    t.manual_seed(0)
+    model = t.nn.Sequential(t.nn.Linear(784, 256), t.nn.ReLU(), t.nn.Linear(256, 10))
+    optimizer = t.optim.AdamW(model.parameters())
+    x, y = t.randn(64, 784), t.randint(0, 10, (64,))
+
+    def step():
+        optimizer.zero_grad()
+        loss = t.nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def digits(t):
+    """A step of examples/digits.py's network on 8 x 8 images, batch 64."""
+    t.manual_seed(0)
+    nn = t.nn
+    model = nn.Sequential(
+        *(nn.Conv2d(1, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU()),
+        *(nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU()),
+        *(nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.25)),
+        *(nn.Linear(64 * 16, 128), nn.ReLU(), nn.Linear(128, 10)),
+    )
+    optimizer = t.optim.AdamW(model.parameters(), lr=1e-3)
+    x, y = t.randn(64, 1, 8, 8), t.randint(0, 10, (64,))
+
+    def step():
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+STEPS = {
+    "MLP 784-256-10, batch 64, SGD": mlp,
+    "MLP 784-256-10, batch 64, AdamW": mlp_adam,
+    "digits CNN, batch 64, AdamW": digits,
+}
+
+
+def steps():
+    for name, make in STEPS.items():
+        compare(name, make)
+
+
+PEAK = """
+import resource, sys
+name, index, threads = sys.argv[1:]
+t = __import__(name)
+t.set_num_threads(int(threads))
+sys.modules["torch"], sys.modules["flashlight"] = t, t
+from benchmarks import __main__ as benchmarks
+t.ones(1).sum().item()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+step = list(benchmarks.STEPS.values())[int(index)](t)
+for _ in range(30):
+    step()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def memory():
+    """Peak memory of 30 steps above that of the import, a process each."""
+    for index, name in enumerate(STEPS):
+        ours, theirs = (
+            float(
+                subprocess.check_output(
+                    [sys.executable, "-c", PEAK, engine, str(index), "1"], text=True
+                ).split()[-1]
+            )
+            for engine in ENGINES
+        )
+        print(f"{name:32} {ours / theirs:6.2f}  {ours:9.1f} MiB {theirs:9.1f} MiB")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="*", default=["overhead", "steps", "memory"])
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    for t in ENGINES.values():
+        t.set_num_threads(args.threads)
+    print(f"{'':32} {'ratio':>6}  {'[least, most]':14}  {'flashlight':>11} torch, us")
+    for what in args.what:
+        {"overhead": overhead, "steps": steps, "memory": memory}[what]()
+
+
+if __name__ == "__main__":
+    main()
