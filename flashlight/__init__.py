@@ -76,8 +76,18 @@ from flashlight.random import (  # noqa: F401
 from flashlight.storage import TypedStorage, UntypedStorage  # noqa: F401
 
 # isort: split
-from flashlight import backends, cuda, mps, nn, optim, overrides  # noqa: F401
+from flashlight import (  # noqa: F401
+    backends,
+    cuda,
+    functional,
+    linalg,
+    mps,
+    nn,
+    optim,
+    overrides,
+)
 from flashlight import random as random  # noqa: F401
 from flashlight import utils
+from flashlight.functional import *  # noqa: F401,F403
 
 __version__ = "0.1.0"

@@ -332,6 +332,12 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
     def __rpow__(self, other):
         return _C._VariableFunctions.pow(other, self)
 
+    def norm(self, p="fro", dim=None, keepdim=False, dtype=None):
+        """See :func:`torch.norm`."""
+        from flashlight.functional import norm
+
+        return norm(self, p, dim, keepdim, dtype=dtype)
+
     def __dir__(self):
         return sorted(set(dir(type(self))) | set(self.__dict__))
 

@@ -144,8 +144,18 @@ def dotted(module, name):
     return module
 
 
+# Functions whose samples come with the arguments in another order.
+REORDERED = {"einsum": lambda f: lambda tensors, equation: f(equation, tensors)}
+
+
 def callables(info, name):
     """(ours, torch's) for an OpInfo entry or a name: the public function or method."""
+    if info is not None and info.name in REORDERED:
+        return tuple(map(REORDERED[info.name], public(None, name)))
+    return public(info, name)
+
+
+def public(info, name):
     if info is not None and info.name.startswith("__"):
         name = info.name
         return getattr(flashlight.Tensor, name, None), getattr(torch.Tensor, name)
@@ -285,6 +295,10 @@ def floats(dtype):
     return dtype.is_floating_point
 
 
+def wide(dtype):
+    return dtype in (torch.float32, torch.float64)
+
+
 def inexact(dtype):
     return dtype.is_floating_point or dtype.is_complex
 
@@ -308,6 +322,27 @@ EXTRA = {
         backward_of(lambda t, x: t.min(x, 0, True), t(3, 4), only=floats),
         backward_of(lambda t, x: t.max(x, 0), t(), only=floats),
     ],
+    "_linalg_svd": [case(t(4, 3), via=lambda t: t.linalg.svdvals, only=wide)],
+    "matrix_power": [case(t(3, 3), n, only=wide) for n in (0, 1, 2, 5, -2)],
+    "inverse": [case(t(3, 3), only=wide)],
+    "_tied": [case(t(3, 2), t(4, 2), 0.0, via=lambda t: t.cdist, only=wide)],
+    "_norm_backward": [
+        backward_of(lambda t, x, p=p: t.linalg.vector_norm(x, p, 1), t(3, 4))
+        for p in (1, 0.5, 1.5, 3, -1, float("inf"), float("-inf"))
+    ],
+    "norm.Scalar": [
+        case(t(3, 4), p, via=lambda t: t.ops.aten.norm, only=inexact) for p in (1, 2, 3)
+    ],
+    "norm.ScalarOpt_dim": [
+        case(t(3, 4), 1, [0], True, via=lambda t: t.ops.aten.norm, only=inexact)
+    ],
+    "_euclidean_dist": [
+        case(t(30, 3), t(4, 3), via=lambda t: t.cdist, only=wide),
+        case(t(2, 2, 3), t(1, 27, 3), via=lambda t: t.cdist, only=wide),
+    ],
+    "ger": [case(t(3), t(4))],
+    "chain_matmul": [case(t(3, 2), t(2, 5), t(5, 4), only=not_bool)],
+    "linalg_matrix_power": [case(t(3, 3), n, only=wide) for n in (0, 1, 2, 5, -2)],
     "_prod_backward": [
         backward_of(lambda t, x: t.prod(x, 1), t(3, 5)),
         backward_of(lambda t, x: t.prod(x), t(2, 4)),

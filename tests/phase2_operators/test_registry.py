@@ -220,9 +220,17 @@ def derivatives(t, out, inputs):
     used = [g for g in first if g is not None and g.requires_grad]
     second = None
     if used:
-        second = t.autograd.grad(
-            used, inputs, cotangents(used, t), allow_unused=True, materialize_grads=True
-        )
+        try:
+            second = t.autograd.grad(
+                used,
+                inputs,
+                cotangents(used, t),
+                allow_unused=True,
+                materialize_grads=True,
+            )
+        except NotImplementedError:  # PyTorch's own, of some derivatives
+            if t is not torch:
+                raise
     return first, second
 
 

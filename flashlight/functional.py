@@ -1,0 +1,133 @@
+"""Functions whose arguments PyTorch sorts out in Python before the native one."""
+
+import string
+
+from flashlight import _C
+from flashlight import overrides as _overrides
+
+__all__ = ["cdist", "chain_matmul", "einsum", "norm", "tensordot"]
+
+_native = _C._VariableFunctions
+
+
+def _overridden(function, tensors, *args, **kwargs):
+    """What `__torch_function__` of one of the tensors answers, in a tuple, or None."""
+    if _overrides.has_torch_function(tensors):
+        return (_overrides.handle_torch_function(function, tensors, *args, **kwargs),)
+    return None
+
+
+def _subscript(n):
+    if not 0 <= n < 52:
+        raise ValueError(
+            "einsum(): subscript in subscript list is not within the valid range "
+            "[0, 52)"
+        )
+    return string.ascii_uppercase[n] if n < 26 else string.ascii_lowercase[n - 26]
+
+
+def _subscripts(items):
+    return "".join("..." if s is Ellipsis else _subscript(s) for s in items)
+
+
+def einsum(*args):
+    """Sum of products by an equation, or by lists of subscripts."""
+    if len(args) < 2:
+        raise ValueError(
+            "einsum(): must specify the equation string and at least one operand, "
+            "or at least one operand and its subscripts list"
+        )
+    if isinstance(args[0], _C.TensorBase):
+        equation = ",".join(_subscripts(s) for s in args[1::2])
+        operands = args[:-1:2] if len(args) % 2 else args[::2]
+        if len(args) % 2:
+            equation = ",".join(_subscripts(s) for s in args[1:-1:2])
+            equation += "->" + _subscripts(args[-1])
+    else:
+        equation, operands = args[0], args[1:]
+    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+        operands = tuple(operands[0])
+    other = _overridden(einsum, operands, equation, *operands)
+    return other[0] if other else _native.einsum(equation, operands)
+
+
+def tensordot(a, b, dims=2, out=None):
+    """Contraction of two tensors over `dims` dimensions, or over lists of them."""
+    other = _overridden(tensordot, (a, b), a, b, dims=dims, out=out)
+    if other:
+        return other[0]
+    if not isinstance(dims, (tuple, list, int, _C.TensorBase)):
+        raise RuntimeError(
+            "tensordot expects dims to be int or "
+            "tuple[list[int], list[int]] or "
+            "list[list[int]] containing two lists, but got "
+            f"dims={dims}"
+        )
+    if isinstance(dims, _C.TensorBase):
+        dims = dims.tolist() if dims.numel() > 1 else int(dims.item())
+    if isinstance(dims, int):
+        if dims < 0:
+            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
+        if dims > min(a.dim(), b.dim()):
+            raise RuntimeError(
+                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}"
+            )
+        dims_a, dims_b = list(range(-dims, 0)), list(range(dims))
+    else:
+        dims_a, dims_b = (
+            [d] if isinstance(d, int) else list(d) for d in (dims[0], dims[1])
+        )
+    if out is None:
+        return _native.tensordot(a, b, dims_a, dims_b)
+    return _native.tensordot(a, b, dims_a, dims_b, out=out)
+
+
+def chain_matmul(*matrices, out=None):
+    """Product of matrices in the cheapest order."""
+    other = _overridden(chain_matmul, matrices, *matrices)
+    if other:
+        return other[0]
+    if out is None:
+        return _native.chain_matmul(matrices)
+    return _native.chain_matmul(matrices, out=out)
+
+
+_CDIST_MODES = {
+    "use_mm_for_euclid_dist_if_necessary": None,
+    "use_mm_for_euclid_dist": 1,
+    "donot_use_mm_for_euclid_dist": 2,
+}
+
+
+def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
+    """Distances between each pair of rows of `x1` and `x2`."""
+    other = _overridden(cdist, (x1, x2), x1, x2, p=p, compute_mode=compute_mode)
+    if other:
+        return other[0]
+    if compute_mode not in _CDIST_MODES:
+        raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
+    return _native.cdist(x1, x2, p, _CDIST_MODES[compute_mode])
+
+
+def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
+    """The norm of a vector or matrix, by PyTorch's older name."""
+    other = _overridden(
+        norm, (input,), input, p=p, dim=dim, keepdim=keepdim, out=out, dtype=dtype
+    )
+    if other:
+        return other[0]
+    kwargs = {} if out is None else {"out": out}
+    dims = [dim] if isinstance(dim, int) else dim
+    if p == "fro" and (dims is None or len(dims) <= 2):
+        return _C._linalg.linalg_vector_norm(
+            input, 2, dims, keepdim, dtype=dtype, **kwargs
+        )
+    if p == "nuc":
+        dims = list(range(input.ndim)) if dims is None else dims
+        return _C._linalg.linalg_matrix_norm(
+            input, "nuc", dims, keepdim, dtype=dtype, **kwargs
+        )
+    if isinstance(p, str):
+        raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
+    p = 2.0 if p is None else p
+    return _C._linalg.linalg_vector_norm(input, p, dims, keepdim, dtype=dtype, **kwargs)
