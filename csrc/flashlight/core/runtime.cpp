@@ -111,9 +111,23 @@ void flush() {
   }
 }
 
+namespace {
+thread_local int tracing = 0;
+}
+
+Tracing::Tracing() {
+  ++tracing;
+}
+Tracing::~Tracing() {
+  --tracing;
+}
+
 namespace detail {
 
 void track_pending(Storage& storage) {
+  if (tracing > 0) {
+    return;
+  }
   PendingList& list = pending();
   bool full = false;
   {

@@ -49,6 +49,16 @@ FL_API void eval(std::vector<mx::array> arrays);
 // Starts evaluating everything that live storages still owe.
 FL_API void flush();
 
+// While one lives, what the calling thread records is a trace of MLX's (vjp):
+// its arrays are not put on the list, for they must not be evaluated.
+class FL_API Tracing {
+ public:
+  Tracing();
+  ~Tracing();
+  Tracing(const Tracing&) = delete;
+  Tracing& operator=(const Tracing&) = delete;
+};
+
 // The cap on recorded and unevaluated work: nodes, bytes.
 struct PendingLimits {
   int64_t nodes = 600;

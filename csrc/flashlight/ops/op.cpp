@@ -6,6 +6,7 @@
 #include <mlx/ops.h>
 #include <mlx/transforms.h>
 
+#include "flashlight/core/runtime.h"
 #include "flashlight/ops/registry.h"
 
 namespace flashlight {
@@ -183,6 +184,7 @@ const Op& Op::vjp_op() const {
       }
     }
     auto run = [&](const std::vector<mx::array>& inputs) {
+      Tracing guard;
       std::vector<Value> values = args;
       for (size_t k = 0; k < inputs.size(); ++k) {
         auto [i, element] = where[k];
@@ -197,7 +199,8 @@ const Op& Op::vjp_op() const {
       for (const Value& r : results) {
         if (const auto* list = r.get_if<TensorList>()) {
           for (const Tensor& t : *list) {
-            flat.push_back(t.value());
+            // Undefined: the gradient of an integer argument. Keeps its place.
+            flat.push_back(t.defined() ? t.value() : mx::array(0.0f));
           }
         } else {
           flat.push_back(r.as<Tensor>().value());
