@@ -116,8 +116,32 @@ def rest(x):
     return [x]
 
 
-def same(ours, theirs, tolerance, what):
-    """Same sizes, dtypes and values, relative to the largest value there is."""
+# Rows that say where elements are, of which equal ones may stand in any order: the
+# position of `dim` among their arguments.
+TIES = {"sort": 1, "argsort": 1, "kthvalue": 2, "median": 1, "nanmedian": 1}
+
+
+def picked(name, args, kwargs):
+    """For a row in TIES: what indices of its result pick. None for others."""
+    if name not in TIES or args[0].dim() == 0:
+        return None
+    at = TIES[name]
+    dim = kwargs.get("dim", args[at] if len(args) > at else -1)
+
+    def pick(indices):
+        x = args[0].detach()
+        if indices.dim() < x.dim():
+            indices = indices.unsqueeze(dim)
+        return x.gather(dim, indices)
+
+    return pick
+
+
+def same(ours, theirs, tolerance, what, pick=None):
+    """Same sizes, dtypes and values, relative to the largest value there is.
+
+    `pick` makes values of indices, where only what they point at is promised.
+    """
     assert rest(ours) == rest(theirs), what
     ours, theirs = flat(ours), flat(theirs)
     assert len(ours) == len(theirs), what
@@ -128,6 +152,8 @@ def same(ours, theirs, tolerance, what):
         a, b = to_theirs(a), b.detach().resolve_conj().resolve_neg()
         if not b.numel():
             continue
+        if pick is not None and b.dtype == torch.int64 and not a.equal(b):
+            a, b = pick(a), pick(b)
         rtol = tolerance * {torch.float16: 300, torch.bfloat16: 3000}.get(b.dtype, 1)
         scale = 1.0
         if b.dtype.is_floating_point or b.dtype.is_complex:
@@ -343,6 +369,20 @@ EXTRA = {
     "ger": [case(t(3), t(4))],
     "chain_matmul": [case(t(3, 2), t(2, 5), t(5, 4), only=not_bool)],
     "linalg_matrix_power": [case(t(3, 3), n, only=wide) for n in (0, 1, 2, 5, -2)],
+    "_cumsum_backward": [backward_of(lambda t, x: t.cumsum(x, 1), t(3, 4))],
+    "_cumprod_backward": [
+        backward_of(lambda t, x: t.cumprod(x, 1), t(3, 5)),
+        backward_of(lambda t, x: t.cumprod(x * x.real.gt(0.5), 0), t(4, 3)),
+    ],
+    "_logcumsumexp_backward": [
+        backward_of(lambda t, x: t.logcumsumexp(x, 1), t(3, 5), only=wide)
+    ],
+    "cummaxmin_backward": [
+        backward_of(lambda t, x: t.cummax(x, 1), t(3, 5), only=floats),
+        backward_of(lambda t, x: t.cummin(x, 0), t(3, 5), only=floats),
+    ],
+    "_between": [case(t(3, 4), 0.3, 1, via=lambda t: t.quantile, only=wide)],
+    "_pick": [case(t(3, 4), 0.3, 1, via=lambda t: t.quantile, only=wide)],
     "_prod_backward": [
         backward_of(lambda t, x: t.prod(x, 1), t(3, 5)),
         backward_of(lambda t, x: t.prod(x), t(2, 4)),

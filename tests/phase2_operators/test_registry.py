@@ -18,6 +18,7 @@ from registry import (
     entries,
     flat,
     hits,
+    picked,
     rows,
     same,
     take,
@@ -85,7 +86,8 @@ def test_value(name, limit):
         few = limit and (limit if kind in ("float32", "int64") else 3)
         for case, _, _, ours in reach(name, dtype, few):
             theirs = seeded(lambda: case.theirs(*case.args, **case.kwargs), torch)
-            same(ours, theirs, FORWARD, f"{name}{case}: ")
+            pick = picked(ROWS[name]["name"], case.args, case.kwargs)
+            same(ours, theirs, FORWARD, f"{name}{case}: ", pick)
             seen += 1
     assert seen, f"{name}: no sample reaches this row"
 
@@ -195,7 +197,8 @@ def test_special_values(name, limit):
         if isinstance(theirs, Exception) or isinstance(ours, Exception):
             assert isinstance(ours, type(theirs)), what + f"{ours!r} for {theirs!r}"
         else:
-            same(ours, theirs, FORWARD, what)
+            pick = picked(ROWS[name]["name"], args, case.kwargs)
+            same(ours, theirs, FORWARD, what, pick)
 
 
 def cotangents(outs, t):
@@ -312,7 +315,8 @@ def test_out(name, limit):
             )
             ours = seeded(lambda: case.ours(*args, **kwargs), flashlight)
             assert all(x is y for x, y in zip(flat(ours), mine)), what
-            same(ours, theirs, FORWARD, what)
+            pick = picked(ROWS[name]["name"], case.args, case.kwargs)
+            same(ours, theirs, FORWARD, what, pick)
             seen += 1
     assert seen, f"{name}: no sample reaches the out= form"
 

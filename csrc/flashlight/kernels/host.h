@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <mlx/array.h>
+#include <mlx/ops.h>
 
 #include "flashlight/core/api.h"
 
@@ -95,6 +96,51 @@ bool nan_less(T a, T b) {
   } else {
     return a < b;
   }
+}
+
+// Picks `count` elements of each row along `axis`: f(row, values, indices) gets
+// the row and fills vectors of `count`. Gives values of x's type and int64
+// indices. f is a template over the element type; see for_ordered.
+template <typename F>
+std::pair<mx::array, mx::array>
+pick_rows(std::string name, const mx::array& x, int axis, int count, F f) {
+  mx::Dtype type = ordered_type(x.dtype());
+  mx::Shape shape = x.shape();
+  shape[static_cast<size_t>(axis)] = count;
+  auto loop = [type, f, in_rows = Rows(x.shape(), axis), count](
+                  const std::vector<mx::array>& in,
+                  std::vector<mx::array>& out) {
+    for_ordered(type, [&](auto zero) {
+      using T = decltype(zero);
+      Rows out_rows = in_rows;
+      out_rows.size = count;
+      std::vector<T> row(static_cast<size_t>(in_rows.size));
+      std::vector<T> values(static_cast<size_t>(count));
+      std::vector<int64_t> indices(static_cast<size_t>(count));
+      const T* from = in[0].data<T>();
+      T* to = out[0].data<T>();
+      auto* at = out[1].data<int64_t>();
+      for (int64_t r = 0; r < in_rows.count(); ++r) {
+        const T* source = from + in_rows.start(r);
+        for (size_t i = 0; i < row.size(); ++i) {
+          row[i] = source[static_cast<int64_t>(i) * in_rows.inner];
+        }
+        f(row, values, indices);
+        int64_t start = out_rows.start(r);
+        for (size_t i = 0; i < values.size(); ++i) {
+          int64_t place = start + static_cast<int64_t>(i) * out_rows.inner;
+          to[place] = values[i];
+          at[place] = indices[i];
+        }
+      }
+    });
+  };
+  auto out = host_op(
+      std::move(name),
+      {mx::astype(x, type)},
+      {{shape, type}, {shape, mx::int64}},
+      loop);
+  return {mx::astype(out[0], x.dtype()), out[1]};
 }
 
 } // namespace flashlight

@@ -5,8 +5,6 @@
 
 #include "flashlight/kernels/host.h"
 #include "flashlight/ops/extras.h"
-#include "flashlight/ops/functions/extrema.h"
-#include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 #include "flashlight/ops/reduce.h"
 
@@ -151,27 +149,6 @@ mx::array max_kernel(const mx::array& self) {
       self, axes_of({}, static_cast<int64_t>(self.ndim())), false);
 }
 
-// The gradient of an extremum goes in equal parts to the elements that are it.
-Tensor spread(
-    const Tensor& grad,
-    const Tensor& self,
-    const std::optional<IntList>& dims,
-    bool keepdim,
-    const Tensor& result) {
-  const IntList& sizes = self.sizes();
-  mx::array x = self.value();
-  mx::array r = restore_dims(detach(result), sizes, dims, keepdim).value();
-  mx::array hit = mx::equal(x, r);
-  if (self.is_floating_point()) {
-    hit = mx::logical_or(hit, mx::logical_and(mx::isnan(x), mx::isnan(r)));
-  }
-  hit = mx::astype(hit, to_mlx(grad.dtype()));
-  auto axes = axes_of(dims, self.dim());
-  mx::array n = mx::sum(hit, axes, /*keepdims=*/true);
-  return restore_dims(grad, sizes, dims, keepdim) *
-         constant(mx::divide(hit, n), self);
-}
-
 Tensor amax_grad(
     const Tensor& grad,
     const Tensor& self,
@@ -183,16 +160,6 @@ Tensor amax_grad(
 
 Tensor max_grad(const Tensor& grad, const Tensor& self, const Tensor& result) {
   return spread(grad, self, std::nullopt, false, result);
-}
-
-Tensor select_grad(
-    const Tensor& grad,
-    const Tensor& self,
-    int64_t dim,
-    bool keepdim,
-    const Tensor& indices) {
-  return value_selecting_reduction_backward(
-      grad, dim, indices, self.sizes(), keepdim);
 }
 
 // The larger of two: the gradient is shared where they are equal.

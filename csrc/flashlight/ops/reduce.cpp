@@ -5,6 +5,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/extrema.h"
 #include "flashlight/ops/functions/views.h"
 
 namespace flashlight {
@@ -89,6 +90,36 @@ void check_nonzero_size(
       " Expected reduction dim ",
       axis,
       " to have non-zero size.");
+}
+
+Tensor spread(
+    const Tensor& grad,
+    const Tensor& self,
+    const std::optional<IntList>& dims,
+    bool keepdim,
+    const Tensor& result) {
+  const IntList& sizes = self.sizes();
+  mx::array x = self.value();
+  mx::array r = restore_dims(detach(result), sizes, dims, keepdim).value();
+  mx::array hit = mx::equal(x, r);
+  if (self.is_floating_point()) {
+    hit = mx::logical_or(hit, mx::logical_and(mx::isnan(x), mx::isnan(r)));
+  }
+  hit = mx::astype(hit, to_mlx(grad.dtype()));
+  auto axes = axes_of(dims, self.dim());
+  mx::array n = mx::sum(hit, axes, /*keepdims=*/true);
+  return restore_dims(grad, sizes, dims, keepdim) *
+         constant(mx::divide(hit, n), self);
+}
+
+Tensor select_grad(
+    const Tensor& grad,
+    const Tensor& self,
+    int64_t dim,
+    bool keepdim,
+    const Tensor& indices) {
+  return value_selecting_reduction_backward(
+      grad, dim, indices, self.sizes(), keepdim);
 }
 
 } // namespace flashlight

@@ -27,6 +27,21 @@ Tensor restore_dims(
 // A value that no gradient flows to, on the device of `like`.
 Tensor constant(const mx::array& value, const Tensor& like);
 
+// The gradient of an extremum goes in equal parts to the elements that are it.
+Tensor spread(
+    const Tensor& grad,
+    const Tensor& self,
+    const std::optional<IntList>& dims,
+    bool keepdim,
+    const Tensor& result);
+// The gradient of picking elements along a dimension.
+Tensor select_grad(
+    const Tensor& grad,
+    const Tensor& self,
+    int64_t dim,
+    bool keepdim,
+    const Tensor& indices);
+
 // 16-bit floats as float32: MLX would add them up in 16 bits on the CPU.
 mx::array widened(const mx::array& x);
 
