@@ -5,7 +5,15 @@ import string
 from flashlight import _C
 from flashlight import overrides as _overrides
 
-__all__ = ["cdist", "chain_matmul", "einsum", "norm", "tensordot"]
+__all__ = [
+    "cdist",
+    "chain_matmul",
+    "einsum",
+    "norm",
+    "tensordot",
+    "unique",
+    "unique_consecutive",
+]
 
 _native = _C._VariableFunctions
 
@@ -131,3 +139,35 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
         raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
     p = 2.0 if p is None else p
     return _C._linalg.linalg_vector_norm(input, p, dims, keepdim, dtype=dtype, **kwargs)
+
+
+def _asked_for(output, inverse, counts, return_inverse, return_counts):
+    parts = [output]
+    if return_inverse:
+        parts.append(inverse)
+    if return_counts:
+        parts.append(counts)
+    return tuple(parts) if len(parts) > 1 else output
+
+
+def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
+    """The distinct elements, or slices along `dim`, in order."""
+    flags = {"return_inverse": return_inverse, "return_counts": return_counts}
+    other = _overridden(unique, (input,), input, sorted=sorted, dim=dim, **flags)
+    if other:
+        return other[0]
+    if dim is None:
+        found = _native._unique2(input, sorted=sorted, **flags)
+    else:
+        found = _native.unique_dim(input, dim=dim, sorted=sorted, **flags)
+    return _asked_for(*found, return_inverse, return_counts)
+
+
+def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
+    """The elements, or slices along `dim`, that differ from the one before."""
+    flags = {"return_inverse": return_inverse, "return_counts": return_counts}
+    other = _overridden(unique_consecutive, (input,), input, dim=dim, **flags)
+    if other:
+        return other[0]
+    found = _native.unique_consecutive(input, dim=dim, **flags)
+    return _asked_for(*found, return_inverse, return_counts)

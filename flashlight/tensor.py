@@ -338,6 +338,18 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
 
         return norm(self, p, dim, keepdim, dtype=dtype)
 
+    def unique(self, sorted=True, return_inverse=False, return_counts=False, dim=None):
+        """See :func:`torch.unique`."""
+        from flashlight.functional import unique
+
+        return unique(self, sorted, return_inverse, return_counts, dim)
+
+    def unique_consecutive(self, return_inverse=False, return_counts=False, dim=None):
+        """See :func:`torch.unique_consecutive`."""
+        from flashlight.functional import unique_consecutive
+
+        return unique_consecutive(self, return_inverse, return_counts, dim)
+
     def __dir__(self):
         return sorted(set(dir(type(self))) | set(self.__dict__))
 

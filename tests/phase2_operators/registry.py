@@ -321,6 +321,10 @@ def floats(dtype):
     return dtype.is_floating_point
 
 
+def real(dtype):
+    return not dtype.is_complex
+
+
 def wide(dtype):
     return dtype in (torch.float32, torch.float64)
 
@@ -383,6 +387,25 @@ EXTRA = {
     ],
     "_between": [case(t(3, 4), 0.3, 1, via=lambda t: t.quantile, only=wide)],
     "_pick": [case(t(3, 4), 0.3, 1, via=lambda t: t.quantile, only=wide)],
+    "_unique2": [
+        case(t(3, 4, low=0, high=4), True, i, c, via=lambda t: t.unique, only=real)
+        for i in (False, True)
+        for c in (False, True)
+    ],
+    "unique_dim": [
+        case(t(4, 2, high=1), True, True, True, d, via=lambda t: t.unique, only=real)
+        for d in (0, 1)
+    ],
+    "isin.Tensor_Scalar": [case(t(3, 4), 1, invert=i, only=wide) for i in (False, True)]
+    + [case(t(3, 4), 1, only=lambda d: d == torch.int64)],
+    "isin.Scalar_Tensor": [case(1, t(3, 4), only=lambda d: d == torch.int64)],
+    "bucketize.Scalar": [
+        case(x, t(5, low=0, high=4, seed=1), via=lambda t: t.bucketize, only=wide)
+        for x in (1, 2.5, -3.0)
+    ],
+    "searchsorted.Scalar": [
+        case(t(5, low=0, high=4, seed=1), x, right=True, only=wide) for x in (1, 2.5)
+    ],
     "_prod_backward": [
         backward_of(lambda t, x: t.prod(x, 1), t(3, 5)),
         backward_of(lambda t, x: t.prod(x), t(2, 4)),

@@ -217,9 +217,12 @@ def derivatives(t, out, inputs):
     outs = [o for o in flat(out) if o.requires_grad]
     if not outs or not inputs:
         return None
-    first = t.autograd.grad(
-        outs, inputs, cotangents(outs, t), create_graph=True, allow_unused=True
-    )
+    try:
+        first = t.autograd.grad(
+            outs, inputs, cotangents(outs, t), create_graph=True, allow_unused=True
+        )
+    except NotImplementedError:  # in PyTorch too: the other one gives None as well
+        return None
     used = [g for g in first if g is not None and g.requires_grad]
     second = None
     if used:
