@@ -2,7 +2,7 @@
 
 from flashlight import _C
 
-LinAlgError = _C._LinAlgError if hasattr(_C, "_LinAlgError") else RuntimeError
+LinAlgError = _C._LinAlgError
 
 _PREFIX = "linalg_"
 __all__ = [

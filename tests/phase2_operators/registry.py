@@ -69,6 +69,12 @@ def to_ours(x):
     return x
 
 
+def error_like(theirs):
+    """The class that an error of ours must have where torch raises `theirs`."""
+    linalg = isinstance(theirs, torch.linalg.LinAlgError)
+    return flashlight.linalg.LinAlgError if linalg else type(theirs)
+
+
 def tensor_to_ours(t):
     conj, neg = t.is_conj(), t.is_neg()
     plain = t.detach()
@@ -353,6 +359,10 @@ EXTRA = {
         backward_of(lambda t, x: t.max(x, 0), t(), only=floats),
     ],
     "_linalg_svd": [case(t(4, 3), via=lambda t: t.linalg.svdvals, only=wide)],
+    "_linalg_solve": [
+        case(t(2, 3, 3), t(3, 2), via=lambda t: t.linalg.solve, only=wide)
+    ],
+    "slogdet": [case(t(2, 3, 3), only=wide)],
     "matrix_power": [case(t(3, 3), n, only=wide) for n in (0, 1, 2, 5, -2)],
     "inverse": [case(t(3, 3), only=wide)],
     "_tied": [case(t(3, 2), t(4, 2), 0.0, via=lambda t: t.cdist, only=wide)],

@@ -159,6 +159,13 @@ void bind_device(nb::module_& m) {
 
 } // namespace
 
+// torch.linalg.LinAlgError, a RuntimeError.
+static PyObject* linalg_error() {
+  static PyObject* type =
+      PyErr_NewException("torch._C._LinAlgError", PyExc_RuntimeError, nullptr);
+  return type;
+}
+
 void set_python_error() {
   try {
     throw;
@@ -172,6 +179,8 @@ void set_python_error() {
     PyErr_SetString(PyExc_ValueError, e.what());
   } catch (const NotImplementedError& e) {
     PyErr_SetString(PyExc_NotImplementedError, e.what());
+  } catch (const LinAlgError& e) {
+    PyErr_SetString(linalg_error(), e.what());
   } catch (const std::bad_alloc&) {
     PyErr_SetString(
         PyExc_RuntimeError, "DefaultCPUAllocator: can't allocate memory");
@@ -367,6 +376,7 @@ nb::object int_tuple(const IntList& list) {
 }
 
 void bind_types(nb::module_& m) {
+  m.attr("_LinAlgError") = nb::borrow(linalg_error());
   bind_dtype(m);
   bind_device(m);
 

@@ -614,6 +614,17 @@ Tensor outer_product(const Tensor& self, const Tensor& vec2) {
 }
 
 mx::array cross_kernel(const mx::array& a, const mx::array& b, int64_t dim) {
+  for (const mx::array* x : {&a, &b}) {
+    if (x->dtype() == mx::bool_) {
+      not_implemented("cross", Dtype::Bool);
+    }
+  }
+  FL_CHECK(
+      a.dtype() == b.dtype(),
+      "expected scalar type ",
+      scalar_name(from_mlx(a.dtype())),
+      " but found ",
+      scalar_name(from_mlx(b.dtype())));
   FL_CHECK(
       a.ndim() == b.ndim(),
       "linalg.cross: inputs must have the same number of dimensions.");
@@ -748,7 +759,6 @@ void register_einsum() {
   op("linalg_cross(Tensor self, Tensor other, *, int dim=-1) -> Tensor")
       .module("linalg")
       .forms("function out")
-      .promote("self other")
       .kernel(cross_kernel)
       .grad(
           "self",

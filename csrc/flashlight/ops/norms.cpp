@@ -136,9 +136,12 @@ mx::array norm_backward_kernel(
   mx::array a = mx::abs(self);
   mx::array zero = mx::stop_gradient(zero_mask(a));
   mx::array safe = filled(a, zero);
-  mx::array direction = mx::multiply(
-      mx::divide(self, mx::astype(safe, self.dtype())),
-      mx::astype(mx::logical_not(zero), self.dtype()));
+  mx::array direction =
+      self.dtype() == mx::complex64
+          ? mx::multiply(
+                mx::divide(self, mx::astype(safe, self.dtype())),
+                mx::astype(mx::logical_not(zero), self.dtype()))
+          : mx::sign(self);
   auto with = [&](const mx::array& factor) {
     return mx::multiply(direction, mx::astype(factor, self.dtype()));
   };
@@ -398,9 +401,10 @@ Tensor cdist_forward(
   FL_CHECK(how >= 0 && how <= 2, "possible modes: 0, 1, 2, but was: ", how);
   if (p == 0) {
     // The gradient of cdist is zeros there, that of a norm is none.
-    Tensor y = linalg_vector_norm(
-        pairwise(detach(x1), detach(x2)), Scalar(0), IntList{-1});
-    return _tied(_tied(y, x1), x2);
+    mx::array d = pairwise(detach(x1), detach(x2)).value();
+    mx::array one = mx::array(1, d.dtype());
+    mx::array apart = mx::minimum(mx::ceil(mx::abs(d)), one);
+    return _tied(_tied(constant(mx::sum(apart, -1), x1), x1), x2);
   }
   bool big = x1.size(-2) > 25 || x2.size(-2) > 25;
   return p == 2 && (how == 1 || (how == 0 && big))
@@ -522,6 +526,7 @@ void register_norms() {
             dims,
             true,
             narrow ? std::optional(Dtype::Float32) : std::nullopt);
+        norm = nansum(unsqueeze(norm, -1), IntList{-1}); // NaN scales nothing
         mx::Dtype type = to_mlx(norm.dtype());
         mx::array over = mx::greater(
             norm.value(), scalar_array(maxnorm.to_double(), norm.dtype()));
