@@ -5,6 +5,7 @@
 #include "flashlight/core/runtime.h"
 #include "flashlight/kernels/dense.h"
 #include "flashlight/ops/extras.h"
+#include "flashlight/ops/op.h"
 #include "flashlight/ops/functions/activations.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/copy.h"
@@ -14,7 +15,6 @@
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/shape.h"
 #include "flashlight/ops/functions/views.h"
-#include "flashlight/ops/op.h"
 #include "flashlight/ops/reduce.h"
 
 namespace flashlight {
@@ -444,7 +444,8 @@ Tensor eigh_grad(const TensorList& grads, const Tensor& l, const Tensor& v) {
   if (grads[1].defined()) {
     Tensor gap = unsqueeze(l, -2) - unsqueeze(l, -1) + eye;
     Tensor off = constant(mx::subtract(mx::ones_like(unit), unit), l);
-    Tensor x = matmul(mH(v), grads[1]) / gap * off;
+    Tensor y = matmul(mH(v), grads[1]);
+    Tensor x = (y - mH(y)) * Scalar(0.5) / gap * off;
     inner = inner.defined() ? inner + x : x;
   }
   return matmul(matmul(v, _to_copy(inner, v.dtype())), mH(v));
