@@ -30,6 +30,7 @@ from flashlight._C import (  # noqa: F401
 from flashlight._dtypes import *  # noqa: F401,F403
 from flashlight._size import Size  # noqa: F401
 from flashlight._tensor_str import set_printoptions  # noqa: F401
+from flashlight._tensor_types import *  # noqa: F401,F403
 from flashlight.constants import e, inf, nan, newaxis, pi  # noqa: F401
 from flashlight.tensor import Tensor  # noqa: F401
 
@@ -73,10 +74,12 @@ from flashlight.random import (  # noqa: F401
     seed,
     set_rng_state,
 )
-from flashlight.storage import TypedStorage, UntypedStorage  # noqa: F401
+from flashlight.serialization import load, save  # noqa: F401
+from flashlight.storage import *  # noqa: F401,F403
 
 # isort: split
 from flashlight import (  # noqa: F401
+    _pickling,
     backends,
     cuda,
     functional,
@@ -89,5 +92,7 @@ from flashlight import (  # noqa: F401
 from flashlight import random as random  # noqa: F401
 from flashlight import utils
 from flashlight.functional import *  # noqa: F401,F403
+
+_pickling.register()
 
 __version__ = "0.1.0"

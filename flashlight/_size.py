@@ -55,7 +55,10 @@ class Size(tuple):
     __rmul__ = __mul__
 
     def __reduce__(self):
-        return (Size, (tuple(self),))
+        from flashlight import _utils
+
+        make = Size if _utils._is_served() else _utils._size
+        return (make, (tuple(self),))
 
 
 _C._set_size_type(Size)

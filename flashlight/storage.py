@@ -1,5 +1,7 @@
 """Storages: the bytes that tensors are windows on."""
 
+import io
+
 from flashlight import _C
 
 __all__ = ["TypedStorage", "UntypedStorage"]
@@ -8,10 +10,10 @@ __all__ = ["TypedStorage", "UntypedStorage"]
 class UntypedStorage:
     """The bytes that a tensor and its views share."""
 
-    __module__ = "torch"
+    __module__ = "torch.storage"
 
     def __init__(self, size=0, *, device=None):
-        self._storage = _C._new_storage(int(size), device)
+        self._storage = _C._new_storage(int(size), device or _C.device("cpu"))
 
     @classmethod
     def _wrap(cls, storage):
@@ -98,11 +100,7 @@ class UntypedStorage:
         return f"{lines}[{kind} of size {len(self)}]"
 
     def __reduce__(self):
-        return (_load_storage, (_C._to_bytes(self._bytes()),))
-
-
-def _load_storage(data):
-    return _C._from_bytes(data, _C.uint8).untyped_storage()
+        return _reduce(self)
 
 
 class TypedStorage:
@@ -183,7 +181,9 @@ class TypedStorage:
     __hash__ = None
 
     def pickle_storage_type(self):
-        return _PICKLE_NAMES[repr(self.dtype).removeprefix("torch.")]
+        return STORAGE_NAMES[self.dtype]
+
+    _pickle_storage_type = pickle_storage_type
 
     def __repr__(self):
         lines = "".join(f" {x}\n" for x in self.tolist())
@@ -193,24 +193,62 @@ class TypedStorage:
         )
 
     def __reduce__(self):
-        return (_load_typed, (self._untyped_storage, self.dtype))
+        return _reduce(self)
 
 
-def _load_typed(untyped, dtype):
-    return TypedStorage(wrap_storage=untyped, dtype=dtype)
+def _reduce(storage):
+    from flashlight import serialization
+
+    buffer = io.BytesIO()
+    serialization.save(storage, buffer, _use_new_zipfile_serialization=False)
+    return (_load_from_bytes, (buffer.getvalue(),))
 
 
-_PICKLE_NAMES = {
-    "float64": "DoubleStorage",
-    "float32": "FloatStorage",
-    "float16": "HalfStorage",
-    "bfloat16": "BFloat16Storage",
-    "int64": "LongStorage",
-    "int32": "IntStorage",
-    "int16": "ShortStorage",
-    "int8": "CharStorage",
-    "uint8": "ByteStorage",
-    "bool": "BoolStorage",
-    "complex64": "ComplexFloatStorage",
-    "complex128": "ComplexDoubleStorage",
+def _load_from_bytes(data):
+    from flashlight import serialization
+
+    return serialization.load(io.BytesIO(data), weights_only=False)
+
+
+# How files name storages of a dtype. Newer dtypes have none: files hold their bytes.
+STORAGE_NAMES = {
+    _C.float64: "DoubleStorage",
+    _C.float32: "FloatStorage",
+    _C.float16: "HalfStorage",
+    _C.bfloat16: "BFloat16Storage",
+    _C.int64: "LongStorage",
+    _C.int32: "IntStorage",
+    _C.int16: "ShortStorage",
+    _C.int8: "CharStorage",
+    _C.uint8: "ByteStorage",
+    _C.bool: "BoolStorage",
+    _C.complex64: "ComplexFloatStorage",
+    _C.complex128: "ComplexDoubleStorage",
 }
+
+
+def dtype_of_storage_name(name):
+    """The dtype of ``"FloatStorage"`` and the like; KeyError if it is none."""
+    for dtype, storage_name in STORAGE_NAMES.items():
+        if storage_name == name:
+            return dtype
+    raise KeyError(name)
+
+
+class _LegacyStorage:
+    """``torch.FloatStorage`` and the like: makers of a TypedStorage of one dtype."""
+
+    dtype = None
+
+    def __new__(cls, *args, **kwargs):
+        return TypedStorage(*args, dtype=cls.dtype, **kwargs)
+
+
+def _make_legacy_storages():
+    for dtype, name in STORAGE_NAMES.items():
+        members = {"dtype": dtype, "__module__": "torch"}
+        globals()[name] = type(name, (_LegacyStorage,), members)
+        __all__.append(name)
+
+
+_make_legacy_storages()

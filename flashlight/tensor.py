@@ -372,11 +372,17 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
 
         with flashlight.no_grad():
             storage = self.untyped_storage()._deepcopy(memo)
-            out = flashlight.empty(0, dtype=self.dtype, device=self.device)
-            out.set_(storage, self.storage_offset(), self.size(), self.stride())
-            if self.is_conj():
-                out = out.conj()
-            out.requires_grad = self.requires_grad
+            out = flashlight._utils._with_bits(
+                flashlight._utils._tensor_of(
+                    storage,
+                    self.dtype,
+                    self.storage_offset(),
+                    self.size(),
+                    self.stride(),
+                ),
+                self.requires_grad,
+                self._math_bits(),
+            )
             if self.grad is not None:
                 out.grad = copy.deepcopy(self.grad, memo)
             if type(self) is not Tensor:
@@ -392,8 +398,15 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
         """The same data as an instance of ``cls``."""
         return _C.TensorBase._make_subclass(cls, self.detach())
 
+    def _math_bits(self):
+        """What a storage does not say: lazy conjugation and negation."""
+        bits = {"conj": self.is_conj(), "neg": self.is_neg()}
+        return {name: True for name, bit in bits.items() if bit}
+
     def __reduce_ex__(self, protocol):
         from flashlight import _utils
+        from flashlight._tensor import _rebuild_from_type_v2
+        from flashlight.storage import STORAGE_NAMES
         from flashlight.utils.hooks import warn_if_has_hooks
 
         state = {
@@ -402,20 +415,23 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
             if k not in ("_backward_hooks", "_post_accumulate_grad_hooks")
         }
         warn_if_has_hooks(self)
+        typed = self.dtype in STORAGE_NAMES
+        rebuild = _utils._rebuild_tensor_v2 if typed else _utils._rebuild_tensor_v3
         args = (
-            self.storage(),
+            self.storage() if typed else self.untyped_storage(),
             self.storage_offset(),
             tuple(self.size()),
             self.stride(),
             self.requires_grad,
             collections.OrderedDict(),
         )
+        if not typed:
+            args += (self.dtype,)
+        if self._math_bits():
+            args += (self._math_bits(),)
         if type(self) is Tensor and not state:
-            return (_utils._rebuild_tensor_v2, args)
-        return (
-            _utils._rebuild_from_type_v2,
-            (_utils._rebuild_tensor_v2, type(self), args, state),
-        )
+            return (rebuild, args)
+        return (_rebuild_from_type_v2, (rebuild, type(self), args, state))
 
     def __setstate__(self, state):
         self.__dict__.update(state)
