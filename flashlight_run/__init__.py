@@ -20,7 +20,9 @@ TORCH_VERSION = "2.13.0+flashlight"
 
 # Modules that PyTorch has under another name, or in its top module. Pickles name
 # classes by PyTorch's names.
-_TORCH_NAMES = {"nn.layers": "nn.modules", "tensor": "", "dtype": "", "device": ""}
+_TORCH_NAMES = {"tensor": "", "dtype": "", "device": ""}
+# Where flashlight.nn has what PyTorch has in the modules of nn.modules.
+_LAYERS = ("nn.layers", "nn.module", "nn.lazy")
 
 
 def serve():
@@ -43,7 +45,7 @@ def _join(package, rest):
     return package + "." + rest if rest else package
 
 
-def _torch_name(name):
+def torch_name(name):
     """The name under which PyTorch has what flashlight has as `name`."""
     rest = name.partition(".")[2]
     for ours, theirs in _TORCH_NAMES.items():
@@ -53,7 +55,7 @@ def _torch_name(name):
     return _join("torch", rest)
 
 
-def _flashlight_name(name):
+def flashlight_name(name):
     """The name under which flashlight would have PyTorch's module `name`."""
     rest = name.partition(".")[2]
     for ours, theirs in _TORCH_NAMES.items():
@@ -83,18 +85,20 @@ def _give_torch_names(module):
         module.__version__ = type(module.__version__)(TORCH_VERSION)
     for value in list(vars(module).values()):
         _rename(value)
+        if module.__name__.startswith("flashlight.nn.modules."):
+            _rename_layer(value, torch_name(module.__name__))
     _alias(module)
 
 
 def _alias(module):
     """Enter `module` under PyTorch's name, too: loaded there is loaded here."""
-    name = _torch_name(module.__name__)
+    name = torch_name(module.__name__)
     merged = name == "torch" and module.__name__ != "flashlight"
     if merged or name in sys.modules:
         return
     sys.modules[name] = module
     parent, _, leaf = name.rpartition(".")
-    owner = sys.modules.get(_flashlight_name(parent))
+    owner = sys.modules.get(flashlight_name(parent))
     if owner is not None and not hasattr(owner, leaf):
         setattr(owner, leaf, module)
 
@@ -108,13 +112,21 @@ def _rename(value):
     if isinstance(value, type):
         name = name.removesuffix("._C")  # as `torch.Tensor`, `torch.dtype`
     try:
-        value.__module__ = _torch_name(name)
+        value.__module__ = torch_name(name)
     except (AttributeError, TypeError):
         return  # a static type or a function in C keeps the name that it has
     if isinstance(value, type):
         for inner in list(vars(value).values()):
             if isinstance(inner, type):
                 _rename(inner)
+
+
+def _rename_layer(value, name):
+    """Let a layer that `nn.modules` only has on loan say where PyTorch has it."""
+    if isinstance(value, type):
+        rest = value.__module__.partition(".")[2]
+        if any(_below(rest, place) for place in _LAYERS):
+            value.__module__ = name
 
 
 def _asked_by_import(frame):
@@ -133,11 +145,13 @@ class _Finder(importlib.abc.MetaPathFinder):
         if _below(name, "torch"):
             return self._find_torch(name)
         if _below(name, "flashlight"):
-            return self._find_flashlight(name, path, target)
+            return self._find_really(name, path, target, _give_torch_names)
+        if name == "safetensors.torch":
+            return self._find_really(name, path, target, _adapt_safetensors)
         return None
 
     def _find_torch(self, name):
-        source = _flashlight_name(name)
+        source = flashlight_name(name)
         if _exists(source):
             return importlib.machinery.ModuleSpec(name, _Alias(source))
         # Whoever asks whether there is such a module is told no: feature tests
@@ -149,7 +163,7 @@ class _Finder(importlib.abc.MetaPathFinder):
             )
         return None
 
-    def _find_flashlight(self, name, path, target):
+    def _find_really(self, name, path, target, then):
         for finder in sys.meta_path:
             if finder is self or not hasattr(finder, "find_spec"):
                 continue
@@ -157,7 +171,7 @@ class _Finder(importlib.abc.MetaPathFinder):
             if spec is None:
                 continue
             if hasattr(spec.loader, "exec_module"):
-                _rename_after(spec.loader)
+                _run_after(spec.loader, then)
             return spec
         return None
 
@@ -167,14 +181,19 @@ class _Finder(importlib.abc.MetaPathFinder):
             yield _Distribution()
 
 
-def _rename_after(loader):
+def _run_after(loader, then):
     execute = loader.exec_module
 
     def exec_module(module):
         execute(module)
-        _give_torch_names(module)
+        then(module)
 
     loader.exec_module = exec_module
+
+
+def _adapt_safetensors(module):
+    """It reads memory at `data_ptr()`, which here only names a storage."""
+    importlib.import_module("flashlight._safetensors").adapt(module)
 
 
 class _Alias(importlib.abc.Loader):
