@@ -48,7 +48,9 @@ from flashlight.autograd import (  # noqa: F401
 from flashlight.creation import (  # noqa: F401
     as_tensor,
     asarray,
+    from_dlpack,
     from_numpy,
+    frombuffer,
     set_default_device,
     tensor,
 )

@@ -1,6 +1,9 @@
 """Tensors from Python and numpy values."""
 
+import operator
 import warnings
+
+import numpy as np
 
 from flashlight import _C
 
@@ -39,7 +42,97 @@ def from_numpy(ndarray):
 
     The values are copied: writing to the array later does not change the tensor.
     """
+    if isinstance(ndarray, np.ndarray) and any(n < 0 for n in ndarray.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors "
+            "with negative strides are not currently supported. (You can probably "
+            "work around this by making a copy of your array  with array.copy().) "
+        )
     return _C._from_numpy(ndarray)
+
+
+def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
+    """A tensor of one dimension with the bytes of a Python buffer.
+
+    The bytes are copied: writing to the buffer later does not change the tensor.
+
+    Args:
+        buffer: An object with the buffer protocol: bytes, bytearray, array.array.
+        dtype: The type of the elements.
+        count: How many elements to take; all that are there if negative.
+        offset: How many bytes to pass over at the beginning.
+        requires_grad: Whether autograd records what is done with it.
+    """
+    if not isinstance(dtype, _C.dtype):
+        raise TypeError(
+            "frombuffer(): argument 'dtype' must be torch.dtype, not "
+            f"{type(dtype).__name__}"
+        )
+    try:
+        data = memoryview(buffer).cast("B")
+    except TypeError:
+        raise ValueError("object does not implement Python buffer protocol.") from None
+    count, offset = operator.index(count), operator.index(offset)
+    size, width = len(data), dtype.itemsize
+    if size == 0 or count == 0:
+        raise ValueError(
+            f"both buffer length ({size}) and count ({count}) must not be 0"
+        )
+    if not 0 <= offset < size:
+        raise ValueError(
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer "
+            f"length ({size} bytes) minus 1"
+        )
+    if count < 0 and (size - offset) % width:
+        raise ValueError(
+            f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must "
+            f"be a multiple of element size ({width})"
+        )
+    if count > 0 and count * width > size - offset:
+        raise ValueError(
+            f"requested buffer length ({count} * {width} bytes) after offset ({offset} "
+            f"bytes) must not be greater than actual buffer length ({size} bytes)"
+        )
+    end = offset + count * width if count > 0 else size
+    out = _C._from_bytes(data[offset:end].tobytes(), dtype)
+    return out.requires_grad_() if requires_grad else out
+
+
+class _Capsule:
+    """A DLPack capsule of the CPU as an object that makes one, as numpy asks for."""
+
+    def __init__(self, capsule):
+        self.capsule = capsule
+
+    def __dlpack__(self, **options):
+        return self.capsule
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+
+def from_dlpack(ext_tensor, *, device=None, copy=None):
+    """A tensor with the values of what has ``__dlpack__``, or of a capsule.
+
+    The values are copied: writing to the source later does not change the tensor.
+    """
+    if copy is False:
+        raise ValueError("from_dlpack(): flashlight cannot share memory (copy=False)")
+    if isinstance(ext_tensor, _C.TensorBase):
+        out = ext_tensor.detach().clone()
+    else:
+        if type(ext_tensor).__name__ == "PyCapsule":
+            ext_tensor = _Capsule(ext_tensor)
+        elif not hasattr(ext_tensor, "__dlpack__"):
+            raise RuntimeError(
+                "from_dlpack received an invalid capsule. Note that DLTensor capsules "
+                "can be consumed only once, so you might have already constructed a "
+                "tensor from it once."
+            )
+        if not hasattr(ext_tensor, "__dlpack_device__"):
+            ext_tensor = _Capsule(ext_tensor.__dlpack__())
+        out = _C._from_numpy(np.from_dlpack(ext_tensor))
+    return out if device is None else out.to(device)
 
 
 def as_tensor(data, dtype=None, device=None):
@@ -60,9 +153,28 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
         if not requires_grad:
             return out.detach() if out.requires_grad else out
         return out if out.requires_grad else out.detach().requires_grad_()
-    if copy is False:
-        raise ValueError("can't alias arbitrary sequence or numpy array into a tensor.")
+    if isinstance(obj, (np.ndarray, np.generic)):
+        if copy is False:
+            raise ValueError("can't alias a numpy array: its values are copied")
+    elif hasattr(obj, "__dlpack__") or type(obj).__name__ == "PyCapsule":
+        out = from_dlpack(obj, device=device, copy=copy).to(dtype=dtype)
+        return out.requires_grad_() if requires_grad else out
+    elif _has_buffer(obj):
+        if copy is False:
+            raise ValueError("can't alias a buffer: its bytes are copied")
+        out = frombuffer(obj, dtype=dtype or _C.get_default_dtype()).to(device or "cpu")
+        return out.requires_grad_() if requires_grad else out
+    elif copy is False:
+        raise ValueError("can't alias arbitrary sequence into a tensor.")
     return _C._tensor(obj, dtype, device, requires_grad)
+
+
+def _has_buffer(obj):
+    try:
+        memoryview(obj)
+    except TypeError:
+        return False
+    return True
 
 
 def set_default_device(device):

@@ -223,17 +223,47 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
     def numpy(self, *, force=False):
         """The values as a numpy array (a copy)."""
         if force:
-            self = self.detach().cpu().resolve_conj().resolve_neg()
+            self = self.detach().to("cpu")
         return _C._to_numpy(self, force)
 
     def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError(
+                "Unable to avoid copy while creating an array as requested: the values "
+                "of a tensor are copied to numpy"
+            )
         array = self.numpy()
         return array if dtype is None else array.astype(dtype, copy=False)
 
     def __array_wrap__(self, array, context=None, return_scalar=False):
-        import flashlight
+        if array.dtype == bool:
+            array = array.astype("uint8")  # as PyTorch does
+        return _C._from_numpy(array)
 
-        return flashlight.from_numpy(array)
+    def __dlpack_device__(self):
+        """(kDLCPU, 0): the values are handed out in host memory."""
+        from flashlight.utils.dlpack import DLDeviceType
+
+        return (DLDeviceType.kDLCPU, 0)
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        """A DLPack capsule with a copy of the values."""
+        if self.requires_grad:
+            raise BufferError(
+                "Can't export tensors that require gradient, use tensor.detach()"
+            )
+        if self.is_conj():
+            raise BufferError("Can't export tensors with the conjugate bit set")
+        if stream not in (None, -1):
+            raise AssertionError("stream should be None on cpu.")
+        if copy is False:
+            raise BufferError("__dlpack__(copy=False): flashlight cannot share memory")
+        if self.dtype is _C.bfloat16:
+            raise BufferError("__dlpack__(): bfloat16 is not supported: numpy has none")
+        array = _C._to_numpy(self.to("cpu"), True)
+        if max_version is None:
+            return array.__dlpack__()
+        return array.__dlpack__(max_version=max_version)
 
     def untyped_storage(self):
         """The storage, as bytes, that this tensor is a window on."""

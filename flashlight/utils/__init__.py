@@ -1,4 +1,5 @@
 """Utilities around the engine: hooks, data loading, checkpointing."""
 
 from . import data as data
+from . import dlpack as dlpack
 from . import hooks as hooks

@@ -1,0 +1,19 @@
+"""DLPack: arrays of other libraries. Values are copied both ways."""
+
+import enum
+
+from flashlight.creation import from_dlpack
+
+__all__ = ["DLDeviceType", "from_dlpack", "to_dlpack"]
+
+
+class DLDeviceType(enum.IntEnum):
+    kDLCPU = 1
+    kDLCUDA = 2
+    kDLCUDAHost = 3
+    kDLMetal = 8
+
+
+def to_dlpack(tensor):
+    """A DLPack capsule with a copy of the values."""
+    return tensor.__dlpack__()
