@@ -191,7 +191,13 @@ def public(info, name):
     if info is not None and info.name.startswith("__"):
         name = info.name
         return getattr(flashlight.Tensor, name, None), getattr(torch.Tensor, name)
-    for place in filter(None, (info and info.name, name)):
+    if info is not None and info.name == "where":
+        # Its samples begin with `self`.
+        return tuple(
+            lambda x, condition, other, t=t: t.where(condition, x, other)
+            for t in (flashlight, torch)
+        )
+    for place in filter(None, (name, info and info.name)):
         for o, t in (
             (flashlight, torch),
             (flashlight.Tensor, torch.Tensor),
@@ -201,6 +207,20 @@ def public(info, name):
             ours, theirs = dotted(o, place), dotted(t, place)
             if ours is not None and theirs is not None:
                 return ours, theirs
+    return None, None
+
+
+def native(row, form="{}"):
+    """(ours, torch's) native function of a row, or its in-place form."""
+    name, module = form.format(row["name"]), row["module"]
+    for o, t in (
+        (getattr(_C, f"_{module}", None), getattr(torch._C, f"_{module}", None)),
+        (flashlight.Tensor, torch.Tensor) if form != "{}" else (flashlight, torch),
+    ):
+        if module and hasattr(o, name) and hasattr(t, name):
+            return getattr(o, name), getattr(t, name)
+        if not module and hasattr(t, name):
+            return getattr(o, name), getattr(t, name)
     return None, None
 
 
@@ -348,9 +368,57 @@ def product(*args, via):
     return case(*args, via=via, only=not_bool)
 
 
+def mask(*shape):
+    """A maker of a mask, whatever the dtype."""
+    return lambda dtype: t(*shape)(torch.float32) > 0
+
+
+def operator_of(name):
+    return lambda t: getattr(t.Tensor, name)
+
+
+def clamp_of(t):
+    return t.clamp
+
+
+def div_of(t):
+    return t.div
+
+
 # Rows that PyTorch's tables have no samples for. torch has the function of that name.
 EXTRA = {
     "_to_copy": [case(t(3, 2), via=lambda t: lambda x: x.to(t.float16))],
+    **{
+        f"__{name}__.{kind}": [case(t(3, 2), x, via=operator_of(f"__{name}__"))]
+        for name in ("and", "or", "xor", "lshift", "rshift")
+        for kind, x in (("Tensor", t(3, 2, low=0)), ("Scalar", 1))
+    },
+    **{
+        f"bitwise_{name}.Scalar_Tensor": [case(5, t(3, 2, low=0))]
+        for name in ("and", "or", "xor", "left_shift", "right_shift")
+    },
+    "clamp": [case(t(3, 2), -1, 1), case(t(3, 2), min=0.5), case(t(3, 2), max=1)],
+    "clip": [case(t(3, 2), -1, 1), case(t(3, 2), max=0.5)],
+    "_clamp": [
+        case(t(3, 2), t(3, 2, low=-1, high=0), t(2, low=0, high=1), via=clamp_of)
+    ],
+    "masked_fill.Tensor": [case(t(3, 2), mask(3, 2), t())],
+    "rsub.Scalar": [case(t(3, 2), 2), case(t(3, 2), 2, 3)],
+    "_div_floor": [case(t(3, 2), t(3, 2, seed=1), rounding_mode="floor", via=div_of)],
+    "_div_trunc": [case(t(3, 2), t(3, 2, seed=1), rounding_mode="trunc", via=div_of)],
+    "_softmax": [case(t(3, 2), 1, False), case(t(3, 2), 0, False)],
+    "_log_softmax": [case(t(3, 2), 1, False), case(t(3, 2), 0, False)],
+    "_prelu_kernel": [
+        case(t(3, 2), t(2, seed=3), via=lambda t: t.prelu),
+    ],
+    "threshold_backward": [
+        case(t(3, 2), t(3, 2, seed=1), 0, via=lambda t: t.ops.aten.threshold_backward)
+    ],
+    "where": [case(t(3, 2))],
+    "where.Scalar": [case(mask(3, 2), 1, 2.5)],
+    "where.ScalarSelf": [case(mask(3, 2), 1, t(3, 2))],
+    "where.ScalarOther": [case(mask(3, 2), t(3, 2), 1)],
+    "_neg_view": [case(t(3, 2))],
     "_conj": [case(t(3, 2), via=lambda t: lambda x: x.conj())],
     "detach": [case(t(3, 2))],
     "value_selecting_reduction_backward": [

@@ -148,9 +148,8 @@ PyObject* invoke_group(
   Parsed parsed;
   parse_arguments(group, self, args, nargs, kwnames, parsed);
   const Op& op = *parsed.signature->op;
-  if (group.form == Form::Inplace) {
-    Tensor out = call_inplace(op, parsed.args.data());
-    return Py_NewRef(self);
+  if (group.form == Form::Inplace || group.form == Form::InplaceFunction) {
+    return wrap(call_inplace(op, parsed.args.data()));
   }
   if (parsed.out) {
     return run_out(op, parsed);
@@ -280,6 +279,10 @@ PyObject* method_get(PyObject* self, PyObject* object, PyObject*) {
   return PyMethod_New(self, object);
 }
 
+bool is_function(const OpGroup& group) {
+  return group.form == Form::Function || group.form == Form::InplaceFunction;
+}
+
 const OpGroup& group_of(PyObject* self) {
   return *reinterpret_cast<OpCallable*>(self)->group;
 }
@@ -289,12 +292,12 @@ PyObject* get_name(PyObject* self, void*) {
 }
 PyObject* get_qualname(PyObject* self, void*) {
   const OpGroup& g = group_of(self);
-  std::string name = g.form == Form::Function ? g.name : "TensorBase." + g.name;
+  std::string name = is_function(g) ? g.name : "TensorBase." + g.name;
   return PyUnicode_FromString(name.c_str());
 }
 PyObject* get_module(PyObject* self, void*) {
   const OpGroup& g = group_of(self);
-  return PyUnicode_FromString(g.form == Form::Function ? "torch" : "torch._C");
+  return PyUnicode_FromString(is_function(g) ? "torch" : "torch._C");
 }
 PyObject* get_doc(PyObject* self, void*) {
   std::string text;
@@ -331,7 +334,7 @@ PyGetSetDef kAttributes[] = {
 PyObject* repr(PyObject* self) {
   const OpGroup& g = group_of(self);
   std::string text =
-      g.form == Form::Function
+      is_function(g)
           ? "<built-in method " + g.name + " of type object>"
           : "<method '" + g.name + "' of 'torch._C.TensorBase' objects>";
   return PyUnicode_FromString(text.c_str());
@@ -342,7 +345,7 @@ PyObject* reduce(PyObject* self, PyObject*) {
     const OpGroup& g = group_of(self);
     nb::object getattr = nb::module_::import_("builtins").attr("getattr");
     nb::object owner = nb::module_::import_("flashlight");
-    if (g.form != Form::Function) {
+    if (!is_function(g)) {
       owner = owner.attr("Tensor");
     }
     return nb::make_tuple(getattr, nb::make_tuple(owner, g.name))
@@ -389,11 +392,9 @@ PyTypeObject* make_type(const char* name, bool method) {
 }
 
 nb::object make_callable(OpGroup* group) {
-  PyTypeObject* type =
-      group->form == Form::Function ? function_type : method_type;
+  PyTypeObject* type = is_function(*group) ? function_type : method_type;
   auto* self = reinterpret_cast<OpCallable*>(check(type->tp_alloc(type, 0)));
-  self->vectorcall =
-      group->form == Form::Function ? function_call : method_call;
+  self->vectorcall = is_function(*group) ? function_call : method_call;
   self->group = group;
   return nb::steal(reinterpret_cast<PyObject*>(self));
 }
@@ -564,12 +565,13 @@ void bind_ops(nb::module_& m) {
     if (op->method) {
       add(methods[{Form::Method, name}], Form::Method, name);
     }
-    if (op->inplace) {
+    if (op->inplace && (op->method || op->python_module.empty())) {
       add(methods[{Form::Inplace, name + "_"}], Form::Inplace, name + "_");
-      if (op->function) {
-        // torch.relu_(x): the in-place method as a function.
-        methods[{Form::Inplace, name + "_"}]->qualified = op->python_module;
-      }
+    }
+    if (op->inplace && op->function) {
+      add(functions[{op->python_module, name + "_"}],
+          Form::InplaceFunction,
+          name + "_");
     }
   }
   nb::dict tables;

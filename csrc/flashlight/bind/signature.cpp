@@ -558,6 +558,8 @@ PySignature make_signature(const Op& op, Form form) {
   PySignature s;
   s.op = &op;
   const Schema& schema = op.schema;
+  // where(condition, self, other) is condition's method in none of its forms.
+  s.self = static_cast<size_t>(std::max(schema.index_of("self"), 0));
   bool numbers = takes_numbers(schema.name);
   bool has_dtype = false, has_device = false, has_layout = false,
        takes_tensor = false;
@@ -567,7 +569,7 @@ PySignature make_signature(const Op& op, Form form) {
     has_dtype = has_dtype || a.type == Type::Dtype;
     has_device = has_device || a.type == Type::Device;
     has_layout = has_layout || a.type == Type::Layout;
-    if (form != Form::Function && i == 0) {
+    if ((form == Form::Method || form == Form::Inplace) && i == s.self) {
       continue;
     }
     Parameter p;
@@ -598,7 +600,8 @@ PySignature make_signature(const Op& op, Form form) {
     s.params.push_back(p);
   }
   // Factories: rows with dtype, layout and device.
-  if (has_dtype && has_device && has_layout && form != Form::Inplace &&
+  if (has_dtype && has_device && has_layout &&
+      (form == Form::Function || form == Form::Method) &&
       schema.name != "_to_copy" && schema.name != "to") {
     Parameter p;
     p.name = "requires_grad";
@@ -670,7 +673,7 @@ void parse_arguments(
   const Schema& schema = chosen->op->schema;
   parsed.args.resize(schema.args.size());
   if (self) {
-    parsed.args[0] = as_tensor(self);
+    parsed.args[chosen->self] = as_tensor(self);
   }
   for (size_t i = 0; i < chosen->params.size(); ++i) {
     const Parameter& p = chosen->params[i];

@@ -17,7 +17,7 @@
 
 namespace flashlight::bind {
 
-enum class Form : uint8_t { Function, Method, Inplace };
+enum class Form : uint8_t { Function, Method, Inplace, InplaceFunction };
 
 struct Parameter {
   std::string name;
@@ -36,6 +36,7 @@ struct Parameter {
 struct PySignature {
   const Op* op = nullptr;
   std::vector<Parameter> params;
+  size_t self = 0; // the argument that a method is of
   size_t max_positional = 0;
   size_t min_args = 0;
   bool varargs_ints = false; // x.view(2, 3)

@@ -1,8 +1,18 @@
 // + - * / and their relatives.
+#include <cmath>
+#include <limits>
+#include <numbers>
+
 #include <mlx/ops.h>
 
 #include "flashlight/ops/direct.h"
 #include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/arithmetic.h"
+#include "flashlight/ops/functions/comparison.h"
+#include "flashlight/ops/functions/copy.h"
+#include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/pointwise.h"
+#include "flashlight/ops/functions/selection.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 
@@ -45,13 +55,23 @@ add_kernel(const mx::array& self, const mx::array& other, const Scalar& alpha) {
       });
 }
 
+// Asked of the operands as they came, before promotion.
+void check_no_bools(const Tensor& self, const Tensor& other) {
+  bool a = self.dtype() == Dtype::Bool, b = other.dtype() == Dtype::Bool;
+  FL_CHECK(
+      !a || !b,
+      "Subtraction, the `-` operator, with two bool tensors is not supported. "
+      "Use the `^` or `logical_xor()` operator instead.");
+  FL_CHECK(
+      !a && !b,
+      "Subtraction, the `-` operator, with a bool tensor is not supported. If "
+      "you are trying to invert a mask, use the `~` or `logical_not()` "
+      "operator instead.");
+}
+
 mx::array
 sub_kernel(const mx::array& self, const mx::array& other, const Scalar& alpha) {
   check_alpha(self, alpha);
-  FL_CHECK(
-      self.dtype() != mx::bool_,
-      "Subtraction, the `-` operator, with two bool tensors is not supported. "
-      "Use the `^` or `logical_xor()` operator instead.");
   return binary_node(
       self, scaled(other, alpha), [](const mx::array& a, const mx::array& b) {
         return mx::subtract(a, b);
@@ -67,13 +87,220 @@ mx::array mul_kernel(const mx::array& self, const mx::array& other) {
   });
 }
 
-mx::array neg_kernel(const mx::array& self) {
+// MLX and C++ divide integers by cutting off; by zero they end the process.
+void check_divisor(const mx::array& divisor) {
+  if (!is_integral(from_mlx(divisor.dtype()), true)) {
+    return;
+  }
+  mx::array zero = mx::any(mx::equal(divisor, mx::array(0, divisor.dtype())));
+  eval({zero});
+  FL_CHECK(!zero.item<bool>(), "ZeroDivisionError");
+}
+
+bool is_float(const mx::array& x) {
+  return is_floating(from_mlx(x.dtype()));
+}
+
+// The remainder with the sign of the dividend (C's fmod), exact.
+mx::array fmod_array(const mx::array& a, const mx::array& b) {
+  if (!is_float(a)) {
+    check_divisor(b);
+  }
+  if (is_integral(from_mlx(a.dtype()), true) &&
+      !info(from_mlx(a.dtype())).is_signed) {
+    return mx::remainder(a, b);
+  }
+  mx::array r = mx::remainder(mx::abs(a), mx::abs(b));
+  return mx::where(mx::less(a, mx::array(0, a.dtype())), mx::negative(r), r);
+}
+
+mx::array remainder_kernel(const mx::array& a, const mx::array& b) {
+  check_divisor(b);
+  if (!is_float(a)) {
+    return mx::remainder(a, b);
+  }
+  mx::array r = fmod_array(a, b);
+  mx::array zero(0, a.dtype());
+  mx::array turn = mx::logical_and(
+      mx::not_equal(r, zero),
+      mx::not_equal(mx::less(r, zero), mx::less(b, zero)));
+  return mx::where(turn, mx::add(r, b), r);
+}
+
+// As PyTorch: what a - fmod(a, b) is divided by b, so that
+// a == b * floor_divide(a, b) + remainder(a, b) as nearly as floats can.
+mx::array floor_divide_kernel(const mx::array& a, const mx::array& b) {
+  check_divisor(b);
+  mx::array zero(0, a.dtype());
+  if (!is_float(a)) {
+    return mx::divmod(a, b)[0];
+  }
+  mx::array quotient = mx::divide(a, b);
+  mx::array mod = fmod_array(a, b);
+  mx::array d = mx::divide(mx::subtract(a, mod), b);
+  mx::array turn = mx::logical_and(
+      mx::not_equal(mod, zero),
+      mx::not_equal(mx::less(b, zero), mx::less(mod, zero)));
+  d = mx::where(turn, mx::subtract(d, mx::array(1, a.dtype())), d);
+  mx::array down = mx::floor(d);
+  mx::array up = mx::greater(mx::subtract(d, down), mx::array(0.5, a.dtype()));
+  down = mx::where(up, mx::add(down, mx::array(1, a.dtype())), down);
+  mx::array signed_zero =
+      mx::where(mx::less(quotient, zero), mx::negative(zero), mx::abs(zero));
+  down = mx::where(mx::equal(d, zero), signed_zero, down);
+  return mx::where(mx::equal(b, zero), quotient, down);
+}
+
+mx::array trunc_divide_kernel(const mx::array& a, const mx::array& b) {
+  if (!is_float(a)) {
+    check_divisor(b);
+    return mx::divmod(mx::subtract(a, fmod_array(a, b)), b)[0]; // exact
+  }
+  mx::array q = mx::divide(a, b);
+  return mx::where(
+      mx::less(q, mx::array(0, q.dtype())), mx::ceil(q), mx::floor(q));
+}
+
+// The last argument of div() says how the quotient is rounded.
+Tensor divide_mode(
+    const Tensor& self,
+    const Tensor& other,
+    const std::optional<std::string>& mode) {
+  if (!mode) {
+    return div(self, other);
+  }
+  if (*mode == "floor") {
+    return _div_floor(self, other);
+  }
   FL_CHECK(
-      self.dtype() != mx::bool_,
-      "Negation, the `-` operator, on a bool tensor is not supported. If you "
-      "are trying to invert a mask, use the `~` or `logical_not()` operator "
-      "instead.");
-  return mx::negative(self);
+      *mode == "trunc",
+      "div expected rounding_mode to be one of None, 'trunc', or 'floor' but "
+      "found '",
+      *mode,
+      "'");
+  return _div_trunc(self, other);
+}
+
+// Integers to a power that may be negative: 1 / x^n is 0 unless x is 1 or -1.
+mx::array power_kernel(const mx::array& a, const mx::array& b) {
+  Dtype d = from_mlx(a.dtype());
+  if (!is_integral(d, false) || !info(d).is_signed) {
+    return mx::power(a, b);
+  }
+  mx::array zero(0, a.dtype()), one(1, a.dtype());
+  mx::array negative = mx::less(b, zero);
+  mx::array p = mx::power(a, mx::where(negative, zero, b));
+  mx::array odd = mx::not_equal(mx::bitwise_and(b, one), zero);
+  mx::array inverse = mx::where(
+      mx::equal(a, one),
+      one,
+      mx::where(
+          mx::equal(a, mx::array(-1, a.dtype())),
+          mx::where(odd, mx::array(-1, a.dtype()), one),
+          zero));
+  return mx::where(negative, inverse, p);
+}
+
+mx::array power_scalar(const mx::array& x, const Scalar& exponent) {
+  Dtype d = from_mlx(x.dtype());
+  if (is_integral(d, true)) {
+    FL_CHECK(
+        exponent.to_int() >= 0,
+        "Integers to negative integer powers are not allowed.");
+  } else if (!exponent.is_complex()) {
+    // Exact and quick where there is a function for it.
+    double e = exponent.to_double();
+    if (e == 1) {
+      return x;
+    }
+    if (e == 2) {
+      return mx::square(x);
+    }
+    if (e == 3) {
+      return mx::multiply(mx::square(x), x);
+    }
+    if (e == 0.5) {
+      return mx::sqrt(x);
+    }
+    if (e == -1) {
+      return mx::reciprocal(x);
+    }
+    if (e == -2) {
+      return mx::reciprocal(mx::square(x));
+    }
+    if (e == -0.5 && !is_complex(d)) {
+      return mx::rsqrt(x);
+    }
+  }
+  return mx::power(x, scalar_array(exponent, d));
+}
+
+Tensor zero_where(const Tensor& condition, const Tensor& x) {
+  return where(condition, zeros_like(x), x);
+}
+
+Tensor power_grad_self(
+    const Tensor& grad,
+    const Tensor& self,
+    const Tensor& exponent) {
+  Tensor slope = exponent * pow(self, exponent - Scalar(1));
+  return zero_where(eq(exponent, Scalar(0.0)), grad * conj(slope));
+}
+
+// At base 0 the limit is taken: 0 for exponents >= 0.
+Tensor power_grad_exponent(
+    const Tensor& grad,
+    const Tensor& self,
+    const Tensor& exponent,
+    const Tensor& result) {
+  Tensor flat = eq(self, Scalar(0));
+  if (exponent.is_complex()) {
+    Tensor right = logical_and(
+        eq(imag(exponent), Scalar(0.0)), ge(real(exponent), Scalar(0.0)));
+    flat = logical_and(flat, right);
+  } else {
+    flat = logical_and(flat, ge(exponent, Scalar(0)));
+  }
+  return zero_where(flat, grad * conj(result * log(self)));
+}
+
+mx::array copysign_kernel(const mx::array& a, const mx::array& b) {
+  mx::array size = mx::abs(a);
+  mx::array bits =
+      itemsize(from_mlx(b.dtype())) == 8
+          ? mx::less(mx::view(b, mx::int64), mx::array(0, mx::int64))
+      : itemsize(from_mlx(b.dtype())) == 4
+          ? mx::less(mx::view(b, mx::int32), mx::array(0))
+          : mx::less(mx::view(b, mx::int16), mx::array(0, mx::int16));
+  return mx::where(bits, mx::negative(size), size);
+}
+
+// sqrt(a^2 + b^2) without overflow.
+mx::array hypot_kernel(const mx::array& a, const mx::array& b) {
+  mx::array x = mx::abs(a), y = mx::abs(b);
+  mx::array large = mx::maximum(x, y), small = mx::minimum(x, y);
+  mx::array zero(0, a.dtype());
+  mx::array ratio = mx::divide(
+      small, mx::where(mx::equal(large, zero), mx::array(1, a.dtype()), large));
+  mx::array h = mx::multiply(
+      large, mx::sqrt(mx::add(mx::array(1, a.dtype()), mx::square(ratio))));
+  mx::array infinite = mx::logical_or(mx::isinf(x), mx::isinf(y));
+  return mx::where(
+      infinite,
+      mx::array(std::numeric_limits<float>::infinity(), a.dtype()),
+      h);
+}
+
+// Stable at both ends: from self below the middle, from end above it.
+mx::array
+lerp_kernel(const mx::array& a, const mx::array& b, const mx::array& w) {
+  mx::array d = mx::subtract(b, a);
+  mx::array rest = mx::subtract(mx::array(1, a.dtype()), w);
+  mx::array size = mx::abs(w);
+  return mx::where(
+      mx::less(size, mx::array(0.5, size.dtype())),
+      mx::add(a, mx::multiply(w, d)),
+      mx::subtract(b, mx::multiply(d, rest)));
 }
 
 } // namespace
@@ -96,6 +323,7 @@ void register_arithmetic() {
       .forms("function method inplace out")
       .promote("self other")
       .elementwise()
+      .check(check_no_bools)
       .kernel(sub_kernel)
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .grad(
@@ -146,18 +374,376 @@ void register_arithmetic() {
             return -grad * conj((self / other) / other);
           })
       .doc("Divides by `other`.");
-  op("neg(Tensor self) -> Tensor")
+  op("_div_floor(Tensor self, Tensor other) -> Tensor")
+      .forms("")
+      .promote()
+      .elementwise()
+      .kernel(floor_divide_kernel)
+      .node("DivBackward0")
+      .zero_grad("self other")
+      .doc("The quotient rounded down.");
+  op("_div_trunc(Tensor self, Tensor other) -> Tensor")
+      .forms("")
+      .promote()
+      .elementwise()
+      .kernel(trunc_divide_kernel)
+      .node("DivBackward0")
+      .zero_grad("self other")
+      .doc("The quotient rounded towards 0.");
+  op("div.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> "
+     "Tensor")
       .forms("function method inplace out")
+      .composite(divide_mode)
+      .doc("Divides by `other`, and rounds.");
+  op("floor_divide(Tensor self, Tensor other) -> Tensor")
+      .forms("function method inplace out")
+      .promote()
       .elementwise()
-      .kernel(neg_kernel)
-      .grad("self", "", [](const Tensor& grad) { return -grad; })
-      .doc("The negative of each element.");
-  op("isnan(Tensor self) -> Tensor")
-      .forms("function method")
-      .elementwise()
-      .kernel([](const mx::array& self) { return mx::isnan(self); })
+      .kernel(floor_divide_kernel)
       .not_differentiable()
-      .doc("True where an element is NaN.");
+      .doc("The quotient rounded down.");
+  op("remainder.Tensor(Tensor self, Tensor other) -> Tensor")
+      .forms("function method inplace out")
+      .promote()
+      .elementwise()
+      .kernel(remainder_kernel)
+      .grad("self", "", [](const Tensor& grad) { return grad; })
+      .grad(
+          "other",
+          "self other",
+          [](const Tensor& grad, const Tensor& self, const Tensor& other) {
+            return -grad * _div_floor(self, other);
+          })
+      .doc("The remainder, with the sign of the divisor.");
+  op("fmod.Tensor(Tensor self, Tensor other) -> Tensor")
+      .forms("function method inplace out")
+      .promote()
+      .elementwise()
+      .kernel(fmod_array)
+      .grad("self", "", [](const Tensor& grad) { return grad; })
+      .grad(
+          "other",
+          "self other",
+          [](const Tensor& grad, const Tensor& self, const Tensor& other) {
+            return -grad * _div_trunc(self, other);
+          })
+      .doc("The remainder, with the sign of the dividend.");
+  op("rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor")
+      .forms("function")
+      .composite([](const Tensor& self,
+                    const Tensor& other,
+                    const Scalar& alpha) { return sub(other, self, alpha); })
+      .doc("other - alpha * self.");
+  op("rsub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor")
+      .forms("function")
+      .composite(
+          [](const Tensor& self, const Scalar& other, const Scalar& alpha) {
+            return sub(wrapped_number(other), self, alpha);
+          })
+      .doc("other - alpha * self.");
+
+  op("pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor")
+      .forms("function method inplace out")
+      .promote()
+      .elementwise()
+      .autocast(Autocast::Float32)
+      .kernel(power_kernel)
+      .node("PowBackward1")
+      .grad("self", "self exponent", power_grad_self)
+      .grad("exponent", "self exponent result", power_grad_exponent)
+      .doc("self to the power of `exponent`.");
+  op("pow.Scalar(Scalar self, Tensor exponent) -> Tensor")
+      .forms("function out")
+      .composite([](const Scalar& self, const Tensor& exponent) {
+        return pow(wrapped_number(self), exponent);
+      })
+      .doc("self to the power of `exponent`.");
+  op("pow.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor")
+      .forms("function method inplace out")
+      .promote()
+      .elementwise()
+      .autocast(Autocast::Float32)
+      .kernel(power_scalar)
+      .grad(
+          "self",
+          "self exponent",
+          [](const Tensor& grad, const Tensor& self, const Scalar& exponent) {
+            if (exponent == Scalar(0)) {
+              return zeros_like(grad);
+            }
+            Scalar less = exponent.is_complex()
+                              ? Scalar(exponent.to_complex() - 1.0)
+                              : Scalar(exponent.to_double() - 1);
+            return grad * conj(pow(self, less) * exponent);
+          })
+      .doc("self to the power of a number.");
+  op("float_power.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self, const Tensor& exponent) {
+        FL_CHECK(
+            !self.is_complex() && !exponent.is_complex(),
+            "float_power() of complex tensors gives complex128, which MLX does "
+            "not have");
+        return pow(to(self, Dtype::Float64), to(exponent, Dtype::Float64));
+      })
+      .doc("The power, in float64.");
+  op("float_power.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self, const Scalar& exponent) {
+        FL_CHECK(
+            !self.is_complex() && !exponent.is_complex(),
+            "float_power() of complex tensors gives complex128, which MLX does "
+            "not have");
+        return pow(to(self, Dtype::Float64), exponent);
+      })
+      .doc("The power, in float64.");
+
+  op("atan2(Tensor self, Tensor other) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel([](const mx::array& a, const mx::array& b) {
+        return mx::arctan2(a, b);
+      })
+      .grad(
+          "self",
+          "self other",
+          [](const Tensor& grad, const Tensor& self, const Tensor& other) {
+            return grad * other / (self * self + other * other);
+          })
+      .grad(
+          "other",
+          "self other",
+          [](const Tensor& grad, const Tensor& self, const Tensor& other) {
+            return grad * -self / (self * self + other * other);
+          })
+      .doc("The angle of the point (other, self).");
+  op("hypot(Tensor self, Tensor other) -> Tensor")
+      .forms("function method inplace out")
+      .promote()
+      .elementwise()
+      .kernel(hypot_kernel)
+      .grad(
+          "self",
+          "self result",
+          [](const Tensor& grad, const Tensor& self, const Tensor& result) {
+            return grad * (self / result);
+          })
+      .grad(
+          "other",
+          "other result",
+          [](const Tensor& grad, const Tensor& other, const Tensor& result) {
+            return grad * (other / result);
+          })
+      .doc("The length of (self, other).");
+  op("copysign.Tensor(Tensor self, Tensor other) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(copysign_kernel)
+      .grad(
+          "self",
+          "self result",
+          [](const Tensor& grad, const Tensor& self, const Tensor& result) {
+            Tensor ratio = result / self;
+            return grad * zero_where(eq(self, Scalar(0.0)), ratio);
+          })
+      .zero_grad("other")
+      .doc("|self| with the sign of `other`.");
+  op("logaddexp(Tensor self, Tensor other) -> Tensor")
+      .forms("function method out")
+      .promote_float()
+      .elementwise()
+      .kernel([](const mx::array& a, const mx::array& b) {
+        return mx::logaddexp(a, b);
+      })
+      .grad(
+          "self",
+          "self result",
+          [](const Tensor& grad, const Tensor& self, const Tensor& result) {
+            return grad * conj(exp(self - result));
+          })
+      .grad(
+          "other",
+          "other result",
+          [](const Tensor& grad, const Tensor& other, const Tensor& result) {
+            return grad * conj(exp(other - result));
+          })
+      .doc("log(exp(self) + exp(other)).");
+  op("logaddexp2(Tensor self, Tensor other) -> Tensor")
+      .forms("function method out")
+      .composite([](const Tensor& self, const Tensor& other) {
+        Scalar ln2(std::numbers::ln2);
+        return logaddexp(self * ln2, other * ln2) / ln2;
+      })
+      .doc("log2(2^self + 2^other).");
+  op("xlogy.Tensor(Tensor self, Tensor other) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel([](const mx::array& a, const mx::array& b) {
+        mx::array zero(0, a.dtype());
+        mx::array y =
+            mx::where(mx::equal(a, zero), zero, mx::multiply(a, mx::log(b)));
+        return mx::where(mx::isnan(b), mx::array(std::nanf(""), a.dtype()), y);
+      })
+      .grad(
+          "self",
+          "self other",
+          [](const Tensor& grad, const Tensor& self, const Tensor& other) {
+            Tensor flat =
+                logical_and(eq(self, Scalar(0.0)), le(other, Scalar(0.0)));
+            return zero_where(flat, xlogy(grad, other));
+          })
+      .grad(
+          "other",
+          "self other",
+          [](const Tensor& grad, const Tensor& self, const Tensor& other) {
+            return grad * self / other;
+          })
+      .doc("self * log(other), and 0 where self is.");
+  op("lerp.Scalar(Tensor self, Tensor end, Scalar weight) -> Tensor")
+      .forms("function method inplace out")
+      .promote("self end")
+      .elementwise()
+      .kernel([](const mx::array& a, const mx::array& b, const Scalar& w) {
+        return lerp_kernel(a, b, scalar_array(w, from_mlx(a.dtype())));
+      })
+      .grad(
+          "self",
+          "weight",
+          [](const Tensor& grad, const Scalar& weight) {
+            return weight.is_complex()
+                       ? grad * Scalar(1.0 - std::conj(weight.to_complex()))
+                       : grad * Scalar(1 - weight.to_double());
+          })
+      .grad(
+          "end",
+          "weight",
+          [](const Tensor& grad, const Scalar& weight) {
+            return weight.is_complex()
+                       ? grad * Scalar(std::conj(weight.to_complex()))
+                       : grad * weight;
+          })
+      .doc("self + weight * (end - self).");
+  op("lerp.Tensor(Tensor self, Tensor end, Tensor weight) -> Tensor")
+      .forms("function method inplace out")
+      .promote()
+      .elementwise()
+      .kernel(lerp_kernel)
+      .node("LerpBackward1")
+      .grad(
+          "self",
+          "weight",
+          [](const Tensor& grad, const Tensor& weight) {
+            return grad * conj(Scalar(1) - weight);
+          })
+      .grad(
+          "end",
+          "weight",
+          [](const Tensor& grad, const Tensor& weight) {
+            return grad * conj(weight);
+          })
+      .grad(
+          "weight",
+          "self end",
+          [](const Tensor& grad, const Tensor& self, const Tensor& end) {
+            return grad * conj(end - self);
+          })
+      .doc("self + weight * (end - self).");
+  op("addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) "
+     "-> Tensor")
+      .forms("function method inplace out")
+      .promote("self tensor1 tensor2")
+      .elementwise()
+      .kernel([](const mx::array& self,
+                 const mx::array& a,
+                 const mx::array& b,
+                 const Scalar& value) {
+        return mx::add(self, scaled(mx::multiply(a, b), value));
+      })
+      .grad("self", "", [](const Tensor& grad) { return grad; })
+      .grad(
+          "tensor1",
+          "tensor2 value",
+          [](const Tensor& grad, const Tensor& tensor2, const Scalar& value) {
+            return grad * conj(tensor2 * value);
+          })
+      .grad(
+          "tensor2",
+          "tensor1 value",
+          [](const Tensor& grad, const Tensor& tensor1, const Scalar& value) {
+            return grad * conj(tensor1 * value);
+          })
+      .doc("self + value * tensor1 * tensor2.");
+  op("addcdiv(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) "
+     "-> Tensor")
+      .forms("function method inplace out")
+      .promote("self tensor1 tensor2")
+      .elementwise()
+      .kernel([](const mx::array& self,
+                 const mx::array& a,
+                 const mx::array& b,
+                 const Scalar& value) {
+        FL_CHECK(
+            !is_integral(from_mlx(a.dtype()), true),
+            "Integer division with addcdiv is no longer supported, and in a "
+            "future  release addcdiv will perform a true division of tensor1 "
+            "and tensor2. The historic addcdiv behavior can be implemented as "
+            "(input + value * torch.trunc(tensor1 / tensor2)).to(input.dtype) "
+            "for integer inputs and as (input + value * tensor1 / tensor2) for "
+            "float inputs. The future addcdiv behavior is just the latter "
+            "implementation: (input + value * tensor1 / tensor2), for all "
+            "dtypes.");
+        return mx::add(self, scaled(mx::divide(a, b), value));
+      })
+      .grad("self", "", [](const Tensor& grad) { return grad; })
+      .grad(
+          "tensor1",
+          "tensor2 value",
+          [](const Tensor& grad, const Tensor& tensor2, const Scalar& value) {
+            return grad * conj(value / tensor2);
+          })
+      .grad(
+          "tensor2",
+          "tensor1 tensor2 value",
+          [](const Tensor& grad,
+             const Tensor& tensor1,
+             const Tensor& tensor2,
+             const Scalar& value) {
+            return -grad * conj(tensor1 / (tensor2 * tensor2) * value);
+          })
+      .doc("self + value * tensor1 / tensor2.");
+
+  op("multiply.Tensor(Tensor self, Tensor other) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self, const Tensor& other) {
+        return mul(self, other);
+      })
+      .doc("mul.");
+  op("subtract.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self,
+                    const Tensor& other,
+                    const Scalar& alpha) { return sub(self, other, alpha); })
+      .doc("sub.");
+  op("divide.Tensor(Tensor self, Tensor other) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self, const Tensor& other) {
+        return div(self, other);
+      })
+      .doc("div.");
+  op("divide.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> "
+     "Tensor")
+      .forms("function method inplace out")
+      .composite(divide_mode)
+      .doc("div.");
+  op("true_divide.Tensor(Tensor self, Tensor other) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self, const Tensor& other) {
+        return div(self, other);
+      })
+      .doc("div.");
 }
 
 } // namespace flashlight

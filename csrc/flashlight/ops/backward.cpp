@@ -2,6 +2,7 @@
 
 #include "flashlight/autograd/autograd_meta.h"
 #include "flashlight/autograd/engine.h"
+#include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/registry.h"
 

@@ -210,6 +210,9 @@ Dtype result_type(const std::vector<const Value*>& operands) {
 
 Results run_kernel(const Op& op, const Value* args) {
   Call c{op, args};
+  if (op.check) {
+    op.check(c);
+  }
   if (op.promotion != Promotion::None) {
     Operands all;
     for (size_t i = 0; i < op.promoted.size(); ++i) {

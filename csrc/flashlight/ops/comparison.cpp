@@ -1,145 +1,518 @@
 // Comparisons, logical and bitwise ops.
 #include <mlx/ops.h>
 
+#include "flashlight/core/runtime.h"
 #include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/comparison.h"
+#include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/pointwise.h"
+#include "flashlight/ops/functions/selection.h"
 #include "flashlight/ops/op.h"
 #include "flashlight/ops/registry.h"
 
 namespace flashlight {
 
+namespace {
+
+void check_ordered(const mx::array& x, const char* name) {
+  FL_CHECK_AS(
+      NotImplementedError,
+      x.dtype() != mx::complex64,
+      "\"",
+      name,
+      "\" not implemented for 'ComplexFloat'");
+}
+
+// Complex numbers can be told apart but have no order.
+constexpr const char* kAnyOrder = nullptr;
+constexpr char kLt[] = "lt_cpu", kLe[] = "le_cpu", kGt[] = "gt_cpu",
+               kGe[] = "ge_cpu";
+
+template <auto F, const char* name>
+mx::array compare(const mx::array& self, const mx::array& other) {
+  if constexpr (name != nullptr) {
+    check_ordered(self, name);
+  }
+  return F(self, other, {});
+}
+
+template <auto F, const char* name>
+mx::array compare_number(const Tensor& self, const Scalar& other) {
+  Tensor number = wrapped_number(other);
+  Value a = self, b = number;
+  mx::Dtype common = to_mlx(result_type({&a, &b}));
+  return compare<F, name>(
+      mx::astype(self.value(), common), mx::astype(number.value(), common));
+}
+
+mx::array truth(const mx::array& x) {
+  return x.dtype() == mx::bool_ ? x : mx::not_equal(x, mx::array(0, x.dtype()));
+}
+
+bool all_true(const mx::array& x) {
+  mx::array all = mx::all(x);
+  eval({all});
+  return all.item<bool>();
+}
+
+mx::array isclose_kernel(
+    const mx::array& self,
+    const mx::array& other,
+    double rtol,
+    double atol,
+    bool equal_nan) {
+  FL_CHECK(
+      rtol >= 0, "rtol must be greater than or equal to zero, but got ", rtol);
+  FL_CHECK(
+      atol >= 0, "atol must be greater than or equal to zero, but got ", atol);
+  mx::array close = mx::equal(self, other);
+  Dtype d = from_mlx(self.dtype());
+  bool inexact = is_floating(d) || is_complex(d);
+  if (equal_nan && inexact) {
+    close = mx::logical_or(
+        close, mx::logical_and(mx::isnan(self), mx::isnan(other)));
+  }
+  if (rtol == 0 && atol == 0) {
+    return close;
+  }
+  mx::Dtype work = inexact ? self.dtype() : to_mlx(default_dtype());
+  mx::array a = mx::astype(self, work), b = mx::astype(other, work);
+  mx::array size = mx::abs(b), error = mx::abs(mx::subtract(a, b));
+  mx::array allowed = mx::add(
+      mx::array(atol, size.dtype()),
+      mx::multiply(mx::array(rtol, size.dtype()), size));
+  mx::array finite = mx::isfinite(error);
+  return mx::logical_or(
+      close, mx::logical_and(finite, mx::less_equal(error, allowed)));
+}
+
+void check_same_dtype(const Tensor& self, const Tensor& other) {
+  FL_CHECK(
+      self.dtype() == other.dtype(),
+      scalar_name(self.dtype()),
+      " did not match ",
+      scalar_name(other.dtype()));
+}
+
+// max and min that take both operands' NaN.
+template <auto F>
+mx::array extreme(const mx::array& a, const mx::array& b) {
+  FL_CHECK(
+      a.dtype() != mx::complex64,
+      "maximum and minimum are not implemented for complex tensors.");
+  mx::array y = F(a, b, {});
+  if (!is_floating(from_mlx(a.dtype()))) {
+    return y;
+  }
+  return mx::where(mx::isnan(a), a, mx::where(mx::isnan(b), b, y));
+}
+
+// ... and that leave NaN out.
+template <auto F>
+mx::array extreme_of_numbers(const mx::array& a, const mx::array& b) {
+  FL_CHECK(
+      a.dtype() != mx::complex64, "fmax not implemented for complex tensors.");
+  mx::array y = F(a, b, {});
+  if (!is_floating(from_mlx(a.dtype()))) {
+    return y;
+  }
+  return mx::where(mx::isnan(a), b, mx::where(mx::isnan(b), a, y));
+}
+
+Tensor zero_unless(const Tensor& condition, const Tensor& x) {
+  return where(condition, x, zeros_like(x));
+}
+
+// Shared evenly where both are the extreme.
+Tensor extreme_grad(const Tensor& grad, const Tensor& won, const Tensor& tie) {
+  Tensor g = zero_unless(logical_or(won, tie), grad);
+  return where(tie, g / Scalar(2), g);
+}
+
+mx::array clamp_kernel(
+    const mx::array& self,
+    const std::optional<Scalar>& min,
+    const std::optional<Scalar>& max) {
+  FL_CHECK(
+      min || max,
+      "torch.clamp: At least one of 'min' or 'max' must not be None");
+  FL_CHECK(
+      self.dtype() != mx::complex64,
+      "clamp is not supported for complex types");
+  Dtype d = from_mlx(self.dtype());
+  mx::array y = self;
+  if (min) {
+    y = extreme<mx::maximum>(y, mx::full(y.shape(), scalar_array(*min, d)));
+  }
+  if (max) {
+    y = extreme<mx::minimum>(y, mx::full(y.shape(), scalar_array(*max, d)));
+  }
+  return y;
+}
+
+Tensor clamp_tensors(const Tensor& self, const Tensor& min, const Tensor& max) {
+  FL_CHECK(
+      min.defined() || max.defined(),
+      "torch.clamp: At least one of 'min' or 'max' must not be None");
+  if (!min.defined()) {
+    return clamp_max(self, max);
+  }
+  if (!max.defined()) {
+    return clamp_min(self, min);
+  }
+  return _clamp(self, min, max);
+}
+
+} // namespace
+
 void register_comparison() {
   op("eq.Scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
       .elementwise()
-      .kernel([](const Tensor& self, const Scalar& other) {
-        Tensor number = wrapped_number(other);
-        Value a = self, b = number;
-        Dtype common = result_type({&a, &b});
-        return mx::equal(
-            mx::astype(self.value(), to_mlx(common)),
-            mx::astype(number.value(), to_mlx(common)));
-      })
+      .kernel(compare_number<mx::equal, kAnyOrder>)
       .not_differentiable()
       .doc("self == other, as bools.");
   op("eq.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
       .promote()
       .elementwise()
-      .kernel([](const mx::array& self, const mx::array& other) {
-        return mx::equal(self, other);
-      })
+      .kernel(compare<mx::equal, kAnyOrder>)
       .not_differentiable()
       .doc("self == other, as bools.");
   op("ne.Scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
       .elementwise()
-      .kernel([](const Tensor& self, const Scalar& other) {
-        Tensor number = wrapped_number(other);
-        Value a = self, b = number;
-        Dtype common = result_type({&a, &b});
-        return mx::not_equal(
-            mx::astype(self.value(), to_mlx(common)),
-            mx::astype(number.value(), to_mlx(common)));
-      })
+      .kernel(compare_number<mx::not_equal, kAnyOrder>)
       .not_differentiable()
       .doc("self != other, as bools.");
   op("ne.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
       .promote()
       .elementwise()
-      .kernel([](const mx::array& self, const mx::array& other) {
-        return mx::not_equal(self, other);
-      })
+      .kernel(compare<mx::not_equal, kAnyOrder>)
       .not_differentiable()
       .doc("self != other, as bools.");
   op("lt.Scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
       .elementwise()
-      .kernel([](const Tensor& self, const Scalar& other) {
-        Tensor number = wrapped_number(other);
-        Value a = self, b = number;
-        Dtype common = result_type({&a, &b});
-        return mx::less(
-            mx::astype(self.value(), to_mlx(common)),
-            mx::astype(number.value(), to_mlx(common)));
-      })
+      .kernel(compare_number<mx::less, kLt>)
       .not_differentiable()
       .doc("self < other, as bools.");
   op("lt.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
       .promote()
       .elementwise()
-      .kernel([](const mx::array& self, const mx::array& other) {
-        return mx::less(self, other);
-      })
+      .kernel(compare<mx::less, kLt>)
       .not_differentiable()
       .doc("self < other, as bools.");
   op("le.Scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
       .elementwise()
-      .kernel([](const Tensor& self, const Scalar& other) {
-        Tensor number = wrapped_number(other);
-        Value a = self, b = number;
-        Dtype common = result_type({&a, &b});
-        return mx::less_equal(
-            mx::astype(self.value(), to_mlx(common)),
-            mx::astype(number.value(), to_mlx(common)));
-      })
+      .kernel(compare_number<mx::less_equal, kLe>)
       .not_differentiable()
       .doc("self <= other, as bools.");
   op("le.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
       .promote()
       .elementwise()
-      .kernel([](const mx::array& self, const mx::array& other) {
-        return mx::less_equal(self, other);
-      })
+      .kernel(compare<mx::less_equal, kLe>)
       .not_differentiable()
       .doc("self <= other, as bools.");
   op("gt.Scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
       .elementwise()
-      .kernel([](const Tensor& self, const Scalar& other) {
-        Tensor number = wrapped_number(other);
-        Value a = self, b = number;
-        Dtype common = result_type({&a, &b});
-        return mx::greater(
-            mx::astype(self.value(), to_mlx(common)),
-            mx::astype(number.value(), to_mlx(common)));
-      })
+      .kernel(compare_number<mx::greater, kGt>)
       .not_differentiable()
       .doc("self > other, as bools.");
   op("gt.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
       .promote()
       .elementwise()
-      .kernel([](const mx::array& self, const mx::array& other) {
-        return mx::greater(self, other);
-      })
+      .kernel(compare<mx::greater, kGt>)
       .not_differentiable()
       .doc("self > other, as bools.");
   op("ge.Scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
       .elementwise()
-      .kernel([](const Tensor& self, const Scalar& other) {
-        Tensor number = wrapped_number(other);
-        Value a = self, b = number;
-        Dtype common = result_type({&a, &b});
-        return mx::greater_equal(
-            mx::astype(self.value(), to_mlx(common)),
-            mx::astype(number.value(), to_mlx(common)));
-      })
+      .kernel(compare_number<mx::greater_equal, kGe>)
       .not_differentiable()
       .doc("self >= other, as bools.");
   op("ge.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
       .promote()
       .elementwise()
-      .kernel([](const mx::array& self, const mx::array& other) {
-        return mx::greater_equal(self, other);
-      })
+      .kernel(compare<mx::greater_equal, kGe>)
       .not_differentiable()
       .doc("self >= other, as bools.");
+
+  op("logical_not(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .elementwise()
+      .kernel([](const mx::array& x) { return mx::logical_not(truth(x)); })
+      .not_differentiable()
+      .doc("True where an element is zero.");
+  op("logical_and(Tensor self, Tensor other) -> Tensor")
+      .forms("function method inplace out")
+      .elementwise()
+      .kernel([](const mx::array& a, const mx::array& b) {
+        return mx::logical_and(truth(a), truth(b));
+      })
+      .not_differentiable()
+      .doc("True where both are not zero.");
+  op("logical_or(Tensor self, Tensor other) -> Tensor")
+      .forms("function method inplace out")
+      .elementwise()
+      .kernel([](const mx::array& a, const mx::array& b) {
+        return mx::logical_or(truth(a), truth(b));
+      })
+      .not_differentiable()
+      .doc("True where one is not zero.");
+  op("logical_xor(Tensor self, Tensor other) -> Tensor")
+      .forms("function method inplace out")
+      .elementwise()
+      .kernel([](const mx::array& a, const mx::array& b) {
+        return mx::not_equal(truth(a), truth(b));
+      })
+      .not_differentiable()
+      .doc("True where just one is not zero.");
+
+  op("isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, "
+     "bool equal_nan=False) -> Tensor")
+      .forms("function method")
+      .elementwise()
+      .check(check_same_dtype)
+      .kernel(isclose_kernel)
+      .not_differentiable()
+      .doc("True where |self - other| <= atol + rtol * |other|.");
+  op("allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, "
+     "bool equal_nan=False) -> bool")
+      .forms("function method")
+      .kernel([](const Tensor& self,
+                 const Tensor& other,
+                 double rtol,
+                 double atol,
+                 bool equal_nan) {
+        return all_true(isclose(self, other, rtol, atol, equal_nan).value());
+      })
+      .not_differentiable()
+      .doc("Whether all elements are close.");
+  op("equal(Tensor self, Tensor other) -> bool")
+      .forms("function method")
+      .kernel([](const Tensor& self, const Tensor& other) {
+        FL_CHECK(
+            self.dtype() == other.dtype(),
+            "Expected object of data type ",
+            scalar_name(self.dtype()),
+            " but got data type ",
+            scalar_name(other.dtype()),
+            " for argument #2 'other' in call to equal");
+        return self.sizes() == other.sizes() &&
+               all_true(mx::equal(self.value(), other.value()));
+      })
+      .not_differentiable()
+      .doc("Whether sizes and all elements are equal.");
+
+  op("maximum(Tensor self, Tensor other) -> Tensor")
+      .forms("function method out")
+      .promote()
+      .elementwise()
+      .kernel(extreme<mx::maximum>)
+      .grad(
+          "self",
+          "self other",
+          [](const Tensor& grad, const Tensor& self, const Tensor& other) {
+            return extreme_grad(grad, gt(self, other), eq(self, other));
+          })
+      .grad(
+          "other",
+          "self other",
+          [](const Tensor& grad, const Tensor& self, const Tensor& other) {
+            return extreme_grad(grad, lt(self, other), eq(self, other));
+          })
+      .doc("The greater of two elements.");
+  op("minimum(Tensor self, Tensor other) -> Tensor")
+      .forms("function method out")
+      .promote()
+      .elementwise()
+      .kernel(extreme<mx::minimum>)
+      .grad(
+          "self",
+          "self other",
+          [](const Tensor& grad, const Tensor& self, const Tensor& other) {
+            return extreme_grad(grad, lt(self, other), eq(self, other));
+          })
+      .grad(
+          "other",
+          "self other",
+          [](const Tensor& grad, const Tensor& self, const Tensor& other) {
+            return extreme_grad(grad, gt(self, other), eq(self, other));
+          })
+      .doc("The lesser of two elements.");
+  op("fmax(Tensor self, Tensor other) -> Tensor")
+      .forms("function method out")
+      .promote()
+      .elementwise()
+      .kernel(extreme_of_numbers<mx::maximum>)
+      .grad(
+          "self",
+          "self other",
+          [](const Tensor& grad, const Tensor& self, const Tensor& other) {
+            return zero_unless(logical_or(ge(self, other), isnan(other)), grad);
+          })
+      .grad(
+          "other",
+          "self other",
+          [](const Tensor& grad, const Tensor& self, const Tensor& other) {
+            Tensor mine = logical_or(ge(self, other), isnan(other));
+            return zero_unless(logical_not(mine), grad);
+          })
+      .doc("The greater of two elements; a number rather than NaN.");
+  op("fmin(Tensor self, Tensor other) -> Tensor")
+      .forms("function method out")
+      .promote()
+      .elementwise()
+      .kernel(extreme_of_numbers<mx::minimum>)
+      .grad(
+          "self",
+          "self other",
+          [](const Tensor& grad, const Tensor& self, const Tensor& other) {
+            return zero_unless(logical_or(le(self, other), isnan(other)), grad);
+          })
+      .grad(
+          "other",
+          "self other",
+          [](const Tensor& grad, const Tensor& self, const Tensor& other) {
+            Tensor mine = logical_or(le(self, other), isnan(other));
+            return zero_unless(logical_not(mine), grad);
+          })
+      .doc("The lesser of two elements; a number rather than NaN.");
+
+  op("clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor")
+      .forms("function method inplace out")
+      .promote()
+      .elementwise()
+      .kernel(clamp_kernel)
+      .grad(
+          "self",
+          "self min max",
+          [](const Tensor& grad,
+             const Tensor& self,
+             const std::optional<Scalar>& min,
+             const std::optional<Scalar>& max) {
+            Tensor g = grad;
+            if (min) {
+              g = zero_unless(ge(self, *min), g);
+            }
+            if (max) {
+              g = zero_unless(le(self, *max), g);
+            }
+            return g;
+          })
+      .doc("Elements moved into [min, max].");
+  op("clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor")
+      .forms("function method inplace out")
+      .composite(clamp_tensors)
+      .doc("Elements moved into [min, max].");
+  op("_clamp(Tensor self, Tensor min, Tensor max) -> Tensor")
+      .forms("")
+      .promote()
+      .elementwise()
+      .kernel([](const mx::array& self,
+                 const mx::array& min,
+                 const mx::array& max) {
+        return extreme<mx::minimum>(extreme<mx::maximum>(self, min), max);
+      })
+      .node("ClampBackward1")
+      .grad(
+          "self",
+          "self min max",
+          [](const Tensor& grad,
+             const Tensor& self,
+             const Tensor& min,
+             const Tensor& max) {
+            return zero_unless(logical_and(ge(self, min), le(self, max)), grad);
+          })
+      .grad(
+          "min",
+          "self min max",
+          [](const Tensor& grad,
+             const Tensor& self,
+             const Tensor& min,
+             const Tensor& max) {
+            return zero_unless(logical_and(lt(min, max), lt(self, min)), grad);
+          })
+      .grad(
+          "max",
+          "self min max",
+          [](const Tensor& grad,
+             const Tensor& self,
+             const Tensor& min,
+             const Tensor& max) {
+            return zero_unless(logical_or(gt(self, max), lt(max, min)), grad);
+          })
+      .doc("Elements moved into [min, max].");
+  op("clamp_min(Tensor self, Scalar min) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self, const Scalar& min) {
+        return clamp(self, min, std::optional<Scalar>());
+      })
+      .doc("Elements not below min.");
+  op("clamp_min.Tensor(Tensor self, Tensor min) -> Tensor")
+      .forms("function method inplace out")
+      .promote()
+      .elementwise()
+      .kernel(extreme<mx::maximum>)
+      .node("ClampMinBackward1")
+      .grad(
+          "self",
+          "self min",
+          [](const Tensor& grad, const Tensor& self, const Tensor& min) {
+            return zero_unless(ge(self, min), grad);
+          })
+      .grad(
+          "min",
+          "self min",
+          [](const Tensor& grad, const Tensor& self, const Tensor& min) {
+            return zero_unless(lt(self, min), grad);
+          })
+      .doc("Elements not below min.");
+  op("clamp_max(Tensor self, Scalar max) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self, const Scalar& max) {
+        return clamp(self, std::optional<Scalar>(), max);
+      })
+      .doc("Elements not above max.");
+  op("clamp_max.Tensor(Tensor self, Tensor max) -> Tensor")
+      .forms("function method inplace out")
+      .promote()
+      .elementwise()
+      .kernel(extreme<mx::minimum>)
+      .node("ClampMaxBackward1")
+      .grad(
+          "self",
+          "self max",
+          [](const Tensor& grad, const Tensor& self, const Tensor& max) {
+            return zero_unless(le(self, max), grad);
+          })
+      .grad(
+          "max",
+          "self max",
+          [](const Tensor& grad, const Tensor& self, const Tensor& max) {
+            return zero_unless(gt(self, max), grad);
+          })
+      .doc("Elements not above max.");
+  op("clip(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self,
+                    const std::optional<Scalar>& min,
+                    const std::optional<Scalar>& max) {
+        return clamp(self, min, max);
+      })
+      .doc("clamp.");
+  op("clip.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor")
+      .forms("function method inplace out")
+      .composite(clamp_tensors)
+      .doc("clamp.");
 }
 
 } // namespace flashlight

@@ -157,6 +157,21 @@ void register_creation() {
       })
       .not_differentiable()
       .doc("Ones in the shape of `self`.");
+  op("full_like(Tensor self, Scalar fill_value, *, ScalarType? dtype=None, "
+     "Layout? layout=None, Device? device=None, bool? pin_memory=None, "
+     "MemoryFormat? memory_format=None) -> Tensor")
+      .forms("function")
+      .kernel([](const Tensor& self,
+                 const Scalar& fill_value,
+                 std::optional<Dtype> dtype,
+                 std::optional<MemoryLayout> layout,
+                 std::optional<Device> device,
+                 std::optional<bool>,
+                 std::optional<MemoryFormat> format) {
+        return filled_like(self, fill_value, dtype, layout, device, format);
+      })
+      .not_differentiable()
+      .doc("A number in the shape of `self`.");
 }
 
 } // namespace flashlight

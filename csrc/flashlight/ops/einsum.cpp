@@ -11,6 +11,7 @@
 #include "flashlight/ops/functions/matmul.h"
 #include "flashlight/ops/functions/norms.h"
 #include "flashlight/ops/functions/reductions.h"
+#include "flashlight/ops/functions/selection.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 #include "flashlight/ops/reduce.h"

@@ -1,5 +1,6 @@
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
+#include "flashlight/ops/functions/pointwise.h"
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/views.h"
 

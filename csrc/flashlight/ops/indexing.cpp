@@ -13,6 +13,7 @@
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/indexing.h"
+#include "flashlight/ops/functions/linalg.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 

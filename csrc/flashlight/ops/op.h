@@ -108,6 +108,8 @@ class FL_API Op {
   Derivative derivative = Derivative::Unstated;
   std::vector<Formula> formulas;
   Autocast autocast = Autocast::None;
+  // Looks at the arguments as they came, before promotion; raises.
+  std::function<void(const Call&)> check;
   ForwardFn forward;
   ViewFn view_fn;
   std::string node_name; // "MulBackward0"
@@ -344,6 +346,13 @@ class FL_API Row {
     return std::move(*this);
   }
 
+  // Raises for arguments that the op does not take, given as they came (the
+  // kernel sees them promoted). Takes the first few.
+  template <typename F>
+  Row&& check(F f) && {
+    op_->check = detail::bind(f);
+    return std::move(*this);
+  }
   // The forward, on arrays or (random, copies...) on Tensors.
   template <typename F>
   Row&& kernel(F f) && {

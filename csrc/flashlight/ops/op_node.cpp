@@ -1,4 +1,5 @@
 #include "flashlight/ops/op_node.h"
+#include "flashlight/autograd/engine.h"
 
 #include <algorithm>
 
@@ -140,7 +141,20 @@ TensorList OpNode::apply(TensorList grads) {
     return apply_vjp(grads);
   }
   for (const Formula& f : op_.formulas) {
-    if (!f.fn || !wants(f)) {
+    if (!wants(f)) {
+      continue;
+    }
+    if (!f.fn) { // zero everywhere, but there
+      for (int i : f.inputs) {
+        auto [first, n] = edges_of(i);
+        for (size_t e = first; e < first + n; ++e) {
+          const Edge& edge = next_edges()[e];
+          if (should_compute(e)) {
+            const InputMetadata& to = edge.node->inputs()[edge.input];
+            out[e] = autograd_ops().zeros(to.sizes, to.dtype, to.device);
+          }
+        }
+      }
       continue;
     }
     std::vector<Value> values;

@@ -5,7 +5,7 @@
 #include <mlx/transforms.h>
 
 #include "flashlight/ops/extras.h"
-#include "flashlight/ops/functions/activations.h"
+#include "flashlight/ops/functions/pointwise.h"
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"

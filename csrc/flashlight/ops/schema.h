@@ -53,7 +53,7 @@ struct Return {
   bool mutated = false;
 };
 
-struct Schema {
+struct FL_API Schema {
   std::string text;
   std::string name;     // "add"
   std::string overload; // "Tensor", or empty

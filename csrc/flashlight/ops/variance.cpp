@@ -5,8 +5,8 @@
 
 #include "flashlight/core/runtime.h"
 #include "flashlight/ops/extras.h"
-#include "flashlight/ops/functions/activations.h"
 #include "flashlight/ops/functions/matmul.h"
+#include "flashlight/ops/functions/pointwise.h"
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/variance.h"
 #include "flashlight/ops/functions/views.h"

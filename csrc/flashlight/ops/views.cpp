@@ -7,8 +7,10 @@
 
 #include "flashlight/autograd/view_autograd.h"
 #include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/comparison.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/linalg.h"
 #include "flashlight/ops/functions/shape.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
@@ -646,6 +648,31 @@ void register_views() {
                    : self;
       })
       .doc("The real part, as a view; a real tensor itself.");
+  op("imag(Tensor(a) self) -> Tensor(a)")
+      .forms("function")
+      .composite([](const Tensor& self) {
+        FL_CHECK(
+            self.is_complex(),
+            "imag is not implemented for tensors with non-complex dtypes.");
+        Tensor part =
+            select(view_as_real(self->conj ? _conj(self) : self), -1, 1);
+        return self->conj ? _neg_view(part) : part;
+      })
+      .doc("The imaginary part, as a view.");
+  op("_neg_view(Tensor(a) self) -> Tensor(a)")
+      .forms("function method")
+      .view([](const Tensor& self) {
+        ViewSpec spec{self.geometry(), self.dtype(), self->conj, !self->neg};
+        return spec;
+      })
+      .node("NegViewBackward0")
+      .grad("self", "", [](const Tensor& grad) { return -grad; })
+      .doc("The negative, as a view.");
+  op("resolve_neg(Tensor(a) self) -> Tensor(a)")
+      .forms("function method")
+      .composite(
+          [](const Tensor& self) { return self->neg ? clone(self) : self; })
+      .doc("The tensor with its negation done.");
 }
 
 } // namespace flashlight

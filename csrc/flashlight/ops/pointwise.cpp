@@ -1,0 +1,812 @@
+// Functions of one number, element by element.
+#include <cmath>
+#include <numbers>
+
+#include <mlx/ops.h>
+
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/arithmetic.h"
+#include "flashlight/ops/functions/comparison.h"
+#include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/pointwise.h"
+#include "flashlight/ops/functions/selection.h"
+#include "flashlight/ops/functions/shape.h"
+#include "flashlight/ops/functions/views.h"
+#include "flashlight/ops/op.h"
+
+namespace flashlight {
+
+namespace {
+
+constexpr double kLn2 = std::numbers::ln2;
+constexpr double kLn10 = std::numbers::ln10;
+constexpr double kInvSqrtPi = std::numbers::inv_sqrtpi;
+
+template <auto F>
+mx::array unary(const mx::array& x) {
+  return F(x, {});
+}
+
+mx::array number(double value, const mx::array& like) {
+  return mx::array(value, like.dtype());
+}
+
+bool is_int(const mx::array& x) {
+  return is_integral(from_mlx(x.dtype()), true);
+}
+
+// Rounding leaves integers as they are.
+template <auto F>
+mx::array rounding(const mx::array& x) {
+  FL_CHECK_AS(
+      NotImplementedError,
+      x.dtype() != mx::bool_ && !is_complex(from_mlx(x.dtype())),
+      "\"rounding_cpu\" not implemented for '",
+      scalar_name(from_mlx(x.dtype())),
+      "'");
+  return is_int(x) ? x : F(x, {});
+}
+
+mx::array trunc_array(const mx::array& x, mx::StreamOrDevice = {}) {
+  return mx::where(mx::less(x, number(0, x)), mx::ceil(x), mx::floor(x));
+}
+
+mx::array round_even(const mx::array& x, mx::StreamOrDevice = {}) {
+  return mx::round(x, 0);
+}
+
+mx::array abs_kernel(const mx::array& x) {
+  return x.dtype() == mx::bool_ ? x : mx::abs(x);
+}
+
+// Of complex numbers: x / |x|, and 0 at 0.
+mx::array sgn_kernel(const mx::array& x) {
+  if (x.dtype() != mx::complex64) {
+    return x.dtype() == mx::bool_ ? x : mx::sign(x);
+  }
+  mx::array size = mx::abs(x);
+  mx::array zero = mx::equal(size, mx::array(0.0f));
+  mx::array by = mx::where(zero, mx::array(1.0f), size);
+  return mx::divide(x, mx::astype(by, mx::complex64));
+}
+
+// Sign bits, of -0.0 and NaN too.
+mx::array signbit_kernel(const mx::array& x) {
+  Dtype d = from_mlx(x.dtype());
+  if (!is_floating(d)) {
+    return d == Dtype::Bool ? mx::zeros_like(x) : mx::less(x, number(0, x));
+  }
+  switch (itemsize(d)) {
+    case 2:
+      return mx::greater_equal(
+          mx::view(x, mx::uint16), mx::array(0x8000, mx::uint16));
+    case 4:
+      return mx::less(mx::view(x, mx::int32), mx::array(0, mx::int32));
+    default:
+      return mx::less(mx::view(x, mx::int64), mx::array(0, mx::int64));
+  }
+}
+
+mx::array angle_kernel(const mx::array& x) {
+  if (x.dtype() == mx::complex64) {
+    return mx::arctan2(mx::imag(x), mx::real(x));
+  }
+  mx::array pi = mx::where(
+      mx::less(x, number(0, x)), number(std::numbers::pi, x), number(0, x));
+  return mx::where(mx::isnan(x), x, pi);
+}
+
+mx::array expm1_kernel(const mx::array& x) {
+  if (x.dtype() != mx::complex64) {
+    return mx::expm1(x);
+  }
+  return mx::subtract(mx::exp(x), mx::array(1.0f, mx::complex64));
+}
+
+// MLX has these of real numbers only.
+mx::array log1p_kernel(const mx::array& x) {
+  if (x.dtype() != mx::complex64) {
+    return mx::log1p(x);
+  }
+  return mx::log(mx::add(x, mx::array(1.0f, mx::complex64)));
+}
+
+mx::array sigmoid_kernel(const mx::array& x) {
+  if (x.dtype() != mx::complex64) {
+    return mx::sigmoid(x);
+  }
+  mx::array one(1.0f, mx::complex64);
+  return mx::divide(one, mx::add(one, mx::exp(mx::negative(x))));
+}
+
+mx::array sinc_kernel(const mx::array& x) {
+  mx::array y = mx::multiply(x, number(std::numbers::pi, x));
+  mx::array zero = mx::equal(x, number(0, x));
+  mx::array safe = mx::where(zero, number(1, x), y);
+  return mx::where(zero, number(1, x), mx::divide(mx::sin(safe), safe));
+}
+
+mx::array nan_to_num_kernel(
+    const mx::array& x,
+    std::optional<double> nan,
+    std::optional<double> posinf,
+    std::optional<double> neginf) {
+  Dtype d = from_mlx(x.dtype());
+  if (is_int(x)) {
+    return x;
+  }
+  FL_CHECK(!is_complex(d), "nan_to_num() of complex tensors is not supported");
+  mx::array high = posinf ? number(*posinf, x)
+                          : mx::array(mx::finfo(x.dtype()).max, x.dtype());
+  mx::array low = neginf ? number(*neginf, x)
+                         : mx::array(mx::finfo(x.dtype()).min, x.dtype());
+  mx::array y = mx::where(mx::isnan(x), number(nan.value_or(0), x), x);
+  y = mx::where(mx::isposinf(x), high, y);
+  return mx::where(mx::isneginf(x), low, y);
+}
+
+Tensor twice(const Tensor& x) {
+  return x * Scalar(2);
+}
+
+Tensor one_minus_square(const Tensor& x) {
+  return Scalar(1) - x * x;
+}
+
+// The second names that NumPy's users know.
+void register_aliases() {
+  op("arcsin(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self) { return asin(self); })
+      .doc("asin.");
+  op("arccos(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self) { return acos(self); })
+      .doc("acos.");
+  op("arctan(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self) { return atan(self); })
+      .doc("atan.");
+  op("arcsinh(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self) { return asinh(self); })
+      .doc("asinh.");
+  op("arccosh(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self) { return acosh(self); })
+      .doc("acosh.");
+  op("arctanh(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self) { return atanh(self); })
+      .doc("atanh.");
+  op("absolute(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self) { return abs(self); })
+      .doc("abs.");
+  op("negative(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self) { return neg(self); })
+      .doc("neg.");
+  op("fix(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self) { return trunc(self); })
+      .doc("trunc.");
+}
+
+} // namespace
+
+void register_pointwise() {
+  register_aliases();
+  op("exp(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::exp>)
+      .grad(
+          "self",
+          "result",
+          [](const Tensor& grad, const Tensor& result) {
+            return grad * conj(result);
+          })
+      .doc("e to the power of each element.");
+  op("exp2(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel([](const mx::array& x) {
+        return x.dtype() == mx::complex64
+                   ? mx::exp(mx::multiply(x, mx::array(kLn2, mx::complex64)))
+                   : mx::power(number(2, x), x);
+      })
+      .grad(
+          "self",
+          "result",
+          [](const Tensor& grad, const Tensor& result) {
+            return grad * conj(result) * Scalar(kLn2);
+          })
+      .doc("2 to the power of each element.");
+  op("expm1(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(expm1_kernel)
+      .grad(
+          "self",
+          "result",
+          [](const Tensor& grad, const Tensor& result) {
+            return grad * (conj(result) + Scalar(1));
+          })
+      .doc("exp(x) - 1, exact near 0.");
+  op("log(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::log>)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad / conj(self);
+          })
+      .doc("The natural logarithm.");
+  op("log2(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel([](const mx::array& x) {
+        return x.dtype() == mx::complex64
+                   ? mx::divide(mx::log(x), mx::array(kLn2, mx::complex64))
+                   : mx::log2(x);
+      })
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad / (conj(self) * Scalar(kLn2));
+          })
+      .doc("The logarithm to base 2.");
+  op("log10(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel([](const mx::array& x) {
+        return x.dtype() == mx::complex64
+                   ? mx::divide(mx::log(x), mx::array(kLn10, mx::complex64))
+                   : mx::log10(x);
+      })
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad / (conj(self) * Scalar(kLn10));
+          })
+      .doc("The logarithm to base 10.");
+  op("log1p(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(log1p_kernel)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad / conj(self + Scalar(1));
+          })
+      .doc("log(1 + x), exact near 0.");
+  op("sqrt(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::sqrt>)
+      .grad(
+          "self",
+          "result",
+          [](const Tensor& grad, const Tensor& result) {
+            return grad / twice(conj(result));
+          })
+      .doc("The square root.");
+  op("rsqrt(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel([](const mx::array& x) {
+        return x.dtype() == mx::complex64 ? mx::reciprocal(mx::sqrt(x))
+                                          : mx::rsqrt(x);
+      })
+      .grad(
+          "self",
+          "result",
+          [](const Tensor& grad, const Tensor& result) {
+            return grad * conj(result * result * result) * Scalar(-0.5);
+          })
+      .doc("The reciprocal of the square root.");
+  op("square(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self) { return pow(self, Scalar(2)); })
+      .doc("x * x.");
+  op("reciprocal(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::reciprocal>)
+      .grad(
+          "self",
+          "result",
+          [](const Tensor& grad, const Tensor& result) {
+            return -grad * conj(result * result);
+          })
+      .doc("1 / x.");
+
+  op("sin(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::sin>)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad * conj(cos(self));
+          })
+      .doc("The sine.");
+  op("cos(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::cos>)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad * -conj(sin(self));
+          })
+      .doc("The cosine.");
+  op("tan(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::tan>)
+      .grad(
+          "self",
+          "result",
+          [](const Tensor& grad, const Tensor& result) {
+            return grad * conj(result * result + Scalar(1));
+          })
+      .doc("The tangent.");
+  op("asin(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::arcsin>)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad * conj(rsqrt(one_minus_square(self)));
+          })
+      .doc("The inverse of the sine.");
+  op("acos(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::arccos>)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad * -conj(rsqrt(one_minus_square(self)));
+          })
+      .doc("The inverse of the cosine.");
+  op("atan(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::arctan>)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad / conj(self * self + Scalar(1));
+          })
+      .doc("The inverse of the tangent.");
+  op("sinh(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::sinh>)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad * conj(cosh(self));
+          })
+      .doc("The hyperbolic sine.");
+  op("cosh(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::cosh>)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad * conj(sinh(self));
+          })
+      .doc("The hyperbolic cosine.");
+  op("tanh(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::tanh>)
+      .grad(
+          "self",
+          "result",
+          [](const Tensor& grad, const Tensor& result) {
+            return grad * conj(one_minus_square(result));
+          })
+      .doc("The hyperbolic tangent.");
+  op("asinh(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::arcsinh>)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad * conj(rsqrt(self * self + Scalar(1)));
+          })
+      .doc("The inverse of the hyperbolic sine.");
+  op("acosh(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::arccosh>)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            // By parts, so that complex numbers take the right branch.
+            return grad *
+                   conj(rsqrt(self + Scalar(1)) * rsqrt(self - Scalar(1)));
+          })
+      .doc("The inverse of the hyperbolic cosine.");
+  op("atanh(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::arctanh>)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad / conj(one_minus_square(self));
+          })
+      .doc("The inverse of the hyperbolic tangent.");
+
+  op("sigmoid(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(sigmoid_kernel)
+      .grad(
+          "self",
+          "result",
+          [](const Tensor& grad, const Tensor& result) {
+            return grad * conj((Scalar(1) - result) * result);
+          })
+      .doc("1 / (1 + exp(-x)).");
+  op("logit(Tensor self, float? eps=None) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel([](const mx::array& x, std::optional<double> eps) {
+        mx::array y =
+            eps ? mx::clip(x, number(*eps, x), number(1 - *eps, x)) : x;
+        return mx::log(mx::divide(y, mx::subtract(number(1, x), y)));
+      })
+      .grad(
+          "self",
+          "self eps",
+          [](const Tensor& grad,
+             const Tensor& self,
+             std::optional<double> eps) {
+            Tensor g = grad / (self * (Scalar(1) - self));
+            Scalar low(eps.value_or(0.0)), high(1 - eps.value_or(0.0));
+            Tensor inside = logical_and(ge(self, low), le(self, high));
+            Scalar outside(eps ? 0.0 : std::nan(""));
+            return where(inside, g, full_like(g, outside));
+          })
+      .doc("log(x / (1 - x)), of x clamped to [eps, 1 - eps].");
+  op("erf(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::erf>)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad * exp(-(self * self)) * Scalar(2 * kInvSqrtPi);
+          })
+      .doc("The error function.");
+  op("erfc(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel([](const mx::array& x) {
+        return mx::subtract(number(1, x), mx::erf(x));
+      })
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad * exp(-(self * self)) * Scalar(-2 * kInvSqrtPi);
+          })
+      .doc("1 - erf(x).");
+  op("erfinv(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(unary<mx::erfinv>)
+      .grad(
+          "self",
+          "result",
+          [](const Tensor& grad, const Tensor& result) {
+            return grad * exp(result * result) * Scalar(0.5 / kInvSqrtPi);
+          })
+      .doc("The inverse of the error function.");
+  op("sinc(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .elementwise()
+      .kernel(sinc_kernel)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            Tensor x = self * Scalar(std::numbers::pi);
+            Tensor squared = x * self;
+            Tensor slope = (x * cos(x) - sin(x)) / squared;
+            return grad *
+                   conj(where(
+                       eq(squared, Scalar(0.0)), zeros_like(slope), slope));
+          })
+      .doc("sin(pi x) / (pi x), and 1 at 0.");
+  op("deg2rad(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .composite([](const Tensor& self) {
+        return self * Scalar(std::numbers::pi / 180);
+      })
+      .doc("Degrees in radians.");
+  op("rad2deg(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .promote_float()
+      .composite([](const Tensor& self) {
+        return self * Scalar(180 / std::numbers::pi);
+      })
+      .doc("Radians in degrees.");
+
+  op("abs(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .elementwise()
+      .kernel(abs_kernel)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return grad * sgn(self);
+          })
+      .doc("The absolute value.");
+  op("neg(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .elementwise()
+      .kernel([](const mx::array& self) {
+        FL_CHECK(
+            self.dtype() != mx::bool_,
+            "Negation, the `-` operator, on a bool tensor is not supported. If "
+            "you are trying to invert a mask, use the `~` or `logical_not()` "
+            "operator instead.");
+        return mx::negative(self);
+      })
+      .grad("self", "", [](const Tensor& grad) { return -grad; })
+      .doc("The negative of each element.");
+  op("positive(Tensor(a) self) -> Tensor(a)")
+      .forms("function method")
+      .composite([](const Tensor& self) {
+        FL_CHECK(
+            self.dtype() != Dtype::Bool,
+            "The `+` operator, on a bool tensor is not supported.");
+        return self;
+      })
+      .doc("The tensor itself.");
+  op("sign(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .elementwise()
+      .kernel([](const mx::array& x) {
+        FL_CHECK(
+            x.dtype() != mx::complex64,
+            "Unlike NumPy, torch.sign doesn't match Numpy's behavior for "
+            "complex numbers: use torch.sgn instead");
+        return sgn_kernel(x);
+      })
+      .zero_grad("self")
+      .doc("-1, 0 or 1.");
+  op("sgn(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .elementwise()
+      .kernel(sgn_kernel)
+      .grad(
+          "self",
+          "self result",
+          [](const Tensor& grad, const Tensor& self, const Tensor& result) {
+            if (!self.is_complex()) {
+              return zeros_like(grad);
+            }
+            // The part of grad that turns the direction, over the length.
+            Tensor size = abs(self);
+            Tensor along = real(grad * conj(result));
+            Tensor g = (grad - result * along) / size;
+            return where(eq(size, Scalar(0.0)), zeros_like(g), g);
+          })
+      .doc("The sign; of a complex number its direction.");
+  op("signbit(Tensor self) -> Tensor")
+      .forms("function method out")
+      .elementwise()
+      .kernel(signbit_kernel)
+      .not_differentiable()
+      .doc("True where the sign is negative, also of -0.0.");
+  op("angle(Tensor self) -> Tensor")
+      .forms("function method out")
+      .promote_float()
+      .elementwise()
+      .kernel(angle_kernel)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            if (!self.is_complex()) {
+              return zeros_like(grad);
+            }
+            Tensor size = abs(self);
+            Tensor g = self / (size * size) * grad;
+            g = view_as_complex(stack(
+                {-select(view_as_real(g), -1, 1),
+                 select(view_as_real(g), -1, 0)},
+                -1));
+            return where(eq(size, Scalar(0.0)), zeros_like(g), g);
+          })
+      .doc("The angle of a complex number; 0 or pi of a real one.");
+
+  op("floor(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .elementwise()
+      .kernel(rounding<mx::floor>)
+      .zero_grad("self")
+      .doc("Rounds down.");
+  op("ceil(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .elementwise()
+      .kernel(rounding<mx::ceil>)
+      .zero_grad("self")
+      .doc("Rounds up.");
+  op("trunc(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .elementwise()
+      .kernel(rounding<trunc_array>)
+      .zero_grad("self")
+      .doc("Rounds towards 0.");
+  op("round(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .elementwise()
+      .kernel(rounding<round_even>)
+      .zero_grad("self")
+      .doc("Rounds to the nearest, halves to even.");
+  op("round.decimals(Tensor self, *, int decimals) -> Tensor")
+      .forms("function method inplace out")
+      .elementwise()
+      .kernel([](const mx::array& x, int64_t decimals) {
+        FL_CHECK_AS(
+            NotImplementedError,
+            !is_int(x),
+            "\"round_cpu\" not implemented for '",
+            scalar_name(from_mlx(x.dtype())),
+            "'");
+        mx::array ten = number(std::pow(10, std::abs(decimals)), x);
+        return decimals < 0
+                   ? mx::multiply(mx::round(mx::divide(x, ten), 0), ten)
+                   : mx::divide(mx::round(mx::multiply(x, ten), 0), ten);
+      })
+      .zero_grad("self")
+      .doc("Rounds to so many decimals.");
+  op("frac(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .elementwise()
+      .kernel([](const mx::array& x) {
+        FL_CHECK_AS(
+            NotImplementedError,
+            !is_int(x),
+            "\"frac_cpu\" not implemented for '",
+            scalar_name(from_mlx(x.dtype())),
+            "'");
+        return mx::subtract(x, trunc_array(x));
+      })
+      .grad("self", "", [](const Tensor& grad) { return grad; })
+      .doc("What follows the point.");
+  op("nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? "
+     "neginf=None) -> Tensor")
+      .forms("function method inplace out")
+      .elementwise()
+      .kernel(nan_to_num_kernel)
+      .grad(
+          "self",
+          "self",
+          [](const Tensor& grad, const Tensor& self) {
+            return where(isfinite(self), grad, zeros_like(grad));
+          })
+      .doc("NaN and infinities replaced.");
+
+  op("isnan(Tensor self) -> Tensor")
+      .forms("function method")
+      .elementwise()
+      .kernel([](const mx::array& x) { return mx::isnan(x); })
+      .not_differentiable()
+      .doc("True where an element is NaN.");
+  op("isinf(Tensor self) -> Tensor")
+      .forms("function method")
+      .elementwise()
+      .kernel([](const mx::array& x) {
+        return x.dtype() == mx::complex64
+                   ? mx::logical_or(
+                         mx::isinf(mx::real(x)), mx::isinf(mx::imag(x)))
+                   : mx::isinf(x);
+      })
+      .not_differentiable()
+      .doc("True where an element is infinite.");
+  op("isfinite(Tensor self) -> Tensor")
+      .forms("function method")
+      .elementwise()
+      .kernel([](const mx::array& x) {
+        return x.dtype() == mx::complex64
+                   ? mx::logical_and(
+                         mx::isfinite(mx::real(x)), mx::isfinite(mx::imag(x)))
+                   : mx::isfinite(x);
+      })
+      .not_differentiable()
+      .doc("True where an element is neither infinite nor NaN.");
+  op("isposinf(Tensor self) -> Tensor")
+      .forms("function method out")
+      .elementwise()
+      .kernel([](const mx::array& x) {
+        FL_CHECK(
+            x.dtype() != mx::complex64,
+            "isposinf does not support complex inputs.");
+        return mx::isposinf(x);
+      })
+      .not_differentiable()
+      .doc("True where an element is +inf.");
+  op("isneginf(Tensor self) -> Tensor")
+      .forms("function method out")
+      .elementwise()
+      .kernel([](const mx::array& x) {
+        FL_CHECK(
+            x.dtype() != mx::complex64,
+            "isneginf does not support complex inputs.");
+        return mx::isneginf(x);
+      })
+      .not_differentiable()
+      .doc("True where an element is -inf.");
+  op("isreal(Tensor self) -> Tensor")
+      .forms("function method")
+      .elementwise()
+      .kernel([](const mx::array& x) {
+        return x.dtype() == mx::complex64
+                   ? mx::equal(mx::imag(x), mx::array(0.0f))
+                   : mx::ones(x.shape(), mx::bool_);
+      })
+      .not_differentiable()
+      .doc("True where the imaginary part is 0.");
+}
+
+} // namespace flashlight

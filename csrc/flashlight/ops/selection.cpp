@@ -1,0 +1,157 @@
+// Choosing elements by a mask.
+#include <mlx/ops.h>
+
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/indexing.h"
+#include "flashlight/ops/functions/reductions.h"
+#include "flashlight/ops/functions/selection.h"
+#include "flashlight/ops/functions/views.h"
+#include "flashlight/ops/op.h"
+
+namespace flashlight {
+
+namespace {
+
+void check_condition(const Tensor& condition) {
+  FL_CHECK(
+      condition.dtype() == Dtype::Bool || condition.dtype() == Dtype::UInt8,
+      "where expected condition to be a boolean tensor, but got a tensor with "
+      "dtype ",
+      scalar_name(condition.dtype()));
+}
+
+Tensor zero_where(const Tensor& condition, const Tensor& x) {
+  return where(condition, zeros_like(x), x);
+}
+
+void check_mask(const Tensor& mask) {
+  FL_CHECK(
+      mask.dtype() == Dtype::Bool,
+      "masked_fill_ only supports boolean masks, but got mask with dtype ",
+      scalar_name(mask.dtype()));
+}
+
+void check_value(const Tensor& self, const Dtype value) {
+  FL_CHECK(
+      can_cast(value, self.dtype()),
+      "value cannot be converted to type ",
+      info(self.dtype()).name,
+      " without overflow");
+}
+
+} // namespace
+
+void register_selection() {
+  op("where.self(Tensor condition, Tensor self, Tensor other) -> Tensor")
+      .forms("function method out")
+      .promote("self other")
+      .elementwise()
+      .check([](const Tensor& condition) { check_condition(condition); })
+      .kernel([](const mx::array& condition,
+                 const mx::array& self,
+                 const mx::array& other) {
+        return mx::where(condition, self, other);
+      })
+      .zero_grad("condition")
+      .grad(
+          "self",
+          "condition",
+          [](const Tensor& grad, const Tensor& condition) {
+            return where(condition, grad, zeros_like(grad));
+          })
+      .grad(
+          "other",
+          "condition",
+          [](const Tensor& grad, const Tensor& condition) {
+            return zero_where(condition, grad);
+          })
+      .doc("Elements of self where condition is true, else of other.");
+  op("where.ScalarSelf(Tensor condition, Scalar self, Tensor other) -> Tensor")
+      .forms("function")
+      .composite(
+          [](const Tensor& condition, const Scalar& self, const Tensor& other) {
+            return where(condition, wrapped_number(self), other);
+          })
+      .doc("A number where condition is true, else elements of other.");
+  op("where.ScalarOther(Tensor condition, Tensor self, Scalar other) -> "
+     "Tensor")
+      .forms("function method")
+      .composite(
+          [](const Tensor& condition, const Tensor& self, const Scalar& other) {
+            return where(condition, self, wrapped_number(other));
+          })
+      .doc("Elements of self where condition is true, else a number.");
+  op("where.Scalar(Tensor condition, Scalar self, Scalar other) -> Tensor")
+      .forms("function")
+      .composite(
+          [](const Tensor& condition, const Scalar& self, const Scalar& other) {
+            return where(
+                condition, wrapped_number(self), wrapped_number(other));
+          })
+      .doc("One number where condition is true, else another.");
+  op("where(Tensor condition) -> Tensor[]")
+      .forms("function")
+      .composite([](const Tensor& condition) {
+        return unbind(
+            nonzero(condition.dim() ? condition : unsqueeze(condition, 0)), 1);
+      })
+      .doc("The indices of the elements that are not zero, by dimension.");
+
+  op("masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor")
+      .forms("function method inplace")
+      .elementwise()
+      .check([](const Tensor& self, const Tensor& mask, const Scalar& value) {
+        check_mask(mask);
+        check_value(self, value.dtype());
+      })
+      .kernel([](const mx::array& self,
+                 const mx::array& mask,
+                 const Scalar& value) {
+        return mx::where(
+            mask, scalar_array(value, from_mlx(self.dtype())), self);
+      })
+      .grad(
+          "self",
+          "mask",
+          [](const Tensor& grad, const Tensor& mask) {
+            return zero_where(mask, grad);
+          })
+      .zero_grad("mask")
+      .doc("Self, with a number where the mask is true.");
+  op("masked_fill.Tensor(Tensor self, Tensor mask, Tensor value) -> Tensor")
+      .forms("function method inplace")
+      .elementwise()
+      .check([](const Tensor& self, const Tensor& mask, const Tensor& value) {
+        FL_CHECK(
+            value.dim() == 0,
+            "masked_fill_ only supports a 0-dimensional value tensor, but got "
+            "tensor with ",
+            value.dim(),
+            " dimension(s).");
+        check_mask(mask);
+        check_value(self, value.dtype());
+      })
+      .kernel([](const mx::array& self,
+                 const mx::array& mask,
+                 const mx::array& value) {
+        return mx::where(mask, mx::astype(value, self.dtype()), self);
+      })
+      .node("MaskedFillBackward1")
+      .grad(
+          "self",
+          "mask",
+          [](const Tensor& grad, const Tensor& mask) {
+            return zero_where(mask, grad);
+          })
+      .zero_grad("mask")
+      .grad(
+          "value",
+          "mask",
+          [](const Tensor& grad, const Tensor& mask) {
+            return sum(where(mask, grad, zeros_like(grad)));
+          })
+      .doc("Self, with a value where the mask is true.");
+}
+
+} // namespace flashlight
