@@ -5,16 +5,16 @@
 #include "flashlight/core/runtime.h"
 #include "flashlight/kernels/dense.h"
 #include "flashlight/ops/extras.h"
-#include "flashlight/ops/op.h"
-#include "flashlight/ops/functions/activations.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/linalg.h"
 #include "flashlight/ops/functions/matmul.h"
+#include "flashlight/ops/functions/pointwise.h"
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/shape.h"
 #include "flashlight/ops/functions/views.h"
+#include "flashlight/ops/op.h"
 #include "flashlight/ops/reduce.h"
 
 namespace flashlight {
