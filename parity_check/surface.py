@@ -11,7 +11,7 @@ import flashlight
 def _public(module):
     names = getattr(module, "__all__", None)
     names = names if names is not None else dir(module)
-    return sorted(n for n in names if not n.startswith("_"))
+    return sorted({n for n in names if not n.startswith("_")})
 
 
 def _called(module):
