@@ -430,6 +430,21 @@ EXTRA = {
     "_linalg_solve": [
         case(t(2, 3, 3), t(3, 2), via=lambda t: t.linalg.solve, only=wide)
     ],
+    "_solve_triangular": [
+        case(
+            t(2, 3, 3),
+            t(3, 2),
+            upper=u,
+            via=lambda t: t.linalg.solve_triangular,
+            only=wide,
+        )
+        for u in (False, True)
+    ],
+    "linalg_pinv": [case(t(4, 3), 1e-5, only=wide)],
+    "linalg_pinv.atol_rtol_float": [
+        case(t(4, 3), only=wide),
+        case(t(4, 3), atol=1e-3, rtol=0.1, only=wide),
+    ],
     "slogdet": [case(t(2, 3, 3), only=wide)],
     "matrix_power": [case(t(3, 3), n, only=wide) for n in (0, 1, 2, 5, -2)],
     "inverse": [case(t(3, 3), only=wide)],

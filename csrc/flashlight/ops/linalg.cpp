@@ -1,138 +1,26 @@
-// Decompositions and solutions.
+// Inverses, solutions and determinants.
+#include <algorithm>
+
 #include <mlx/linalg.h>
 #include <mlx/ops.h>
 
-#include "flashlight/core/runtime.h"
 #include "flashlight/kernels/dense.h"
 #include "flashlight/ops/extras.h"
-#include "flashlight/ops/functions/arithmetic.h"
-#include "flashlight/ops/functions/copy.h"
+#include "flashlight/ops/linalg.h"
 #include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/decompositions.h"
 #include "flashlight/ops/functions/linalg.h"
 #include "flashlight/ops/functions/matmul.h"
 #include "flashlight/ops/functions/pointwise.h"
 #include "flashlight/ops/functions/reductions.h"
-#include "flashlight/ops/functions/shape.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
-#include "flashlight/ops/reduce.h"
 
 namespace flashlight {
 
 namespace {
 
-const mx::Device kCpu = mx::Device::cpu;
-
-Tensor mT(const Tensor& x) {
-  return transpose(x, -2, -1);
-}
-Tensor mH(const Tensor& x) {
-  return conj(mT(x));
-}
-
-void check_precise(const mx::array& a, std::string_view name) {
-  Dtype d = from_mlx(a.dtype());
-  FL_CHECK(
-      d == Dtype::Float32 || d == Dtype::Float64 || d == Dtype::Complex64,
-      name,
-      is_floating(d) ? ": Low precision dtypes not supported. Got "
-                     : ": Expected a floating point or complex tensor as "
-                       "input. Got ",
-      scalar_name(d));
-}
-
-void check_square(const mx::array& a, std::string_view name) {
-  FL_CHECK(
-      a.ndim() >= 2,
-      name,
-      ": The input tensor A must have at least 2 dimensions.");
-  FL_CHECK(
-      a.shape(-1) == a.shape(-2),
-      name,
-      ": A must be batches of square matrices, but they are ",
-      a.shape(-2),
-      " by ",
-      a.shape(-1),
-      " matrices");
-  check_precise(a, name);
-}
-
-// A complex matrix as a real one of twice the size, which multiplies alike.
-mx::array as_real(const mx::array& a) {
-  mx::array re = mx::real(a), im = mx::imag(a);
-  return mx::concatenate(
-      {mx::concatenate({re, mx::negative(im)}, -1),
-       mx::concatenate({im, re}, -1)},
-      -2);
-}
-
-// The first `rows` x `cols` of x, from these offsets.
-mx::array block(const mx::array& x, int row, int col, int rows, int cols) {
-  mx::Shape from(x.ndim(), 0), to = x.shape();
-  size_t n = x.ndim();
-  from[n - 2] = row;
-  from[n - 1] = col;
-  to[n - 2] = row + rows;
-  to[n - 1] = col + cols;
-  return mx::slice(x, from, to);
-}
-
-mx::array complex_of(const mx::array& re, const mx::array& im) {
-  return mx::add(
-      mx::astype(re, mx::complex64),
-      mx::multiply(mx::array(mx::complex64_t(0, 1)), im));
-}
-
 // --- matrices in memory, in double precision ---------------------------------
-
-template <typename T>
-std::vector<T> load(const mx::array& a) {
-  constexpr bool complex = !std::is_same_v<T, double>;
-  mx::array x = mx::contiguous(
-      mx::astype(a, complex ? mx::complex64 : mx::float64, kCpu), false, kCpu);
-  eval({x});
-  if constexpr (complex) {
-    const auto* from = x.data<mx::complex64_t>();
-    return std::vector<T>(from, from + x.size());
-  } else {
-    const auto* from = x.data<double>();
-    return std::vector<T>(from, from + x.size());
-  }
-}
-
-template <typename T>
-mx::array store(const std::vector<T>& v, const mx::Shape& shape, mx::Dtype to) {
-  if constexpr (std::is_same_v<T, double>) {
-    if (to == mx::float32) {
-      std::vector<float> narrow(v.begin(), v.end());
-      return mx::array(narrow.data(), shape, mx::float32);
-    }
-    return mx::array(v.data(), shape, mx::float64);
-  } else {
-    std::vector<mx::complex64_t> narrow;
-    for (const T& x : v) {
-      narrow.emplace_back(
-          static_cast<float>(x.real()), static_cast<float>(x.imag()));
-    }
-    return mx::array(narrow.data(), shape, mx::complex64);
-  }
-}
-
-// f(T{}) for the type that a's elements are computed in.
-template <typename F>
-auto in_double(const mx::array& a, F f) {
-  return a.dtype() == mx::complex64 ? f(std::complex<double>{}) : f(double{});
-}
-
-mx::Shape with_last(const mx::array& a, std::initializer_list<int> last) {
-  mx::Shape shape(a.shape().begin(), a.shape().end() - 2);
-  shape.insert(shape.end(), last.begin(), last.end());
-  return shape;
-}
-
-std::string batch_text(const mx::array& a, size_t b) {
-  return a.ndim() > 2 ? detail::concat("(Batch element ", b, "): ") : "";
-}
 
 // A^-1 B by elimination. `singular` words the error.
 template <typename F>
@@ -265,190 +153,80 @@ std::tuple<mx::array, mx::array, mx::array> determinants(
   });
 }
 
-mx::array cholesky_kernel(const mx::array& given, bool upper) {
-  constexpr std::string_view name = "linalg.cholesky";
-  check_square(given, name);
-  mx::array a = upper ? mx::conjugate(mx::swapaxes(given, -1, -2)) : given;
-  mx::array lower = in_double(a, [&](auto zero) {
-    using T = decltype(zero);
-    std::vector<T> x = load<T>(a);
-    int64_t n = a.shape(-1);
-    size_t count = n ? x.size() / static_cast<size_t>(n * n) : 0;
-    for (size_t k = 0; k < count; ++k) {
-      int64_t bad =
-          dense::cholesky(x.data() + k * static_cast<size_t>(n * n), n);
-      FL_CHECK_AS(
-          LinAlgError,
-          bad == 0,
-          name,
-          ": ",
-          batch_text(a, k),
-          "The factorization could not be completed because the input is not "
-          "positive-definite (the leading minor of order ",
-          bad,
-          " is not positive-definite).");
-    }
-    return store(x, a.shape(), a.dtype());
-  });
-  return upper ? mx::conjugate(mx::swapaxes(lower, -1, -2)) : lower;
-}
-
-// The lower triangle of x, its diagonal scaled.
-Tensor lower_of(const Tensor& x, float diagonal) {
-  int n = static_cast<int>(x.size(-1));
-  mx::Dtype type = to_mlx(x.dtype());
-  mx::array mask = mx::add(
-      mx::tril(mx::ones({n, n}, type), -1),
-      mx::multiply(mx::array(diagonal, type), mx::eye(n, type)));
-  return x * constant(mask, x);
-}
-
-Tensor cholesky_grad(const Tensor& grad, const Tensor& result, bool upper) {
-  Tensor l = upper ? mH(result) : result, g = upper ? mH(grad) : grad;
-  Tensor inverse = linalg_inv(l);
-  Tensor phi = matmul(mH(l), g);
-  phi = (lower_of(phi, 1) + mH(lower_of(phi, 0))) * Scalar(0.5);
-  return matmul(matmul(mH(inverse), phi), inverse);
-}
-
-std::tuple<mx::array, mx::array> qr_kernel(
+mx::array triangular_kernel(
     const mx::array& a,
-    const std::string& mode) {
-  FL_CHECK(
-      mode == "reduced" || mode == "complete" || mode == "r",
-      "qr received unrecognized mode '",
-      mode,
-      "' but expected one of 'reduced' (default), 'r', or 'complete'");
-  FL_CHECK(
-      a.ndim() >= 2,
-      "linalg.qr: The input tensor A must have at least 2 dimensions.");
-  check_precise(a, "linalg.qr");
+    const mx::array& b,
+    bool upper,
+    bool unit) {
   return in_double(a, [&](auto zero) {
     using T = decltype(zero);
-    std::vector<T> x = load<T>(a);
-    int m = a.shape(-2), n = a.shape(-1), k = std::min(m, n);
-    int width = mode == "complete" ? m : k;
-    mx::Shape batch(a.shape().begin(), a.shape().end() - 2);
-    size_t count = 1;
-    for (int d : batch) {
-      count *= static_cast<size_t>(d);
-    }
-    std::vector<T> q(count * static_cast<size_t>(m * m));
-    for (size_t b = 0; b < count; ++b) {
-      dense::qr(
-          x.data() + b * static_cast<size_t>(m * n),
-          q.data() + b * static_cast<size_t>(m * m),
+    std::vector<T> left = load<T>(a), right = load<T>(b);
+    int64_t n = a.shape(-1), m = b.shape(-1);
+    size_t count = n && m ? right.size() / static_cast<size_t>(n * m) : 0;
+    for (size_t k = 0; k < count; ++k) {
+      dense::solve_triangular(
+          left.data() + k * static_cast<size_t>(n * n),
+          right.data() + k * static_cast<size_t>(n * m),
+          n,
           m,
-          n);
+          upper,
+          unit);
     }
-    mx::array full_q = store(q, with_last(a, {m, m}), a.dtype());
-    mx::array full_r = store(x, a.shape(), a.dtype());
-    mx::array r = block(full_r, 0, 0, width, n);
-    if (mode == "r") {
-      return std::tuple(mx::zeros({0}, a.dtype()), r);
-    }
-    return std::tuple(block(full_q, 0, 0, m, width), r);
+    return store(right, b.shape(), a.dtype());
   });
 }
 
-// With M = R gR^H - gQ^H Q: A's gradient is (gQ + Q copyltu(M)) R^-H, where
-// copyltu makes a Hermitian matrix of the lower triangle ("Auto-Differentiating
-// Linear Algebra", Seeger et al.).
-Tensor qr_grad(
-    const TensorList& grads,
-    const Tensor& q,
-    const Tensor& r,
-    const std::string& mode) {
-  FL_CHECK(
-      mode != "r",
-      "The derivative of linalg.qr depends on Q, which is not computed when "
-      "mode='r'. Please use linalg.qr(A, mode='reduced') if you are going to "
-      "require the derivative.");
-  int64_t m = q.size(-2), n = r.size(-1);
-  FL_CHECK(
-      mode != "complete" || m <= n,
-      "The QR decomposition is not differentiable when mode='complete' and "
-      "nrows > ncols.");
-  if (m < n) {
-    // R = [U V] with A = [X Y]: V = Q^H Y, and X = Q U.
-    Tensor u = slice(r, -1, 0, m), gu, gv, g = grads[0];
-    if (grads[1].defined()) {
-      gu = slice(grads[1], -1, 0, m);
-      gv = slice(grads[1], -1, m, n);
-      Tensor y = matmul(q, slice(r, -1, m, n));
-      Tensor through = matmul(y, mH(gv));
-      g = g.defined() ? g + through : through;
-    } else {
-      gv = zeros_like(slice(r, -1, m, n));
-    }
-    return cat({qr_grad({g, gu}, q, u, mode), matmul(q, gv)}, -1);
-  }
-  const Tensor &gq = grads[0], &gr = grads[1];
-  Tensor inner;
-  if (gr.defined()) {
-    inner = matmul(r, mH(gr));
-  }
-  if (gq.defined()) {
-    Tensor x = matmul(mH(gq), q);
-    inner = inner.defined() ? inner - x : -x;
-  }
-  Tensor lower = lower_of(inner, 0.5f);
-  Tensor out = matmul(q, lower + mH(lower));
-  return matmul(gq.defined() ? gq + out : out, mH(linalg_inv(r)));
-}
-
-void check_finite(const mx::array& a) {
-  mx::array ok = mx::all(mx::isfinite(a));
-  eval({ok});
-  FL_CHECK_AS(
-      LinAlgError,
-      ok.item<bool>(),
-      "linalg.svd: The algorithm failed to converge because the input matrix "
-      "contained non-finite values.");
-}
-
-// Eigenvalues and vectors from one triangle.
-std::tuple<mx::array, mx::array> eigh_kernel(
-    const mx::array& a,
-    const std::string& uplo) {
-  check_square(a, "linalg.eigh");
-  FL_CHECK(
-      uplo.size() == 1 &&
-          std::string_view("LlUu").find(uplo[0]) != std::string_view::npos,
-      "Expected UPLO argument to be 'L' or 'U', but got ",
-      uplo);
-  if (a.size() == 0) {
-    mx::Shape shape(a.shape().begin(), a.shape().end() - 1);
-    return {mx::zeros(shape, to_mlx(to_real(from_mlx(a.dtype())))), a};
-  }
-  bool upper = toupper(uplo[0]) == 'U';
-  mx::array x = upper ? mx::conjugate(mx::swapaxes(a, -1, -2)) : a;
-  // NaN gives NaN, where LAPACK would give up.
-  mx::array bad = mx::any(mx::logical_not(mx::isfinite(x)), {-1, -2}, true);
-  x = mx::where(bad, mx::eye(a.shape(-1), a.dtype()), x);
-  auto [values, vectors] = mx::linalg::eigh(x, "L", kCpu);
-  auto spoiled = [](const mx::array& y, const mx::array& where) {
-    mx::array nan = mx::array(std::numeric_limits<float>::quiet_NaN());
-    return mx::where(where, mx::astype(nan, y.dtype()), y);
+// Both with the batch that they broadcast to.
+std::pair<Tensor, Tensor> same_batch(const Tensor& a, const Tensor& b) {
+  IntList sa = a.sizes(), sb = b.sizes();
+  IntList batch = broadcast_sizes(
+      IntList(sa.begin(), sa.end() - 2), IntList(sb.begin(), sb.end() - 2));
+  auto widened_to = [&](const Tensor& t) {
+    IntList sizes = batch;
+    sizes.push_back(t.size(-2));
+    sizes.push_back(t.size(-1));
+    return expand(t, sizes);
   };
-  return {spoiled(values, mx::squeeze(bad, -1)), spoiled(vectors, bad)};
+  return {widened_to(a), widened_to(b)};
 }
 
-Tensor eigh_grad(const TensorList& grads, const Tensor& l, const Tensor& v) {
-  mx::array unit = mx::eye(static_cast<int>(l.size(-1)), to_mlx(l.dtype()));
-  Tensor eye = constant(unit, l);
-  Tensor inner;
-  if (grads[0].defined()) {
-    inner = unsqueeze(grads[0], -1) * eye;
-  }
-  if (grads[1].defined()) {
-    Tensor gap = unsqueeze(l, -2) - unsqueeze(l, -1) + eye;
-    Tensor off = constant(mx::subtract(mx::ones_like(unit), unit), l);
-    Tensor y = matmul(mH(v), grads[1]);
-    Tensor x = (y - mH(y)) * Scalar(0.5) / gap * off;
-    inner = inner.defined() ? inner + x : x;
-  }
-  return matmul(matmul(v, _to_copy(inner, v.dtype())), mH(v));
+Tensor solve_triangular_of(
+    const Tensor& a,
+    const Tensor& b,
+    bool upper,
+    bool left,
+    bool unit) {
+  constexpr std::string_view name = "linalg.solve_triangular";
+  FL_CHECK(
+      a.dtype() == b.dtype(),
+      name,
+      ": Expected A and B to have the same dtype, but found A of type ",
+      scalar_name(a.dtype()),
+      " and B of type ",
+      scalar_name(b.dtype()),
+      " instead");
+  check_square(a.value(), name);
+  FL_CHECK(
+      b.dim() >= 2,
+      name,
+      ": The input tensor B must have at least 2 dimensions.");
+  FL_CHECK(
+      left ? a.size(-2) == b.size(-2) : a.size(-1) == b.size(-1),
+      name,
+      ": Incompatible shapes of A and B for the equation ",
+      left ? "AX = B" : "XA = B",
+      " (",
+      a.size(-2),
+      "x",
+      a.size(-1),
+      " and ",
+      b.size(-2),
+      "x",
+      b.size(-1),
+      ")");
+  auto [x, y] = same_batch(a, b);
+  return left ? _solve_triangular(x, y, upper, unit)
+              : mT(_solve_triangular(mT(x), mT(y), !upper, unit));
 }
 
 // The adjugate's part of a determinant's gradient, by singular values where a
@@ -464,117 +242,6 @@ Tensor det_grad(const Tensor& grad, const Tensor& a, const Tensor& result) {
     Tensor g = unsqueeze(unsqueeze(grad * conj(sign), -1), -1);
     return g * matmul(u * unsqueeze(others, -2), vh);
   }
-}
-
-// Singular values and vectors, reduced unless full_matrices. Of the pairs that
-// the real twin of a complex matrix has, every second one is taken.
-std::tuple<mx::array, mx::array, mx::array>
-svd_kernel(const mx::array& a, bool full_matrices, bool compute_uv) {
-  FL_CHECK(
-      a.ndim() >= 2,
-      "linalg.svd: The input tensor A must have at least 2 dimensions.");
-  Dtype d = from_mlx(a.dtype());
-  FL_CHECK(
-      d == Dtype::Float32 || d == Dtype::Float64 || d == Dtype::Complex64,
-      "linalg.svd: Expected a floating point or complex tensor as input. Got ",
-      scalar_name(d));
-  int m = a.shape(-2), n = a.shape(-1), k = std::min(m, n);
-  bool complex = a.dtype() == mx::complex64;
-  mx::Shape batch(a.shape().begin(), a.shape().end() - 2);
-  auto shaped = [&](std::initializer_list<int> last) {
-    mx::Shape shape = batch;
-    shape.insert(shape.end(), last.begin(), last.end());
-    return shape;
-  };
-  mx::Dtype real = complex ? mx::float32 : a.dtype();
-  if (a.size() == 0) {
-    auto eye = [&](int rows, int cols) {
-      return mx::broadcast_to(
-          mx::eye(rows, cols, 0, a.dtype()), shaped({rows, cols}));
-    };
-    return {
-        eye(m, full_matrices ? m : k),
-        mx::zeros(shaped({k}), real),
-        eye(full_matrices ? n : k, n)};
-  }
-  FL_CHECK_AS(
-      NotImplementedError,
-      !complex || !full_matrices || m == n,
-      "linalg.svd: full_matrices of complex matrices is not supported");
-  check_finite(a);
-  auto parts = mx::linalg::svd(complex ? as_real(a) : a, true, kCpu);
-  mx::array u = parts[0], s = parts[1], vh = parts[2];
-  if (complex) {
-    auto every_second = [](const mx::array& x, int axis, int count) {
-      std::vector<int> at;
-      for (int i = 0; i < count; ++i) {
-        at.push_back(2 * i);
-      }
-      return mx::take(x, mx::array(at.data(), {count}), axis);
-    };
-    s = every_second(s, -1, k);
-    u = every_second(u, -1, k);
-    vh = every_second(vh, -2, k);
-    u = complex_of(block(u, 0, 0, m, k), block(u, m, 0, m, k));
-    vh = complex_of(block(vh, 0, 0, k, n), mx::negative(block(vh, 0, n, k, n)));
-  } else if (!full_matrices) {
-    u = block(u, 0, 0, m, k);
-    vh = block(vh, 0, 0, k, n);
-  }
-  (void)compute_uv;
-  return {u, s, vh};
-}
-
-// See "Differentiating the SVD" (Townsend): with E = s_j^2 - s_i^2.
-Tensor svd_grad(
-    const TensorList& grads,
-    const Tensor& full_u,
-    const Tensor& s,
-    const Tensor& full_vh) {
-  // Of full matrices, the gradient of the reduced part is what counts.
-  int64_t m = full_u.size(-2), n = full_vh.size(-1), k = s.size(-1);
-  Tensor u = slice(full_u, -1, 0, k), vh = slice(full_vh, -2, 0, k);
-  Tensor v = mH(vh);
-  Tensor inner;
-  auto add = [&](const Tensor& x) { inner = inner.defined() ? inner + x : x; };
-  mx::array eye = mx::eye(static_cast<int>(k), to_mlx(s.dtype()));
-  Tensor diagonal = constant(eye, s);
-  Tensor rows = unsqueeze(s, -1), cols = unsqueeze(s, -2);
-  Tensor outer;
-  if (grads[1].defined()) {
-    add(unsqueeze(grads[1], -1) * diagonal);
-  }
-  if (grads[0].defined() || grads[2].defined()) {
-    // Ones on the diagonal keep the division finite; skew() has zeros there.
-    Tensor gap = (cols - rows) * (cols + rows) + diagonal;
-    auto skew = [&](const Tensor& x) { return x - mH(x); };
-    Tensor gu = grads[0].defined() ? slice(grads[0], -1, 0, k) : Tensor();
-    Tensor gv = grads[2].defined() ? mH(slice(grads[2], -2, 0, k)) : Tensor();
-    if (gu.defined()) {
-      Tensor ug = matmul(mH(u), gu);
-      add(skew(ug) / gap * cols);
-    }
-    if (gv.defined()) {
-      Tensor vg = matmul(mH(v), gv);
-      add(rows * (skew(vg) / gap));
-    }
-    if (u.is_complex() && gu.defined()) {
-      // The phase of the vectors is free; what the gradient says of it.
-      Tensor ug = matmul(mH(u), gu);
-      add(skew(ug) * diagonal / (rows * Scalar(2)));
-    }
-    if (m > k && gu.defined()) {
-      Tensor g = gu / cols;
-      outer = matmul(g - matmul(u, matmul(mH(u), g)), vh);
-    }
-    if (n > k && gv.defined()) {
-      Tensor g = mH(gv / cols);
-      Tensor x = matmul(u, g - matmul(matmul(g, v), vh));
-      outer = outer.defined() ? outer + x : x;
-    }
-  }
-  Tensor out = matmul(matmul(u, _to_copy(inner, u.dtype())), vh);
-  return outer.defined() ? out + outer : out;
 }
 
 } // namespace
@@ -597,44 +264,6 @@ void register_linalg() {
       .forms("function method out")
       .composite([](const Tensor& self) { return linalg_inv(self); })
       .doc("The inverses of square matrices.");
-  op("linalg_svdvals(Tensor A, *, str? driver=None) -> Tensor")
-      .module("linalg")
-      .forms("function out")
-      .composite([](const Tensor& a, const std::optional<std::string>& driver) {
-        (void)driver;
-        return std::get<1>(_linalg_svd(a, false, true));
-      })
-      .doc("The singular values of matrices.");
-  op("_linalg_svd(Tensor A, bool full_matrices=False, bool compute_uv=True, "
-     "*, str? driver=None) -> (Tensor U, Tensor S, Tensor Vh)")
-      .forms("")
-      .node("LinalgSvdBackward0")
-      .kernel([](const mx::array& a,
-                 bool full_matrices,
-                 bool compute_uv,
-                 const std::optional<std::string>& driver) {
-        (void)driver;
-        return svd_kernel(a, full_matrices, compute_uv);
-      })
-      .grad(
-          "A",
-          "U S Vh needs",
-          [](const TensorList& grads,
-             const Tensor& u,
-             const Tensor& s,
-             const Tensor& vh,
-             const BoolList&) { return TensorList{svd_grad(grads, u, s, vh)}; })
-      .doc("The singular value decomposition of matrices.");
-  op("linalg_svd(Tensor A, bool full_matrices=True, *, str? driver=None) -> "
-     "(Tensor U, Tensor S, Tensor Vh)")
-      .module("linalg")
-      .forms("function out")
-      .composite([](const Tensor& a,
-                    bool full_matrices,
-                    const std::optional<std::string>& driver) {
-        return _linalg_svd(a, full_matrices, true, driver);
-      })
-      .doc("The singular value decomposition of matrices.");
   op("linalg_solve(Tensor A, Tensor B, *, bool left=True) -> Tensor")
       .module("linalg")
       .forms("function out")
@@ -723,58 +352,37 @@ void register_linalg() {
         return log_size + log(sign);
       })
       .doc("The logarithms of determinants.");
-  op("linalg_cholesky(Tensor self, *, bool upper=False) -> Tensor")
+  op("linalg_solve_triangular(Tensor self, Tensor B, *, bool upper, bool "
+     "left=True, bool unitriangular=False) -> Tensor")
       .module("linalg")
       .forms("function out")
-      .node("LinalgCholeskyExBackward0")
-      .kernel(cholesky_kernel)
-      .grad(
-          "self",
-          "result upper",
-          [](const Tensor& grad, const Tensor& result, bool upper) {
-            return cholesky_grad(grad, result, upper);
-          })
-      .doc("The Cholesky factors of positive matrices.");
-  op("cholesky(Tensor self, bool upper=False) -> Tensor")
-      .forms("function method out")
-      .composite([](const Tensor& self, bool upper) {
-        return linalg_cholesky(self, upper);
-      })
-      .doc("The Cholesky factors of positive matrices.");
-  op("linalg_qr(Tensor A, str mode='reduced') -> (Tensor Q, Tensor R)")
-      .module("linalg")
-      .forms("function out")
-      .kernel(qr_kernel)
+      .composite(solve_triangular_of)
+      .doc("X of A X = B for triangular A.");
+  op("_solve_triangular(Tensor A, Tensor B, bool upper, bool unit) -> Tensor")
+      .forms("")
+      .node("LinalgSolveTriangularBackward0")
+      .kernel(triangular_kernel)
       .grad(
           "A",
-          "Q R mode",
-          [](const TensorList& grads,
-             const Tensor& q,
-             const Tensor& r,
-             const std::string& mode) {
-            return TensorList{qr_grad(grads, q, r, mode)};
+          "A result upper unit",
+          [](const Tensor& grad,
+             const Tensor& a,
+             const Tensor& result,
+             bool upper,
+             bool unit) {
+            Tensor g = _solve_triangular(mH(a), grad, !upper, unit);
+            Tensor full = -matmul(g, mH(result));
+            float diagonal = unit ? 0.0f : 1.0f;
+            return upper ? mT(lower_of(mT(full), diagonal))
+                         : lower_of(full, diagonal);
           })
-      .doc("Orthogonal and triangular factors.");
-  op("linalg_eigh(Tensor self, str UPLO='L') -> (Tensor eigenvalues, Tensor "
-     "eigenvectors)")
-      .module("linalg")
-      .forms("function out")
-      .node("LinalgEighBackward0")
-      .kernel(eigh_kernel)
       .grad(
-          "self",
-          "eigenvalues eigenvectors",
-          [](const TensorList& grads, const Tensor& l, const Tensor& v) {
-            return TensorList{eigh_grad(grads, l, v)};
+          "B",
+          "A upper unit",
+          [](const Tensor& grad, const Tensor& a, bool upper, bool unit) {
+            return _solve_triangular(mH(a), grad, !upper, unit);
           })
-      .doc("Eigenvalues and vectors of Hermitian matrices.");
-  op("linalg_eigvalsh(Tensor self, str UPLO='L') -> Tensor")
-      .module("linalg")
-      .forms("function out")
-      .composite([](const Tensor& self, const std::string& uplo) {
-        return std::get<0>(linalg_eigh(self, uplo));
-      })
-      .doc("Eigenvalues of Hermitian matrices.");
+      .doc("X of A X = B for triangular A of the same batch.");
 }
 
 } // namespace flashlight
