@@ -1,7 +1,6 @@
 """``save`` and ``load``: PyTorch's files, read and written."""
 
 import contextlib
-import copyreg
 import enum
 import io
 import mmap as _mmap
@@ -295,9 +294,6 @@ def _get_layout(name):
         if repr(layout) == name:
             return layout
     raise KeyError(name)
-
-
-copyreg.pickle(_C.layout, lambda layout: (_get_layout, (repr(layout),)))
 
 
 # --- files ---
