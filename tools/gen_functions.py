@@ -170,7 +170,7 @@ def rows(path):
         end = found[i + 1].start() if i + 1 < len(found) else len(text)
         forms = FORMS.search(text, m.end(), end)
         words = "".join(PIECE.findall(forms[1])) if forms else ""
-        yield "".join(PIECE.findall(m[1])), words.split()
+        yield "".join(PIECE.findall(m[1])).replace('\\"', '"'), words.split()
 
 
 def write(path, text):

@@ -387,6 +387,20 @@ def div_of(t):
 
 # Rows that PyTorch's tables have no samples for. torch has the function of that name.
 EXTRA = {
+    "convolution": [
+        case(
+            *(t(2, 4, 5, 5), t(4, 2, 3, 3), t(4)),
+            *([2, 1], [1, 1], [1, 2], transposed, [int(transposed), 0], 2),
+            only=wide,
+        )
+        for transposed in (False, True)
+    ],
+    "_convolution_input": [
+        backward_of(lambda t, x, w: t.conv2d(x, w), t(2, 3, 5, 5), t(4, 3, 3, 3))
+    ],
+    "_convolution_weight": [
+        backward_of(lambda t, w, x: t.conv2d(x, w), t(4, 3, 3, 3), t(2, 3, 5, 5))
+    ],
     "_to_copy": [case(t(3, 2), via=lambda t: lambda x: x.to(t.float16))],
     **{
         f"__{name}__.{kind}": [case(t(3, 2), x, via=operator_of(f"__{name}__"))]
