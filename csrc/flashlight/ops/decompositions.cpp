@@ -6,7 +6,6 @@
 
 #include "flashlight/kernels/dense.h"
 #include "flashlight/ops/extras.h"
-#include "flashlight/ops/linalg.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
@@ -15,6 +14,7 @@
 #include "flashlight/ops/functions/matmul.h"
 #include "flashlight/ops/functions/shape.h"
 #include "flashlight/ops/functions/views.h"
+#include "flashlight/ops/linalg.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {

@@ -6,7 +6,6 @@
 
 #include "flashlight/kernels/dense.h"
 #include "flashlight/ops/extras.h"
-#include "flashlight/ops/linalg.h"
 #include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/decompositions.h"
 #include "flashlight/ops/functions/linalg.h"
@@ -14,6 +13,7 @@
 #include "flashlight/ops/functions/pointwise.h"
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/views.h"
+#include "flashlight/ops/linalg.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {
