@@ -1,12 +1,14 @@
 """Samples for every row of the operator table, and torch as the judge of each.
 
 A row's samples are those of PyTorch's own OpInfo entries for the function of that
-name; EXTRA has those of rows that PyTorch has no entry for. Values cross as bytes,
-so that strides, offsets and NaN payloads stay what they were.
+name; the modules samples_*.py have those of rows that PyTorch has no entry for.
+Values cross as bytes, so that strides, offsets and NaN payloads stay what they were.
 """
 
 import functools
+import importlib
 import itertools
+from pathlib import Path
 
 import torch
 from torch.testing._internal.common_methods_invocations import op_db
@@ -180,11 +182,29 @@ def dotted(module, name):
 REORDERED = {"einsum": lambda f: lambda tensors, equation: f(equation, tensors)}
 
 
+# Functions whose results have any values at all.
+UNFILLED = {"empty", "empty_like", "new_empty", "empty_permuted", "empty_strided"}
+
+
+def filled(t, function):
+    """`function`, its result's values zero."""
+
+    def call(*args, **kwargs):
+        out = function(*args, **kwargs)
+        with t.no_grad():
+            return out.zero_()
+
+    return call
+
+
 def callables(info, name):
     """(ours, torch's) for an OpInfo entry or a name: the public function or method."""
     if info is not None and info.name in REORDERED:
         return tuple(map(REORDERED[info.name], public(None, name)))
-    return public(info, name)
+    ours, theirs = public(info, name)
+    if name in UNFILLED and ours is not None:
+        return filled(flashlight, ours), filled(torch, theirs)
+    return ours, theirs
 
 
 def public(info, name):
@@ -248,7 +268,7 @@ class Case:
 def cases(full, dtype, requires_grad=False):
     """Calls of the public function of that row's name (any overload of it)."""
     row = rows_cached()[full]
-    for make in EXTRA.get(full, ()):
+    for make in extra().get(full, ()):
         if make.only and not make.only(dtype):
             continue
         via, args, kwargs = make(dtype)
@@ -297,246 +317,19 @@ def hits(full, call):
     return full in seen
 
 
-def t(*shape, low=-2.0, high=2.0, seed=0):
-    """A maker of one tensor argument, by dtype."""
+@functools.cache
+def extra():
+    """Full name -> makers of cases, for rows that PyTorch's tables have none for.
 
-    def make(dtype):
-        g = torch.Generator().manual_seed(seed + sum(shape))
-        x = torch.rand(shape, generator=g, dtype=torch.float64) * (high - low) + low
-        return x.to(dtype)
-
-    return make
-
-
-def case(*args, via=None, only=None, **kwargs):
-    """A case for EXTRA: callables among the arguments are makers of tensors.
-
-    `via(t)` gives the function to call, of torch and of flashlight alike, where it
-    has another name than the row; `only(dtype)` says for which dtypes there is one.
+    The modules samples_<family>.py beside this one hold them, each as EXTRA. torch
+    has the function of that name.
     """
-
-    def make(dtype):
-        def build(x):
-            if isinstance(x, (list, tuple)):
-                return type(x)(build(i) for i in x)
-            return x(dtype) if callable(x) and not isinstance(x, type) else x
-
-        named = {k: build(v) for k, v in kwargs.items()}
-        return via, tuple(build(a) for a in args), named
-
-    make.only = only
-    return make
-
-
-def backward_of(function, *args, only=None):
-    """A case of the row that differentiates `function(t, *args)` by its first one."""
-
-    def via(t):
-        def run(x, *rest):
-            x = x.detach().requires_grad_()
-            out = function(t, x, *rest)
-            out = out if isinstance(out, t.Tensor) else out[0]
-            return t.autograd.grad(out, x, t.ones_like(out))
-
-        return run
-
-    return case(*args, via=via, only=only or inexact)
-
-
-def floats(dtype):
-    return dtype.is_floating_point
-
-
-def real(dtype):
-    return not dtype.is_complex
-
-
-def wide(dtype):
-    return dtype in (torch.float32, torch.float64)
-
-
-def inexact(dtype):
-    return dtype.is_floating_point or dtype.is_complex
-
-
-def not_bool(dtype):
-    return dtype != torch.bool
-
-
-def product(*args, via):
-    """A case of a product of matrices, which takes no bools."""
-    return case(*args, via=via, only=not_bool)
-
-
-def mask(*shape):
-    """A maker of a mask, whatever the dtype."""
-    return lambda dtype: t(*shape)(torch.float32) > 0
-
-
-def operator_of(name):
-    return lambda t: getattr(t.Tensor, name)
-
-
-def clamp_of(t):
-    return t.clamp
-
-
-def div_of(t):
-    return t.div
-
-
-# Rows that PyTorch's tables have no samples for. torch has the function of that name.
-EXTRA = {
-    "convolution": [
-        case(
-            *(t(2, 4, 5, 5), t(4, 2, 3, 3), t(4)),
-            *([2, 1], [1, 1], [1, 2], transposed, [int(transposed), 0], 2),
-            only=wide,
-        )
-        for transposed in (False, True)
-    ],
-    "_convolution_input": [
-        backward_of(lambda t, x, w: t.conv2d(x, w), t(2, 3, 5, 5), t(4, 3, 3, 3))
-    ],
-    "_convolution_weight": [
-        backward_of(lambda t, w, x: t.conv2d(x, w), t(4, 3, 3, 3), t(2, 3, 5, 5))
-    ],
-    "_to_copy": [case(t(3, 2), via=lambda t: lambda x: x.to(t.float16))],
-    **{
-        f"__{name}__.{kind}": [case(t(3, 2), x, via=operator_of(f"__{name}__"))]
-        for name in ("and", "or", "xor", "lshift", "rshift")
-        for kind, x in (("Tensor", t(3, 2, low=0)), ("Scalar", 1))
-    },
-    **{
-        f"bitwise_{name}.Scalar_Tensor": [case(5, t(3, 2, low=0))]
-        for name in ("and", "or", "xor", "left_shift", "right_shift")
-    },
-    "clamp": [case(t(3, 2), -1, 1), case(t(3, 2), min=0.5), case(t(3, 2), max=1)],
-    "clip": [case(t(3, 2), -1, 1), case(t(3, 2), max=0.5)],
-    "_clamp": [
-        case(t(3, 2), t(3, 2, low=-1, high=0), t(2, low=0, high=1), via=clamp_of)
-    ],
-    "masked_fill.Tensor": [case(t(3, 2), mask(3, 2), t())],
-    "rsub.Scalar": [case(t(3, 2), 2), case(t(3, 2), 2, 3)],
-    "_div_floor": [case(t(3, 2), t(3, 2, seed=1), rounding_mode="floor", via=div_of)],
-    "_div_trunc": [case(t(3, 2), t(3, 2, seed=1), rounding_mode="trunc", via=div_of)],
-    "_softmax": [case(t(3, 2), 1, False), case(t(3, 2), 0, False)],
-    "_log_softmax": [case(t(3, 2), 1, False), case(t(3, 2), 0, False)],
-    "_prelu_kernel": [
-        case(t(3, 2), t(2, seed=3), via=lambda t: t.prelu),
-    ],
-    "threshold_backward": [
-        case(t(3, 2), t(3, 2, seed=1), 0, via=lambda t: t.ops.aten.threshold_backward)
-    ],
-    "where": [case(t(3, 2))],
-    "where.Scalar": [case(mask(3, 2), 1, 2.5)],
-    "where.ScalarSelf": [case(mask(3, 2), 1, t(3, 2))],
-    "where.ScalarOther": [case(mask(3, 2), t(3, 2), 1)],
-    "_neg_view": [case(t(3, 2))],
-    "_conj": [case(t(3, 2), via=lambda t: lambda x: x.conj())],
-    "detach": [case(t(3, 2))],
-    "value_selecting_reduction_backward": [
-        backward_of(lambda t, x: t.max(x, 1), t(3, 4), only=floats),
-        backward_of(lambda t, x: t.min(x, 0, True), t(3, 4), only=floats),
-        backward_of(lambda t, x: t.max(x, 0), t(), only=floats),
-    ],
-    "_linalg_svd": [case(t(4, 3), via=lambda t: t.linalg.svdvals, only=wide)],
-    "_linalg_solve": [
-        case(t(2, 3, 3), t(3, 2), via=lambda t: t.linalg.solve, only=wide)
-    ],
-    "_solve_triangular": [
-        case(
-            t(2, 3, 3),
-            t(3, 2),
-            upper=u,
-            via=lambda t: t.linalg.solve_triangular,
-            only=wide,
-        )
-        for u in (False, True)
-    ],
-    "linalg_pinv": [case(t(4, 3), 1e-5, only=wide)],
-    "linalg_pinv.atol_rtol_float": [
-        case(t(4, 3), only=wide),
-        case(t(4, 3), atol=1e-3, rtol=0.1, only=wide),
-    ],
-    "slogdet": [case(t(2, 3, 3), only=wide)],
-    "matrix_power": [case(t(3, 3), n, only=wide) for n in (0, 1, 2, 5, -2)],
-    "inverse": [case(t(3, 3), only=wide)],
-    "_tied": [case(t(3, 2), t(4, 2), 0.0, via=lambda t: t.cdist, only=wide)],
-    "_norm_backward": [
-        backward_of(lambda t, x, p=p: t.linalg.vector_norm(x, p, 1), t(3, 4))
-        for p in (1, 0.5, 1.5, 3, -1, float("inf"), float("-inf"))
-    ],
-    "norm.Scalar": [
-        case(t(3, 4), p, via=lambda t: t.ops.aten.norm, only=inexact) for p in (1, 2, 3)
-    ],
-    "norm.ScalarOpt_dim": [
-        case(t(3, 4), 1, [0], True, via=lambda t: t.ops.aten.norm, only=inexact)
-    ],
-    "_euclidean_dist": [
-        case(t(30, 3), t(4, 3), via=lambda t: t.cdist, only=wide),
-        case(t(2, 2, 3), t(1, 27, 3), via=lambda t: t.cdist, only=wide),
-    ],
-    "ger": [case(t(3), t(4))],
-    "chain_matmul": [case(t(3, 2), t(2, 5), t(5, 4), only=not_bool)],
-    "linalg_matrix_power": [case(t(3, 3), n, only=wide) for n in (0, 1, 2, 5, -2)],
-    "_cumsum_backward": [backward_of(lambda t, x: t.cumsum(x, 1), t(3, 4))],
-    "_cumprod_backward": [
-        backward_of(lambda t, x: t.cumprod(x, 1), t(3, 5)),
-        backward_of(lambda t, x: t.cumprod(x * x.real.gt(0.5), 0), t(4, 3)),
-    ],
-    "_logcumsumexp_backward": [
-        backward_of(lambda t, x: t.logcumsumexp(x, 1), t(3, 5), only=wide)
-    ],
-    "cummaxmin_backward": [
-        backward_of(lambda t, x: t.cummax(x, 1), t(3, 5), only=floats),
-        backward_of(lambda t, x: t.cummin(x, 0), t(3, 5), only=floats),
-    ],
-    "_between": [case(t(3, 4), 0.3, 1, via=lambda t: t.quantile, only=wide)],
-    "_pick": [case(t(3, 4), 0.3, 1, via=lambda t: t.quantile, only=wide)],
-    "_unique2": [
-        case(t(3, 4, low=0, high=4), True, i, c, via=lambda t: t.unique, only=real)
-        for i in (False, True)
-        for c in (False, True)
-    ],
-    "unique_dim": [
-        case(t(4, 2, high=1), True, True, True, d, via=lambda t: t.unique, only=real)
-        for d in (0, 1)
-    ],
-    "isin.Tensor_Scalar": [case(t(3, 4), 1, invert=i, only=wide) for i in (False, True)]
-    + [case(t(3, 4), 1, only=lambda d: d == torch.int64)],
-    "isin.Scalar_Tensor": [case(1, t(3, 4), only=lambda d: d == torch.int64)],
-    "bucketize.Scalar": [
-        case(x, t(5, low=0, high=4, seed=1), via=lambda t: t.bucketize, only=wide)
-        for x in (1, 2.5, -3.0)
-    ],
-    "searchsorted.Scalar": [
-        case(t(5, low=0, high=4, seed=1), x, right=True, only=wide) for x in (1, 2.5)
-    ],
-    "_prod_backward": [
-        backward_of(lambda t, x: t.prod(x, 1), t(3, 5)),
-        backward_of(lambda t, x: t.prod(x), t(2, 4)),
-        backward_of(lambda t, x: t.prod(x * x.real.gt(0.5), 0), t(4, 3)),
-    ],
-    "_matmul": [
-        product(t(2, 3, 4), t(4, 5), via=lambda t: t.matmul),
-        product(t(2, 3, 4), t(2, 4, 5), via=lambda t: t.matmul),
-        product(t(3, 4), t(3, 2, 4, 5), via=lambda t: t.matmul),
-        product(t(3, 1, 3, 4), t(2, 4, 1), via=lambda t: t.matmul),
-        product(t(2, 3, 0), t(0, 5), via=lambda t: t.matmul),
-        product(t(4), t(2, 4, 5), via=lambda t: t.matmul),
-        product(t(2, 3, 4), t(4), via=lambda t: t.matmul),
-    ],
-    "linalg_matmul": [case(t(2, 3, 4), t(4, 5), only=not_bool)],
-    "_linear": [
-        product(t(3, 4), t(5, 4), t(5), via=lambda t: t.nn.functional.linear),
-        product(t(2, 3, 4), t(5, 4), t(5), via=lambda t: t.nn.functional.linear),
-        product(t(0, 4), t(5, 4), t(5), via=lambda t: t.nn.functional.linear),
-    ],
-    "slice_backward": [
-        case(t(2, 2), (5, 2), 0, 0, 3, 2, via=lambda t: t.ops.aten.slice_backward)
-    ],
-}
+    found = {}
+    for path in sorted(Path(__file__).parent.glob("samples_*.py")):
+        for name, made in importlib.import_module(path.stem).EXTRA.items():
+            assert name not in found, f"{name}: samples in two modules"
+            found[name] = made
+    return found
 
 
 def take(iterator, n):

@@ -1,0 +1,171 @@
+"""Samples of rows of every family: see registry.extra()."""
+
+import torch
+from sampling import (
+    backward_of,
+    case,
+    clamp_of,
+    div_of,
+    floats,
+    inexact,
+    mask,
+    not_bool,
+    operator_of,
+    product,
+    real,
+    t,
+    wide,
+)
+
+# Rows that PyTorch's tables have no samples for. torch has the function of that name.
+EXTRA = {
+    "convolution": [
+        case(
+            *(t(2, 4, 5, 5), t(4, 2, 3, 3), t(4)),
+            *([2, 1], [1, 1], [1, 2], transposed, [int(transposed), 0], 2),
+            only=wide,
+        )
+        for transposed in (False, True)
+    ],
+    "_convolution_input": [
+        backward_of(lambda t, x, w: t.conv2d(x, w), t(2, 3, 5, 5), t(4, 3, 3, 3))
+    ],
+    "_convolution_weight": [
+        backward_of(lambda t, w, x: t.conv2d(x, w), t(4, 3, 3, 3), t(2, 3, 5, 5))
+    ],
+    "_to_copy": [case(t(3, 2), via=lambda t: lambda x: x.to(t.float16))],
+    **{
+        f"__{name}__.{kind}": [case(t(3, 2), x, via=operator_of(f"__{name}__"))]
+        for name in ("and", "or", "xor", "lshift", "rshift")
+        for kind, x in (("Tensor", t(3, 2, low=0)), ("Scalar", 1))
+    },
+    **{
+        f"bitwise_{name}.Scalar_Tensor": [case(5, t(3, 2, low=0))]
+        for name in ("and", "or", "xor", "left_shift", "right_shift")
+    },
+    "clamp": [case(t(3, 2), -1, 1), case(t(3, 2), min=0.5), case(t(3, 2), max=1)],
+    "clip": [case(t(3, 2), -1, 1), case(t(3, 2), max=0.5)],
+    "_clamp": [
+        case(t(3, 2), t(3, 2, low=-1, high=0), t(2, low=0, high=1), via=clamp_of)
+    ],
+    "masked_fill.Tensor": [case(t(3, 2), mask(3, 2), t())],
+    "rsub.Scalar": [case(t(3, 2), 2), case(t(3, 2), 2, 3)],
+    "_div_floor": [case(t(3, 2), t(3, 2, seed=1), rounding_mode="floor", via=div_of)],
+    "_div_trunc": [case(t(3, 2), t(3, 2, seed=1), rounding_mode="trunc", via=div_of)],
+    "_softmax": [case(t(3, 2), 1, False), case(t(3, 2), 0, False)],
+    "_log_softmax": [case(t(3, 2), 1, False), case(t(3, 2), 0, False)],
+    "_prelu_kernel": [
+        case(t(3, 2), t(2, seed=3), via=lambda t: t.prelu),
+    ],
+    "threshold_backward": [
+        case(t(3, 2), t(3, 2, seed=1), 0, via=lambda t: t.ops.aten.threshold_backward)
+    ],
+    "where": [case(t(3, 2))],
+    "where.Scalar": [case(mask(3, 2), 1, 2.5)],
+    "where.ScalarSelf": [case(mask(3, 2), 1, t(3, 2))],
+    "where.ScalarOther": [case(mask(3, 2), t(3, 2), 1)],
+    "_neg_view": [case(t(3, 2))],
+    "_conj": [case(t(3, 2), via=lambda t: lambda x: x.conj())],
+    "detach": [case(t(3, 2))],
+    "value_selecting_reduction_backward": [
+        backward_of(lambda t, x: t.max(x, 1), t(3, 4), only=floats),
+        backward_of(lambda t, x: t.min(x, 0, True), t(3, 4), only=floats),
+        backward_of(lambda t, x: t.max(x, 0), t(), only=floats),
+    ],
+    "_linalg_svd": [case(t(4, 3), via=lambda t: t.linalg.svdvals, only=wide)],
+    "_linalg_solve": [
+        case(t(2, 3, 3), t(3, 2), via=lambda t: t.linalg.solve, only=wide)
+    ],
+    "_solve_triangular": [
+        case(
+            t(2, 3, 3),
+            t(3, 2),
+            upper=u,
+            via=lambda t: t.linalg.solve_triangular,
+            only=wide,
+        )
+        for u in (False, True)
+    ],
+    "linalg_pinv": [case(t(4, 3), 1e-5, only=wide)],
+    "linalg_pinv.atol_rtol_float": [
+        case(t(4, 3), only=wide),
+        case(t(4, 3), atol=1e-3, rtol=0.1, only=wide),
+    ],
+    "slogdet": [case(t(2, 3, 3), only=wide)],
+    "matrix_power": [case(t(3, 3), n, only=wide) for n in (0, 1, 2, 5, -2)],
+    "inverse": [case(t(3, 3), only=wide)],
+    "_tied": [case(t(3, 2), t(4, 2), 0.0, via=lambda t: t.cdist, only=wide)],
+    "_norm_backward": [
+        backward_of(lambda t, x, p=p: t.linalg.vector_norm(x, p, 1), t(3, 4))
+        for p in (1, 0.5, 1.5, 3, -1, float("inf"), float("-inf"))
+    ],
+    "norm.Scalar": [
+        case(t(3, 4), p, via=lambda t: t.ops.aten.norm, only=inexact) for p in (1, 2, 3)
+    ],
+    "norm.ScalarOpt_dim": [
+        case(t(3, 4), 1, [0], True, via=lambda t: t.ops.aten.norm, only=inexact)
+    ],
+    "_euclidean_dist": [
+        case(t(30, 3), t(4, 3), via=lambda t: t.cdist, only=wide),
+        case(t(2, 2, 3), t(1, 27, 3), via=lambda t: t.cdist, only=wide),
+    ],
+    "ger": [case(t(3), t(4))],
+    "chain_matmul": [case(t(3, 2), t(2, 5), t(5, 4), only=not_bool)],
+    "linalg_matrix_power": [case(t(3, 3), n, only=wide) for n in (0, 1, 2, 5, -2)],
+    "_cumsum_backward": [backward_of(lambda t, x: t.cumsum(x, 1), t(3, 4))],
+    "_cumprod_backward": [
+        backward_of(lambda t, x: t.cumprod(x, 1), t(3, 5)),
+        backward_of(lambda t, x: t.cumprod(x * x.real.gt(0.5), 0), t(4, 3)),
+    ],
+    "_logcumsumexp_backward": [
+        backward_of(lambda t, x: t.logcumsumexp(x, 1), t(3, 5), only=wide)
+    ],
+    "cummaxmin_backward": [
+        backward_of(lambda t, x: t.cummax(x, 1), t(3, 5), only=floats),
+        backward_of(lambda t, x: t.cummin(x, 0), t(3, 5), only=floats),
+    ],
+    "_between": [case(t(3, 4), 0.3, 1, via=lambda t: t.quantile, only=wide)],
+    "_pick": [case(t(3, 4), 0.3, 1, via=lambda t: t.quantile, only=wide)],
+    "_unique2": [
+        case(t(3, 4, low=0, high=4), True, i, c, via=lambda t: t.unique, only=real)
+        for i in (False, True)
+        for c in (False, True)
+    ],
+    "unique_dim": [
+        case(t(4, 2, high=1), True, True, True, d, via=lambda t: t.unique, only=real)
+        for d in (0, 1)
+    ],
+    "isin.Tensor_Scalar": [case(t(3, 4), 1, invert=i, only=wide) for i in (False, True)]
+    + [case(t(3, 4), 1, only=lambda d: d == torch.int64)],
+    "isin.Scalar_Tensor": [case(1, t(3, 4), only=lambda d: d == torch.int64)],
+    "bucketize.Scalar": [
+        case(x, t(5, low=0, high=4, seed=1), via=lambda t: t.bucketize, only=wide)
+        for x in (1, 2.5, -3.0)
+    ],
+    "searchsorted.Scalar": [
+        case(t(5, low=0, high=4, seed=1), x, right=True, only=wide) for x in (1, 2.5)
+    ],
+    "_prod_backward": [
+        backward_of(lambda t, x: t.prod(x, 1), t(3, 5)),
+        backward_of(lambda t, x: t.prod(x), t(2, 4)),
+        backward_of(lambda t, x: t.prod(x * x.real.gt(0.5), 0), t(4, 3)),
+    ],
+    "_matmul": [
+        product(t(2, 3, 4), t(4, 5), via=lambda t: t.matmul),
+        product(t(2, 3, 4), t(2, 4, 5), via=lambda t: t.matmul),
+        product(t(3, 4), t(3, 2, 4, 5), via=lambda t: t.matmul),
+        product(t(3, 1, 3, 4), t(2, 4, 1), via=lambda t: t.matmul),
+        product(t(2, 3, 0), t(0, 5), via=lambda t: t.matmul),
+        product(t(4), t(2, 4, 5), via=lambda t: t.matmul),
+        product(t(2, 3, 4), t(4), via=lambda t: t.matmul),
+    ],
+    "linalg_matmul": [case(t(2, 3, 4), t(4, 5), only=not_bool)],
+    "_linear": [
+        product(t(3, 4), t(5, 4), t(5), via=lambda t: t.nn.functional.linear),
+        product(t(2, 3, 4), t(5, 4), t(5), via=lambda t: t.nn.functional.linear),
+        product(t(0, 4), t(5, 4), t(5), via=lambda t: t.nn.functional.linear),
+    ],
+    "slice_backward": [
+        case(t(2, 2), (5, 2), 0, 0, 3, 2, via=lambda t: t.ops.aten.slice_backward)
+    ],
+}
