@@ -129,6 +129,13 @@ void register_creation() {
       })
       .not_differentiable()
       .doc("A tensor filled with a number.");
+  op("zero(Tensor self) -> Tensor")
+      .forms("inplace")
+      .kernel([](const Tensor& self) {
+        return filled(self.sizes(), 0, self.dtype(), self.device());
+      })
+      .zero_grad("self")
+      .doc("Zeros, in place.");
   op("zeros_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, "
      "Device? device=None, bool? pin_memory=None, MemoryFormat? "
      "memory_format=None) -> Tensor")
