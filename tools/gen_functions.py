@@ -13,6 +13,7 @@ import pathlib
 import re
 
 ROW = re.compile(r"\bop\(\s*((?:\"(?:[^\"\\]|\\.)*\"\s*)+)\)")
+ALIAS = re.compile(r"\balias_op\(((?:\s*\"(?:[^\"\\]|\\.)*\"[\s,]*)+)\)")
 PIECE = re.compile(r"\"((?:[^\"\\]|\\.)*)\"")
 FORMS = re.compile(r"\.forms\(\s*((?:\"[^\"]*\"\s*)+)\)")
 ARG = re.compile(
@@ -173,6 +174,23 @@ def rows(path):
         yield "".join(PIECE.findall(m[1])).replace('\\"', '"'), words.split()
 
 
+def aliases(path, table):
+    """The (schema, forms) of a family's aliases; `table` has the rows of all."""
+    text = re.sub(r"//[^\n]*", "", path.read_text())
+    for m in ALIAS.finditer(text):
+        words = [""]
+        for piece, comma in re.findall(PIECE.pattern + "|(,)", m[1]):
+            words += [""] if comma else []
+            words[-1] += piece
+        name, target, forms = (words + [""])[:3]
+        if "(" in name:
+            yield name, forms.split()
+            continue
+        for schema, row_forms in table:
+            if re.match(re.escape(target) + r"[.(]", schema):
+                yield name + schema[len(target) :], forms.split() or row_forms
+
+
 def write(path, text):
     """Only if it differs, so that nothing is compiled again for nothing."""
     if not path.exists() or path.read_text() != text:
@@ -182,8 +200,9 @@ def write(path, text):
 BANNER = "// Written by tools/gen_functions.py from the op rows.\n"
 
 
-def write_family(path, out):
-    parsed = [(parse(schema), forms) for schema, forms in rows(path)]
+def write_family(path, out, table):
+    found = [*rows(path), *aliases(path, table)]
+    parsed = [(parse(schema), forms) for schema, forms in found]
     without_clashes([p for p, _ in parsed])
     emitted = [f for p, forms in parsed for f in functions(p, forms)]
     heads = "\n".join(head for head, _ in emitted)
@@ -209,8 +228,9 @@ def main():
     args = parser.parse_args()
     (args.out / "functions").mkdir(exist_ok=True)
     families = sorted(path.stem for path in args.families)
+    table = [row for path in args.families for row in rows(path)]
     for path in args.families:
-        write_family(path, args.out / "functions")
+        write_family(path, args.out / "functions", table)
     includes = "".join(f'#include "flashlight/ops/functions/{f}.h"\n' for f in families)
     write(
         args.out / "functions.h",

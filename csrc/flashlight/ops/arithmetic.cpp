@@ -715,35 +715,14 @@ void register_arithmetic() {
           })
       .doc("self + value * tensor1 / tensor2.");
 
-  op("multiply.Tensor(Tensor self, Tensor other) -> Tensor")
-      .forms("function method inplace out")
-      .composite([](const Tensor& self, const Tensor& other) {
-        return mul(self, other);
-      })
-      .doc("mul.");
-  op("subtract.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor")
-      .forms("function method inplace out")
-      .composite([](const Tensor& self,
-                    const Tensor& other,
-                    const Scalar& alpha) { return sub(self, other, alpha); })
-      .doc("sub.");
-  op("divide.Tensor(Tensor self, Tensor other) -> Tensor")
-      .forms("function method inplace out")
-      .composite([](const Tensor& self, const Tensor& other) {
-        return div(self, other);
-      })
-      .doc("div.");
-  op("divide.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> "
-     "Tensor")
-      .forms("function method inplace out")
-      .composite(divide_mode)
-      .doc("div.");
-  op("true_divide.Tensor(Tensor self, Tensor other) -> Tensor")
-      .forms("function method inplace out")
-      .composite([](const Tensor& self, const Tensor& other) {
-        return div(self, other);
-      })
-      .doc("div.");
+  alias_op("multiply", "mul");
+  alias_op("subtract", "sub");
+  alias_op("divide", "div");
+  alias_op(
+      "true_divide.Tensor(Tensor self, Tensor other) -> Tensor",
+      "div.Tensor",
+      "function method inplace out");
+  alias_op("arctan2", "atan2");
 }
 
 } // namespace flashlight

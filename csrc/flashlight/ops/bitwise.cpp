@@ -175,66 +175,46 @@ void register_bitwise() {
         return bitwise_right_shift(wrapped_number(self), other);
       })
       .doc("self >> other.");
-  op("__and__.Tensor(Tensor self, Tensor other) -> Tensor")
-      .forms("method")
-      .composite([](const Tensor& self, const Tensor& other) {
-        return bitwise_and(self, other);
-      })
-      .doc("bitwise_and.");
-  op("__and__.Scalar(Tensor self, Scalar other) -> Tensor")
-      .forms("method")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return bitwise_and(self, other);
-      })
-      .doc("bitwise_and.");
-  op("__or__.Tensor(Tensor self, Tensor other) -> Tensor")
-      .forms("method")
-      .composite([](const Tensor& self, const Tensor& other) {
-        return bitwise_or(self, other);
-      })
-      .doc("bitwise_or.");
-  op("__or__.Scalar(Tensor self, Scalar other) -> Tensor")
-      .forms("method")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return bitwise_or(self, other);
-      })
-      .doc("bitwise_or.");
-  op("__xor__.Tensor(Tensor self, Tensor other) -> Tensor")
-      .forms("method")
-      .composite([](const Tensor& self, const Tensor& other) {
-        return bitwise_xor(self, other);
-      })
-      .doc("bitwise_xor.");
-  op("__xor__.Scalar(Tensor self, Scalar other) -> Tensor")
-      .forms("method")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return bitwise_xor(self, other);
-      })
-      .doc("bitwise_xor.");
-  op("__lshift__.Tensor(Tensor self, Tensor other) -> Tensor")
-      .forms("method")
-      .composite([](const Tensor& self, const Tensor& other) {
-        return bitwise_left_shift(self, other);
-      })
-      .doc("bitwise_left_shift.");
-  op("__lshift__.Scalar(Tensor self, Scalar other) -> Tensor")
-      .forms("method")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return bitwise_left_shift(self, other);
-      })
-      .doc("bitwise_left_shift.");
-  op("__rshift__.Tensor(Tensor self, Tensor other) -> Tensor")
-      .forms("method")
-      .composite([](const Tensor& self, const Tensor& other) {
-        return bitwise_right_shift(self, other);
-      })
-      .doc("bitwise_right_shift.");
-  op("__rshift__.Scalar(Tensor self, Scalar other) -> Tensor")
-      .forms("method")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return bitwise_right_shift(self, other);
-      })
-      .doc("bitwise_right_shift.");
+  alias_op(
+      "__and__.Tensor(Tensor self, Tensor other) -> Tensor",
+      "bitwise_and.Tensor",
+      "method");
+  alias_op(
+      "__and__.Scalar(Tensor self, Scalar other) -> Tensor",
+      "bitwise_and.Scalar",
+      "method");
+  alias_op(
+      "__or__.Tensor(Tensor self, Tensor other) -> Tensor",
+      "bitwise_or.Tensor",
+      "method");
+  alias_op(
+      "__or__.Scalar(Tensor self, Scalar other) -> Tensor",
+      "bitwise_or.Scalar",
+      "method");
+  alias_op(
+      "__xor__.Tensor(Tensor self, Tensor other) -> Tensor",
+      "bitwise_xor.Tensor",
+      "method");
+  alias_op(
+      "__xor__.Scalar(Tensor self, Scalar other) -> Tensor",
+      "bitwise_xor.Scalar",
+      "method");
+  alias_op(
+      "__lshift__.Tensor(Tensor self, Tensor other) -> Tensor",
+      "bitwise_left_shift.Tensor",
+      "method");
+  alias_op(
+      "__lshift__.Scalar(Tensor self, Scalar other) -> Tensor",
+      "bitwise_left_shift.Tensor_Scalar",
+      "method");
+  alias_op(
+      "__rshift__.Tensor(Tensor self, Tensor other) -> Tensor",
+      "bitwise_right_shift.Tensor",
+      "method");
+  alias_op(
+      "__rshift__.Scalar(Tensor self, Scalar other) -> Tensor",
+      "bitwise_right_shift.Tensor_Scalar",
+      "method");
 }
 
 } // namespace flashlight

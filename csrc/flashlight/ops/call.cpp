@@ -185,6 +185,24 @@ void check_result_cast(const Tensor& result, const Tensor& to) {
       scalar_name(to.dtype()));
 }
 
+void refuse(const Op& op, const Call& c) {
+  Dtype d = c.common;
+  for (size_t i = 0; !c.cast && i < op.schema.args.size(); ++i) {
+    if (const Tensor* t = c.args[i].tensor()) {
+      d = t->dtype();
+      break;
+    }
+  }
+  FL_CHECK_AS(
+      NotImplementedError,
+      !(op.refused & kind_of(d)),
+      "\"",
+      op.refused_name,
+      "\" not implemented for '",
+      scalar_name(d),
+      "'");
+}
+
 } // namespace
 
 AutocastState& autocast_state(DeviceType type) {
@@ -244,6 +262,9 @@ Results run_kernel(const Op& op, const Value* args) {
       }
     }
   }
+  if (op.refused) [[unlikely]] {
+    refuse(op, c);
+  }
   try {
     return op.forward(c);
   } catch (const Error&) {
@@ -256,6 +277,9 @@ Results run_kernel(const Op& op, const Value* args) {
 
 Results call(const Op& op, Value* args) {
   enter(op);
+  if (op.target) [[unlikely]] {
+    return call(*op.target, args);
+  }
   if (op.autocast != Autocast::None && autocast_state(DeviceType::Cpu).enabled)
       [[unlikely]] {
     autocast_args(op, args);
@@ -297,6 +321,9 @@ Results call(const Op& op, Value* args) {
 
 Tensor call_inplace(const Op& op, Value* args) {
   enter(op);
+  if (op.target) [[unlikely]] {
+    return call_inplace(*op.target, args);
+  }
   Tensor self = *args[0].tensor();
   check_writable(self);
   if (op.composite) {
@@ -340,6 +367,9 @@ Tensor call_inplace(const Op& op, Value* args) {
 
 void call_out(const Op& op, Value* args, TensorList& outs) {
   enter(op);
+  if (op.target) [[unlikely]] {
+    return call_out(*op.target, args, outs);
+  }
   const std::string& name = op.schema.name;
   if (grad_enabled()) {
     bool any = false;

@@ -501,18 +501,12 @@ void register_comparison() {
             return zero_unless(gt(self, max), grad);
           })
       .doc("Elements not above max.");
-  op("clip(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor")
-      .forms("function method inplace out")
-      .composite([](const Tensor& self,
-                    const std::optional<Scalar>& min,
-                    const std::optional<Scalar>& max) {
-        return clamp(self, min, max);
-      })
-      .doc("clamp.");
-  op("clip.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor")
-      .forms("function method inplace out")
-      .composite(clamp_tensors)
-      .doc("clamp.");
+  alias_op("clip", "clamp");
+  alias_op("greater", "gt");
+  alias_op("greater_equal", "ge");
+  alias_op("less", "lt");
+  alias_op("less_equal", "le");
+  alias_op("not_equal", "ne");
 }
 
 } // namespace flashlight

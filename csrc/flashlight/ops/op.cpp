@@ -13,9 +13,14 @@ namespace flashlight {
 
 namespace {
 
+struct Alias {
+  std::string name, target, forms, module;
+};
+
 struct Registry {
   std::vector<const Op*> ops;
   std::unordered_map<std::string, const Op*> by_name;
+  std::vector<Alias> aliases;
 };
 
 Registry& registry() {
@@ -55,7 +60,100 @@ std::string default_node_name(std::string_view name) {
   return out + "Backward0";
 }
 
+void set_forms(Op& op, std::string_view words) {
+  for_words(words, [&](std::string_view w) {
+    if (w == "function") {
+      op.function = true;
+    } else if (w == "method") {
+      op.method = true;
+    } else if (w == "inplace") {
+      op.inplace = true;
+    } else if (w == "out") {
+      op.out = true;
+    } else {
+      fail(op.schema.full_name(), ": unknown form ", w);
+    }
+  });
+}
+
+void add_op(std::unique_ptr<Op> owned) {
+  owned->finish();
+  Registry& r = registry();
+  const Op* op = owned.release();
+  FL_CHECK(
+      r.by_name.emplace(op->schema.full_name(), op).second,
+      op->schema.full_name(),
+      ": two rows");
+  r.ops.push_back(op);
+}
+
+// A row under `text` whose calls are the target's.
+void add_alias(const Alias& alias, const std::string& text, const Op& target) {
+  auto op = std::make_unique<Op>(text);
+  FL_CHECK(
+      op->schema.args.size() == target.schema.args.size(),
+      op->schema.full_name(),
+      ": not of the arguments of ",
+      target.schema.full_name());
+  op->target = &target;
+  op->composite = true;
+  op->derivative = Derivative::Composite;
+  op->mutates = target.mutates;
+  op->forward = [&target](const Call& c) {
+    std::vector<Value> args(c.args, c.args + target.schema.args.size());
+    return call(target, args.data());
+  };
+  op->doc = detail::concat("Another name of ", target.schema.name, ".");
+  op->python_module = alias.module;
+  if (alias.forms.empty()) {
+    op->function = target.function;
+    op->method = target.method;
+    op->inplace = target.inplace;
+    op->out = target.out;
+  } else {
+    set_forms(*op, alias.forms);
+  }
+  add_op(std::move(op));
+}
+
 } // namespace
+
+void alias_op(
+    std::string_view name,
+    std::string_view target,
+    std::string_view forms,
+    std::string_view module) {
+  registry().aliases.push_back(
+      {std::string(name),
+       std::string(target),
+       std::string(forms),
+       std::string(module)});
+}
+
+void register_aliases() {
+  Registry& r = registry();
+  for (const Alias& alias : r.aliases) {
+    if (alias.name.find('(') != std::string::npos) {
+      auto it = r.by_name.find(alias.target);
+      FL_CHECK(
+          it != r.by_name.end(), alias.name, ": there is no ", alias.target);
+      add_alias(alias, alias.name, *it->second);
+      continue;
+    }
+    const std::vector<const Op*> ops = r.ops; // which grows
+    bool any = false;
+    for (const Op* op : ops) {
+      if (op->schema.name == alias.target) {
+        any = true;
+        add_alias(
+            alias,
+            alias.name + op->schema.text.substr(alias.target.size()),
+            *op);
+      }
+    }
+    FL_CHECK(any, alias.name, ": there is no ", alias.target);
+  }
+}
 
 mx::array Call::array(size_t i) const {
   const Tensor* t = args[i].tensor();
@@ -64,6 +162,14 @@ mx::array Call::array(size_t i) const {
     return mx::astype(t->value(), to_mlx(common));
   }
   return t->value();
+}
+
+Kinds kind_of(Dtype dtype) {
+  return is_complex(dtype)      ? kComplexes
+         : dtype == Dtype::Bool ? kBools
+         : !is_floating(dtype)  ? kIntegers
+         : itemsize(dtype) == 2 ? kHalves
+                                : kFloats;
 }
 
 Op::Op(std::string_view text) : schema(parse_schema(text)) {
@@ -125,8 +231,6 @@ void Op::finish() {
         schema.args[i].name,
         "; zero_grad says that there is none");
   }
-  size_t slash = 0;
-  (void)slash;
   multi_output_view = view && list_result;
 }
 
@@ -290,19 +394,7 @@ Tensor wrap_array(const Call& call, mx::array array) {
 } // namespace detail
 
 Row&& Row::forms(std::string_view words) && {
-  for_words(words, [&](std::string_view w) {
-    if (w == "function") {
-      op_->function = true;
-    } else if (w == "method") {
-      op_->method = true;
-    } else if (w == "inplace") {
-      op_->inplace = true;
-    } else if (w == "out") {
-      op_->out = true;
-    } else {
-      fail(op_->schema.full_name(), ": unknown form ", w);
-    }
-  });
+  set_forms(*op_, words);
   return std::move(*this);
 }
 
@@ -368,14 +460,7 @@ Row::~Row() noexcept(false) {
   if (!op_) {
     return;
   }
-  op_->finish();
-  Registry& r = registry();
-  const Op* op = op_.release();
-  FL_CHECK(
-      r.by_name.emplace(op->schema.full_name(), op).second,
-      op->schema.full_name(),
-      ": two rows");
-  r.ops.push_back(op);
+  add_op(std::move(op_));
 }
 
 const std::vector<const Op*>& all_ops() {

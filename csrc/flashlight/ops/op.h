@@ -87,6 +87,16 @@ struct Formula {
   static constexpr int kNeeds = 1 << 20;
 };
 
+// Sets of dtypes, for Row::refuse().
+enum Kinds : uint8_t {
+  kBools = 1,
+  kIntegers = 2,
+  kHalves = 4, // float16 and bfloat16
+  kFloats = 8, // float32 and float64
+  kComplexes = 16,
+};
+FL_API Kinds kind_of(Dtype dtype);
+
 // Which mixed-precision policy autocast applies to the op.
 enum class Autocast : uint8_t { None, Lower, Float32, Promote };
 
@@ -108,6 +118,11 @@ class FL_API Op {
   Derivative derivative = Derivative::Unstated;
   std::vector<Formula> formulas;
   Autocast autocast = Autocast::None;
+  // Dtypes that the op is not there for, and PyTorch's name of it in the error.
+  uint8_t refused = 0;
+  std::string refused_name;
+  // The row that this one is another name of: all calls are its.
+  const Op* target = nullptr;
   // Looks at the arguments as they came, before promotion; raises.
   std::function<void(const Call&)> check;
   ForwardFn forward;
@@ -333,6 +348,13 @@ class FL_API Row {
     op_->elementwise = true;
     return std::move(*this);
   }
+  // NotImplementedError, "name" not implemented for 'Bool', where the dtype (of
+  // promoted arguments, or else of the first) is of these kinds, `kinds` a sum.
+  Row&& refuse(int kinds, std::string_view name) && {
+    op_->refused = static_cast<uint8_t>(kinds);
+    op_->refused_name = name;
+    return std::move(*this);
+  }
   Row&& autocast(Autocast policy) && {
     op_->autocast = policy;
     return std::move(*this);
@@ -446,6 +468,15 @@ class FL_API Row {
 inline Row op(std::string_view schema) {
   return Row(schema);
 }
+
+// Another name of ops that there are: alias_op("greater", "gt") has all
+// overloads and forms of gt; with a schema in place of the name, that one row
+// alone, in these forms and that module.
+FL_API void alias_op(
+    std::string_view name,
+    std::string_view target,
+    std::string_view forms = "",
+    std::string_view module = "");
 
 // The table. Filled once, by register_all_ops(); a name twice is an error.
 FL_API const std::vector<const Op*>& all_ops();

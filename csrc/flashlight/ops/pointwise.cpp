@@ -154,49 +154,22 @@ Tensor one_minus_square(const Tensor& x) {
 }
 
 // The second names that NumPy's users know.
-void register_aliases() {
-  op("arcsin(Tensor self) -> Tensor")
-      .forms("function method inplace out")
-      .composite([](const Tensor& self) { return asin(self); })
-      .doc("asin.");
-  op("arccos(Tensor self) -> Tensor")
-      .forms("function method inplace out")
-      .composite([](const Tensor& self) { return acos(self); })
-      .doc("acos.");
-  op("arctan(Tensor self) -> Tensor")
-      .forms("function method inplace out")
-      .composite([](const Tensor& self) { return atan(self); })
-      .doc("atan.");
-  op("arcsinh(Tensor self) -> Tensor")
-      .forms("function method inplace out")
-      .composite([](const Tensor& self) { return asinh(self); })
-      .doc("asinh.");
-  op("arccosh(Tensor self) -> Tensor")
-      .forms("function method inplace out")
-      .composite([](const Tensor& self) { return acosh(self); })
-      .doc("acosh.");
-  op("arctanh(Tensor self) -> Tensor")
-      .forms("function method inplace out")
-      .composite([](const Tensor& self) { return atanh(self); })
-      .doc("atanh.");
-  op("absolute(Tensor self) -> Tensor")
-      .forms("function method inplace out")
-      .composite([](const Tensor& self) { return abs(self); })
-      .doc("abs.");
-  op("negative(Tensor self) -> Tensor")
-      .forms("function method inplace out")
-      .composite([](const Tensor& self) { return neg(self); })
-      .doc("neg.");
-  op("fix(Tensor self) -> Tensor")
-      .forms("function method inplace out")
-      .composite([](const Tensor& self) { return trunc(self); })
-      .doc("trunc.");
+void add_aliases() {
+  alias_op("arcsin", "asin");
+  alias_op("arccos", "acos");
+  alias_op("arctan", "atan");
+  alias_op("arcsinh", "asinh");
+  alias_op("arccosh", "acosh");
+  alias_op("arctanh", "atanh");
+  alias_op("absolute", "abs");
+  alias_op("negative", "neg");
+  alias_op("fix", "trunc");
 }
 
 } // namespace
 
 void register_pointwise() {
-  register_aliases();
+  add_aliases();
   op("exp(Tensor self) -> Tensor")
       .forms("function method inplace out")
       .promote_float()

@@ -50,6 +50,7 @@ void register_all_ops() {
 #define FL_REGISTER(family) register_##family();
     FLASHLIGHT_FAMILIES(FL_REGISTER)
 #undef FL_REGISTER
+    register_aliases();
     lend_ops();
   });
 }

@@ -13,6 +13,8 @@ namespace flashlight {
 
 // Fills the table; does nothing the second time.
 FL_API void register_all_ops();
+// Rows of the aliases, once all that they name is there.
+void register_aliases();
 
 // `args`: one Value per argument of the schema.
 FL_API Results call(const Op& op, Value* args);
