@@ -7,6 +7,7 @@
 #include <mlx/stream.h>
 #include <mlx/transforms.h>
 
+#include "flashlight/core/small_graph.h"
 #include "flashlight/core/storage.h"
 
 namespace flashlight {
@@ -46,6 +47,22 @@ void unlocked(F&& f) {
   } restore{hooks, state};
   std::lock_guard turn(eval_mutex());
   f();
+}
+
+// Does what is small of the arrays' graphs on this thread, with the host's lock
+// held, unless another thread evaluates. True if nothing is left.
+bool all_small(const std::vector<mx::array>& arrays) {
+  std::unique_lock turn(eval_mutex(), std::try_to_lock);
+  if (!turn) {
+    return false;
+  }
+  eval_small(arrays);
+  for (const mx::array& a : arrays) {
+    if (a.status() != mx::array::Status::available) {
+      return false;
+    }
+  }
+  return true;
 }
 
 } // namespace
@@ -88,7 +105,7 @@ void eval(std::vector<mx::array> arrays) {
   for (const mx::array& a : arrays) {
     available = available && a.status() == mx::array::Status::available;
   }
-  if (available) {
+  if (available || all_small(arrays)) {
     return;
   }
   unlocked([&] { mx::eval(std::move(arrays)); });
@@ -106,7 +123,7 @@ void flush() {
     list.nodes = 0;
     list.bytes = 0;
   }
-  if (!arrays.empty()) {
+  if (!arrays.empty() && !all_small(arrays)) {
     unlocked([&] { mx::async_eval(std::move(arrays)); });
   }
 }

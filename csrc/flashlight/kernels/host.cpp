@@ -1,12 +1,11 @@
 #include "flashlight/kernels/host.h"
 
-#include <cstdlib>
-#include <string_view>
-
 #include <mlx/allocator.h>
 #include <mlx/backend/cpu/encoder.h>
 #include <mlx/ops.h>
 #include <mlx/primitives.h>
+
+#include "flashlight/core/small_graph.h"
 
 namespace flashlight {
 
@@ -53,9 +52,7 @@ class HostPrimitive : public mx::Primitive {
 } // namespace
 
 bool use_host() {
-  static const char* setting = std::getenv("FLASHLIGHT_KERNELS");
-  static const bool wanted = !setting || std::string_view(setting) != "0";
-  return wanted && mx::default_device() == mx::Device::cpu;
+  return kernels_enabled();
 }
 
 std::vector<mx::array> host_op(
