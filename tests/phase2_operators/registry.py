@@ -145,6 +145,10 @@ def picked(name, args, kwargs):
     return pick
 
 
+# Tolerances relative to float32's.
+WIDTH = {torch.float16: 300, torch.bfloat16: 3000, torch.float64: 1e-4}
+
+
 def same(ours, theirs, tolerance, what, pick=None):
     """Same sizes, dtypes and values, relative to the largest value there is.
 
@@ -162,7 +166,7 @@ def same(ours, theirs, tolerance, what, pick=None):
             continue
         if pick is not None and b.dtype == torch.int64 and not a.equal(b):
             a, b = pick(a), pick(b)
-        rtol = tolerance * {torch.float16: 300, torch.bfloat16: 3000}.get(b.dtype, 1)
+        rtol = tolerance * WIDTH.get(b.dtype, 1)
         scale = 1.0
         if b.dtype.is_floating_point or b.dtype.is_complex:
             finite = b[torch.isfinite(b)].abs().double()

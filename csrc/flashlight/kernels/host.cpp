@@ -13,8 +13,11 @@ namespace {
 
 class HostPrimitive : public mx::Primitive {
  public:
-  HostPrimitive(mx::Stream stream, std::string name, HostFn fn)
-      : mx::Primitive(stream), name_(std::move(name)), fn_(std::move(fn)) {}
+  HostPrimitive(mx::Stream stream, std::string name, HostFn fn, HostVjp vjp)
+      : mx::Primitive(stream),
+        name_(std::move(name)),
+        fn_(std::move(fn)),
+        vjp_(std::move(vjp)) {}
 
   void eval_cpu(
       const std::vector<mx::array>& inputs,
@@ -40,6 +43,21 @@ class HostPrimitive : public mx::Primitive {
     throw std::runtime_error(name_ + " runs on the CPU stream");
   }
 
+  std::vector<mx::array> vjp(
+      const std::vector<mx::array>& primals,
+      const std::vector<mx::array>& cotangents,
+      const std::vector<int>& argnums,
+      const std::vector<mx::array>& outputs) override {
+    if (!vjp_) {
+      return mx::Primitive::vjp(primals, cotangents, argnums, outputs);
+    }
+    std::vector<mx::array> all = vjp_(primals, cotangents, outputs), wanted;
+    for (int i : argnums) {
+      wanted.push_back(all.at(static_cast<size_t>(i)));
+    }
+    return wanted;
+  }
+
   const char* name() const override {
     return name_.c_str();
   }
@@ -47,6 +65,7 @@ class HostPrimitive : public mx::Primitive {
  private:
   std::string name_;
   HostFn fn_;
+  HostVjp vjp_;
 };
 
 } // namespace
@@ -59,7 +78,8 @@ std::vector<mx::array> host_op(
     std::string name,
     const std::vector<mx::array>& inputs,
     const std::vector<HostResult>& results,
-    HostFn fn) {
+    HostFn fn,
+    HostVjp vjp /* = nullptr */) {
   mx::Stream stream = mx::default_stream(mx::Device::cpu);
   std::vector<mx::array> rows;
   for (const mx::array& a : inputs) {
@@ -74,7 +94,8 @@ std::vector<mx::array> host_op(
   return mx::array::make_arrays(
       std::move(shapes),
       dtypes,
-      std::make_shared<HostPrimitive>(stream, std::move(name), std::move(fn)),
+      std::make_shared<HostPrimitive>(
+          stream, std::move(name), std::move(fn), std::move(vjp)),
       rows);
 }
 

@@ -28,11 +28,19 @@ struct HostResult {
 using HostFn = std::function<
     void(const std::vector<mx::array>& in, std::vector<mx::array>& out)>;
 
+// For mx::vjp over a host op: the gradients of the inputs, from the inputs, the
+// gradients of the results, and the results.
+using HostVjp = std::function<std::vector<mx::array>(
+    const std::vector<mx::array>& in,
+    const std::vector<mx::array>& grads,
+    const std::vector<mx::array>& out)>;
+
 FL_API std::vector<mx::array> host_op(
     std::string name,
     const std::vector<mx::array>& inputs,
     const std::vector<HostResult>& results,
-    HostFn fn);
+    HostFn fn,
+    HostVjp vjp = nullptr);
 
 // Whether a loop of ours beats MLX's own op: on the CPU, unless
 // FLASHLIGHT_KERNELS=0.

@@ -4,6 +4,7 @@
 
 #include <mlx/ops.h>
 
+#include "flashlight/kernels/accurate.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/activations.h"
 #include "flashlight/ops/functions/comparison.h"
@@ -78,7 +79,7 @@ mx::array gelu_kernel(const mx::array& x, const std::string& approximate) {
     return mx::multiply(half, mx::add(one, mx::tanh(inner)));
   }
   return mx::multiply(
-      half, mx::add(one, mx::erf(mx::multiply(x, number(kSqrt1_2, x)))));
+      half, mx::add(one, accurate::erf(mx::multiply(x, number(kSqrt1_2, x)))));
 }
 
 Tensor
@@ -121,14 +122,14 @@ mx::array softplus_kernel(
     const Scalar& threshold) {
   check_float(x, "softplus_cpu");
   mx::array y = mx::multiply(x, number(beta, x));
-  mx::array soft = mx::divide(mx::log1p(mx::exp(y)), number(beta, x));
+  mx::array soft = mx::divide(mx::log1p(accurate::exp(y)), number(beta, x));
   return mx::where(mx::greater(y, number(threshold, x)), x, soft);
 }
 
 mx::array log_sigmoid_array(const mx::array& x) {
   mx::array zero = number(0, x);
   return mx::subtract(
-      mx::minimum(x, zero), mx::log1p(mx::exp(mx::negative(mx::abs(x)))));
+      mx::minimum(x, zero), mx::log1p(accurate::exp(mx::negative(mx::abs(x)))));
 }
 
 mx::array shrink_outside(const mx::array& x, const Scalar& lambda) {
@@ -166,9 +167,9 @@ mx::array softmax_kernel(const mx::array& x, int64_t dim, bool) {
   int axis = axis_of(x, dim);
   check_float(x, "softmax_lastdim_kernel_impl");
   if (x.ndim() == 0) {
-    return mx::exp(mx::subtract(x, x)); // 1, or NaN
+    return accurate::exp(mx::subtract(x, x)); // 1, or NaN
   }
-  return mx::softmax(x, axis, true);
+  return accurate::softmax(x, axis);
 }
 
 mx::array log_softmax_kernel(const mx::array& x, int64_t dim, bool) {
@@ -180,7 +181,7 @@ mx::array log_softmax_kernel(const mx::array& x, int64_t dim, bool) {
   mx::array high = mx::max(x, axis, true);
   // A row of -inf alone is NaN; a row with +inf too.
   mx::array y = mx::subtract(x, high);
-  return mx::subtract(y, mx::log(mx::sum(mx::exp(y), axis, true)));
+  return mx::subtract(y, mx::log(mx::sum(accurate::exp(y), axis, true)));
 }
 
 Tensor in_dtype(const Tensor& self, std::optional<Dtype> dtype) {
@@ -352,7 +353,7 @@ void register_activations() {
       .elementwise()
       .kernel([](const mx::array& x) {
         check_float(x, "silu_cpu");
-        return mx::multiply(x, mx::sigmoid(x));
+        return mx::multiply(x, accurate::sigmoid(x));
       })
       .grad(
           "self",
@@ -368,7 +369,7 @@ void register_activations() {
       .elementwise()
       .kernel([](const mx::array& x) {
         check_float(x, "mish_cpu");
-        mx::array soft = mx::logaddexp(x, number(0, x));
+        mx::array soft = accurate::logaddexp(x, number(0, x));
         return mx::multiply(x, mx::tanh(soft));
       })
       .grad(

@@ -5,6 +5,7 @@
 
 #include <mlx/ops.h>
 
+#include "flashlight/kernels/accurate.h"
 #include "flashlight/ops/direct.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
@@ -555,7 +556,7 @@ void register_arithmetic() {
       .promote_float()
       .elementwise()
       .kernel([](const mx::array& a, const mx::array& b) {
-        return mx::logaddexp(a, b);
+        return accurate::logaddexp(a, b);
       })
       .grad(
           "self",

@@ -4,6 +4,7 @@
 
 #include <mlx/ops.h>
 
+#include "flashlight/kernels/accurate.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/comparison.h"
@@ -24,7 +25,11 @@ constexpr double kInvSqrtPi = std::numbers::inv_sqrtpi;
 
 template <auto F>
 mx::array unary(const mx::array& x) {
-  return F(x, {});
+  if constexpr (std::is_invocable_v<decltype(F), const mx::array&>) {
+    return F(x);
+  } else {
+    return F(x, {});
+  }
 }
 
 mx::array number(double value, const mx::array& like) {
@@ -100,7 +105,7 @@ mx::array expm1_kernel(const mx::array& x) {
   if (x.dtype() != mx::complex64) {
     return mx::expm1(x);
   }
-  return mx::subtract(mx::exp(x), mx::array(1.0f, mx::complex64));
+  return mx::subtract(accurate::exp(x), mx::array(1.0f, mx::complex64));
 }
 
 // MLX has these of real numbers only.
@@ -113,17 +118,17 @@ mx::array log1p_kernel(const mx::array& x) {
 
 mx::array sigmoid_kernel(const mx::array& x) {
   if (x.dtype() != mx::complex64) {
-    return mx::sigmoid(x);
+    return accurate::sigmoid(x);
   }
   mx::array one(1.0f, mx::complex64);
-  return mx::divide(one, mx::add(one, mx::exp(mx::negative(x))));
+  return mx::divide(one, mx::add(one, accurate::exp(mx::negative(x))));
 }
 
 mx::array sinc_kernel(const mx::array& x) {
   mx::array y = mx::multiply(x, number(std::numbers::pi, x));
   mx::array zero = mx::equal(x, number(0, x));
   mx::array safe = mx::where(zero, number(1, x), y);
-  return mx::where(zero, number(1, x), mx::divide(mx::sin(safe), safe));
+  return mx::where(zero, number(1, x), mx::divide(accurate::sin(safe), safe));
 }
 
 mx::array nan_to_num_kernel(
@@ -174,7 +179,7 @@ void register_pointwise() {
       .forms("function method inplace out")
       .promote_float()
       .elementwise()
-      .kernel(unary<mx::exp>)
+      .kernel(unary<accurate::exp>)
       .grad(
           "self",
           "result",
@@ -188,7 +193,8 @@ void register_pointwise() {
       .elementwise()
       .kernel([](const mx::array& x) {
         return x.dtype() == mx::complex64
-                   ? mx::exp(mx::multiply(x, mx::array(kLn2, mx::complex64)))
+                   ? accurate::exp(
+                         mx::multiply(x, mx::array(kLn2, mx::complex64)))
                    : mx::power(number(2, x), x);
       })
       .grad(
@@ -314,7 +320,7 @@ void register_pointwise() {
       .forms("function method inplace out")
       .promote_float()
       .elementwise()
-      .kernel(unary<mx::sin>)
+      .kernel(unary<accurate::sin>)
       .grad(
           "self",
           "self",
@@ -326,7 +332,7 @@ void register_pointwise() {
       .forms("function method inplace out")
       .promote_float()
       .elementwise()
-      .kernel(unary<mx::cos>)
+      .kernel(unary<accurate::cos>)
       .grad(
           "self",
           "self",
@@ -495,7 +501,7 @@ void register_pointwise() {
       .forms("function method inplace out")
       .promote_float()
       .elementwise()
-      .kernel(unary<mx::erf>)
+      .kernel(unary<accurate::erf>)
       .grad(
           "self",
           "self",
@@ -507,9 +513,7 @@ void register_pointwise() {
       .forms("function method inplace out")
       .promote_float()
       .elementwise()
-      .kernel([](const mx::array& x) {
-        return mx::subtract(number(1, x), mx::erf(x));
-      })
+      .kernel([](const mx::array& x) { return accurate::erfc(x); })
       .grad(
           "self",
           "self",
@@ -521,7 +525,7 @@ void register_pointwise() {
       .forms("function method inplace out")
       .promote_float()
       .elementwise()
-      .kernel(unary<mx::erfinv>)
+      .kernel(unary<accurate::erfinv>)
       .grad(
           "self",
           "result",

@@ -4,6 +4,7 @@
 #include <mlx/ops.h>
 #include <mlx/transforms.h>
 
+#include "flashlight/kernels/accurate.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/pointwise.h"
 #include "flashlight/ops/functions/reductions.h"
@@ -153,13 +154,13 @@ logsumexp_kernel(const mx::array& self, const IntList& dims, bool keepdim) {
   mx::array x = widened(self);
   if (x.size() == 0) {
     return mx::astype(
-        mx::log(mx::sum(mx::exp(x), axes, keepdim)), self.dtype());
+        mx::log(mx::sum(accurate::exp(x), axes, keepdim)), self.dtype());
   }
   // An infinite maximum is not subtracted: inf - inf is NaN.
   mx::array real = is_complex(from_mlx(x.dtype())) ? mx::real(x) : x;
   mx::array m = mx::max(real, axes, true);
   m = mx::where(mx::isinf(m), mx::zeros_like(m), m);
-  mx::array y = mx::log(mx::sum(mx::exp(mx::subtract(x, m)), axes, true));
+  mx::array y = mx::log(mx::sum(accurate::exp(mx::subtract(x, m)), axes, true));
   y = mx::add(y, m);
   return mx::astype(keepdim ? y : mx::squeeze(y, axes), self.dtype());
 }

@@ -4,6 +4,7 @@
 #include <mlx/ops.h>
 #include <mlx/transforms.h>
 
+#include "flashlight/kernels/accurate.h"
 #include "flashlight/kernels/host.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/comparison.h"
@@ -74,13 +75,14 @@ mx::array stepwise_scan(mx::array x, int axis, F combine) {
 // log(exp(a) + exp(b)), of complex numbers too.
 mx::array log_add(const mx::array& a, const mx::array& b) {
   if (a.dtype() != mx::complex64) {
-    return mx::logaddexp(a, b);
+    return accurate::logaddexp(a, b);
   }
   // From the one of greater real part, whose phase it keeps near.
   mx::array first = mx::greater_equal(mx::real(a), mx::real(b));
   mx::array big = mx::where(first, a, b), small = mx::where(first, b, a);
   mx::array one = mx::ones_like(big);
-  return mx::add(big, mx::log(mx::add(one, mx::exp(mx::subtract(small, big)))));
+  return mx::add(
+      big, mx::log(mx::add(one, accurate::exp(mx::subtract(small, big)))));
 }
 
 // The phase of a complex sum is that of adding in order.
@@ -351,6 +353,9 @@ void register_scans() {
         }
         if (is_complex(d)) {
           return complex_logcumsumexp(self, axis);
+        }
+        if (self.dtype() == mx::float64) { // MLX's has float32's digits
+          return stepwise_scan(self, axis, log_add);
         }
         return mx::astype(mx::logcumsumexp(widened(self), axis), self.dtype());
       })

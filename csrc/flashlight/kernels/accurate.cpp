@@ -1,0 +1,154 @@
+#include "flashlight/kernels/accurate.h"
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include <mlx/ops.h>
+
+#include "flashlight/kernels/host.h"
+
+namespace flashlight::accurate {
+
+namespace {
+
+// f(double) of each element. Other floats go through float64 and back.
+template <typename F>
+mx::array
+map(const char* name, const mx::array& x, F f, HostVjp vjp = nullptr) {
+  auto loop = [f](const std::vector<mx::array>& in,
+                  std::vector<mx::array>& out) {
+    const auto* from = in[0].data<double>();
+    auto* to = out[0].data<double>();
+    for (size_t i = 0; i < in[0].size(); ++i) {
+      to[i] = f(from[i]);
+    }
+  };
+  mx::array y = host_op(
+      name,
+      {mx::astype(x, mx::float64, mx::Device::cpu)},
+      {{x.shape(), mx::float64}},
+      loop,
+      std::move(vjp))[0];
+  return mx::astype(y, x.dtype(), mx::Device::cpu);
+}
+
+// The rational start of Giles (2010), then two steps of Newton's method.
+double inverse_erf(double x) {
+  if (!(std::abs(x) < 1)) {
+    double inf = std::numeric_limits<double>::infinity();
+    return x == 1    ? inf
+           : x == -1 ? -inf
+                     : std::numeric_limits<double>::quiet_NaN();
+  }
+  double w = -std::log1p(-x * x), y;
+  if (w < 5) {
+    w -= 2.5;
+    y = 2.81022636e-08;
+    for (double c :
+         {3.43273939e-07,
+          -3.5233877e-06,
+          -4.39150654e-06,
+          0.00021858087,
+          -0.00125372503,
+          -0.00417768164,
+          0.246640727,
+          1.50140941}) {
+      y = c + y * w;
+    }
+  } else {
+    w = std::sqrt(w) - 3;
+    y = -0.000200214257;
+    for (double c :
+         {0.000100950558,
+          0.00134934322,
+          -0.00367342844,
+          0.00573950773,
+          -0.0076224613,
+          0.00943887047,
+          1.00167406,
+          2.83297682}) {
+      y = c + y * w;
+    }
+  }
+  y *= x;
+  for (int step = 0; step < 2; ++step) {
+    // By the nearer tail, where erf itself has no digits left.
+    double error = std::abs(x) < 0.5 ? std::erf(y) - x
+                   : x > 0           ? (1 - x) - std::erfc(y)
+                                     : std::erfc(-y) - (1 + x);
+    y -= error * (std::sqrt(std::numbers::pi) / 2) * std::exp(y * y);
+  }
+  return y;
+}
+
+bool wide(const mx::array& x) {
+  return x.dtype() == mx::float64;
+}
+
+} // namespace
+
+mx::array exp(const mx::array& x) {
+  if (!wide(x)) {
+    return mx::exp(x);
+  }
+  using Arrays = std::vector<mx::array>;
+  auto vjp = [](const Arrays&, const Arrays& grads, const Arrays& out) {
+    return Arrays{mx::multiply(grads[0], out[0])};
+  };
+  return map("exp", x, [](double a) { return std::exp(a); }, vjp);
+}
+
+mx::array sin(const mx::array& x) {
+  return wide(x) ? map("sin", x, [](double a) { return std::sin(a); })
+                 : mx::sin(x);
+}
+
+mx::array cos(const mx::array& x) {
+  return wide(x) ? map("cos", x, [](double a) { return std::cos(a); })
+                 : mx::cos(x);
+}
+
+mx::array erf(const mx::array& x) {
+  return wide(x) ? map("erf", x, [](double a) { return std::erf(a); })
+                 : mx::erf(x);
+}
+
+mx::array erfc(const mx::array& x) {
+  return map("erfc", x, [](double a) { return std::erfc(a); });
+}
+
+mx::array erfinv(const mx::array& x) {
+  return map("erfinv", x, inverse_erf);
+}
+
+mx::array sigmoid(const mx::array& x) {
+  return wide(x) ? map("sigmoid",
+                       x,
+                       [](double a) { return 1 / (1 + std::exp(-a)); })
+                 : mx::sigmoid(x);
+}
+
+mx::array logaddexp(const mx::array& a, const mx::array& b) {
+  if (!wide(a)) {
+    return mx::logaddexp(a, b);
+  }
+  mx::array high = mx::maximum(a, b);
+  // Not inf - inf.
+  mx::array gap = mx::where(
+      mx::equal(a, b),
+      mx::array(0.0, mx::float64),
+      mx::negative(mx::abs(mx::subtract(a, b))));
+  return mx::add(high, mx::log1p(accurate::exp(gap)));
+}
+
+mx::array softmax(const mx::array& x, int axis) {
+  if (!wide(x)) {
+    return mx::softmax(x, axis, /*precise=*/true);
+  }
+  mx::array e =
+      accurate::exp(mx::subtract(x, mx::max(x, axis, /*keepdims=*/true)));
+  return mx::divide(e, mx::sum(e, axis, /*keepdims=*/true));
+}
+
+} // namespace flashlight::accurate
