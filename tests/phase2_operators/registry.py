@@ -211,7 +211,14 @@ def callables(info, name):
     return ours, theirs
 
 
+# Functions of nn.functional that take their arguments in another order than the op
+# of that name, or check them first; samples are the function's.
+FUNCTIONAL = {"batch_norm", "instance_norm", "group_norm"}
+
+
 def public(info, name):
+    if name in FUNCTIONAL and info is not None:
+        return tuple(getattr(t.nn.functional, name) for t in (flashlight, torch))
     if info is not None and info.name.startswith("__"):
         name = info.name
         return getattr(flashlight.Tensor, name, None), getattr(torch.Tensor, name)

@@ -240,7 +240,7 @@ def derivatives(t, out, inputs):
                 allow_unused=True,
                 materialize_grads=True,
             )
-        except NotImplementedError:  # PyTorch's own, of some derivatives
+        except RuntimeError:  # PyTorch's own, of some derivatives
             if t is not torch:
                 raise
     return first, second

@@ -168,6 +168,18 @@ void for_results(Results& results, F&& f) {
   }
 }
 
+// ... and those that are not there: each has its place among gradients.
+template <typename F>
+void for_places(Results& results, F&& f) {
+  for (Value& r : results) {
+    if (const auto* list = r.get_if<TensorList>()) {
+      std::for_each(list->begin(), list->end(), f);
+    } else if (const auto* t = r.get_if<Tensor>()) {
+      f(*t);
+    }
+  }
+}
+
 void check_writable(const Tensor& t) {
   FL_CHECK(
       !has_internal_overlap(t.geometry()),
@@ -308,8 +320,8 @@ Results call(const Op& op, Value* args) {
       make_view(t, *args[0].tensor(), creation_meta(op, true));
     });
   }
-  for_results(results, [&](const Tensor& t) {
-    if (differentiable_dtype(t.dtype())) {
+  for_places(results, [&](const Tensor& t) {
+    if (t.defined() && differentiable_dtype(t.dtype())) {
       set_history(t, node);
     } else {
       node->add_undefined_input();

@@ -307,7 +307,8 @@ const Op& Op::vjp_op() const {
             flat.push_back(t.defined() ? t.value() : mx::array(0.0f));
           }
         } else {
-          flat.push_back(r.as<Tensor>().value());
+          const Tensor& t = r.as<Tensor>();
+          flat.push_back(t.defined() ? t.value() : mx::array(0.0f));
         }
       }
       std::vector<mx::array> outputs;
