@@ -2,8 +2,18 @@
 
 import numpy as np
 import torch
+from comparing import compare_scripts
 
 import flashlight
+
+__all__ = [
+    "assert_close",
+    "compare_scripts",
+    "load_torch_state",
+    "tensors",
+    "to_fl",
+    "to_np",
+]
 
 
 def to_fl(x, memo=None):
@@ -93,44 +103,3 @@ def assert_close(actual, expected, rtol=1e-5, atol=1e-6, what="") -> None:
         np.testing.assert_allclose(
             to_np(a), to_np(e), rtol=rtol, atol=atol, err_msg=what
         )
-
-
-def compare_scripts(script):
-    """Run ``script(torch)`` with each library and compare what it logs.
-
-    The script is given a function ``log`` and a function ``fails``, which logs the
-    type and text of the exception that a call raises.
-    """
-
-    def run(lib):
-        lines = []
-
-        def log(*items):
-            lines.append(
-                tuple(
-                    (
-                        to_np(i).tolist()
-                        if isinstance(i, (torch.Tensor, flashlight.Tensor))
-                        else str(i).replace("flashlight.", "torch.")
-                    )
-                    for i in items
-                )
-            )
-
-        def fails(call):
-            try:
-                call()
-            except Exception as e:
-                log(type(e).__name__, e)
-            else:
-                log("no error")
-
-        lib.manual_seed(0)
-        script(lib, log, fails)
-        return lines
-
-    expected, actual = run(torch), run(flashlight)
-    assert expected, "the script logged nothing"
-    assert len(actual) == len(expected)
-    for i, (a, e) in enumerate(zip(actual, expected)):
-        assert a == e, f"entry {i}:\n  ours  {a}\n  torch {e}"
