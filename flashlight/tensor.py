@@ -166,6 +166,11 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
 
     def requires_grad_(self, requires_grad=True):
         """Set ``requires_grad`` and return the tensor."""
+        floats = self.dtype.is_floating_point or self.dtype.is_complex
+        if requires_grad and self.is_leaf and not floats:
+            raise RuntimeError(
+                "only Tensors of floating point dtype can require gradients"
+            )
         self.requires_grad = requires_grad
         return self
 
@@ -178,7 +183,7 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
                 "gradient_as_bucket_view is set as True, gradients are views of DDP "
                 "buckets, and hence detach_() cannot be called on these gradients. To "
                 "fix this error, please refer to the Optimizer.zero_grad() function in "
-                "torch/optim/optimizer.py as a solution."
+                "torch/optim/optimizer.py as the solution."
             )
         self._grad_fn = None
         self.requires_grad = False

@@ -1,13 +1,20 @@
 """Custom autograd functions."""
 
 import functools
+import inspect
 import warnings
 
 from flashlight import _C
 from flashlight.autograd.graph import NodeAttributes
 from flashlight.tensor import Tensor
 
-__all__ = ["Function", "FunctionCtx", "NestedIOFunction", "once_differentiable"]
+__all__ = [
+    "Function",
+    "FunctionCtx",
+    "InplaceFunction",
+    "NestedIOFunction",
+    "once_differentiable",
+]
 
 
 class FunctionCtx:
@@ -162,7 +169,11 @@ class Function(metaclass=_FunctionMeta):
     @classmethod
     def apply(cls, *args, **kwargs):
         """Call the function."""
-        if kwargs:
+        if cls._has_setup_context():
+            bound = inspect.signature(cls.forward).bind(*args, **kwargs)
+            bound.apply_defaults()
+            args = bound.args
+        elif kwargs:
             raise TypeError(f"{cls.__name__}.apply() takes no keyword arguments")
         return _C._run_function(cls, cls._backward_cls(), args)
 
@@ -180,34 +191,23 @@ def once_differentiable(fn):
             return outputs
         if not any(isinstance(a, Tensor) and a.requires_grad for a in args):
             return outputs
-        single = not isinstance(outputs, tuple)
-        outputs = (outputs,) if single else outputs
-        marked = tuple(
-            (
-                _NotTwice.apply(o.detach(), *[a for a in args if a is not None])
-                if isinstance(o, Tensor)
-                else o
-            )
-            for o in outputs
+        if not isinstance(outputs, tuple):
+            outputs = (outputs,)
+        return _C._delayed_error(
+            outputs,
+            "trying to differentiate twice a function that was marked with "
+            "@once_differentiable",
         )
-        return marked[0] if single else marked
 
     return wrapper
 
 
-class _NotTwice(Function):
-    """The identity whose gradient raises."""
+class InplaceFunction(Function):
+    """A function that may work in place; kept for old programs."""
 
-    @staticmethod
-    def forward(ctx, value, *grads):
-        return value.clone()
-
-    @staticmethod
-    def backward(ctx, *grads):
-        raise RuntimeError(
-            "trying to differentiate twice a function that was marked with "
-            "@once_differentiable"
-        )
+    def __init__(self, inplace=False):
+        super().__init__()
+        self.inplace = inplace
 
 
 class NestedIOFunction(Function):

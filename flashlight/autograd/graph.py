@@ -1,7 +1,7 @@
 """The backward graph: nodes, edges, hooks on saved tensors."""
 
-import collections
 import contextlib
+import threading
 import typing
 
 from flashlight import _C
@@ -13,6 +13,7 @@ __all__ = [
     "allow_mutation_on_saved_tensors",
     "disable_saved_tensors_hooks",
     "get_gradient_edge",
+    "increment_version",
     "register_multi_grad_hook",
     "save_on_cpu",
     "saved_tensors_hooks",
@@ -38,7 +39,7 @@ class NodeAttributes:
 
     @property
     def _input_metadata(self):
-        return [_InputMetadata(*m) for m in _C._node_input_metadata(self)]
+        return tuple(_InputMetadata(*m) for m in _C._node_input_metadata(self))
 
     def _sequence_nr(self):
         return _C._node_sequence_nr(self)
@@ -46,26 +47,22 @@ class NodeAttributes:
     def _set_sequence_nr(self, n):
         _C._node_set_sequence_nr(self, n)
 
-    def _hooks(self, key, add):
-        hooks = self.metadata.get(key)
-        if hooks is None:
-            hooks = self.metadata[key] = collections.OrderedDict()
-            add(self, hooks)
-        return hooks
-
     def register_hook(self, fn):
         """Call ``fn(grad_inputs, grad_outputs)`` after the node has run."""
-        hooks = self._hooks("_post_hooks", _C._node_add_post_hooks)
-        handle = RemovableHandle(hooks)
-        hooks[handle.id] = fn
-        return handle
+        return _add_hook(_C._node_post_hooks(self), fn)
+
+    def _register_hook_dict(self, tensor):
+        _C._add_tensor_hooks(tensor, tensor._backward_hooks)
 
     def register_prehook(self, fn):
         """Call ``fn(grad_outputs)`` before the node runs."""
-        hooks = self._hooks("_pre_hooks", _C._node_add_pre_hooks)
-        handle = RemovableHandle(hooks)
-        hooks[handle.id] = fn
-        return handle
+        return _add_hook(_C._node_pre_hooks(self), fn)
+
+
+def _add_hook(hooks, fn):
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = fn
+    return handle
 
 
 class _InputMetadata(typing.NamedTuple):
@@ -74,14 +71,38 @@ class _InputMetadata(typing.NamedTuple):
     device: object
 
 
+class SavedTensor:
+    """A tensor that a node keeps for its backward."""
+
+    def __init__(self, node, name):
+        self._node, self._name = node, name
+
+    def register_hooks(self, pack_hook, unpack_hook):
+        """Keep what ``pack_hook`` makes of the tensor; ``unpack_hook`` undoes it."""
+        _C._node_register_saved_hooks(self._node, self._name, pack_hook, unpack_hook)
+
+
 def _node_getattr(self, name):
-    if name.startswith("_saved_"):
-        return _C._node_saved(self, name.removeprefix("_saved_"))
+    for prefix in ("_saved_", "_raw_saved_"):
+        saved = name.removeprefix(prefix)
+        if saved != name and saved in _C._node_saved_names(self):
+            value = _C._node_saved(self, saved)
+            if prefix == "_saved_":
+                return value
+            if isinstance(value, _C.TensorBase):
+                return SavedTensor(self, saved)
     raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
 
 def _node_dir(self):
-    saved = [f"_saved_{n}" for n in _C._node_saved_names(self)]
+    names = _C._node_saved_names(self)
+    saved = [f"_saved_{n}" for n in names]
+    # Shapes and numbers are kept as they are.
+    saved += [
+        f"_raw_saved_{n}"
+        for n in names
+        if isinstance(_C._node_saved(self, n), _C.TensorBase)
+    ]
     return sorted(set(object.__dir__(self)) | set(saved))
 
 
@@ -165,6 +186,16 @@ def allow_mutation_on_saved_tensors():
     yield
 
 
+def increment_version(tensor):
+    """Tell autograd that tensors were written to by something it cannot see.
+
+    Args:
+        tensor: A tensor, or an iterable of tensors.
+    """
+    for t in (tensor,) if isinstance(tensor, _C.TensorBase) else tensor:
+        t._bump_version()
+
+
 class _MultiHandle(RemovableHandle):
     def __init__(self, handles):
         self.handles = tuple(handles)
@@ -173,30 +204,55 @@ class _MultiHandle(RemovableHandle):
         for handle in self.handles:
             handle.remove()
 
+    def __getstate__(self):
+        return self.handles
+
+    def __setstate__(self, state):
+        self.handles = state
+
 
 def register_multi_grad_hook(tensors, fn, *, mode="all"):
-    """Call ``fn`` when the gradients of all (or any) of ``tensors`` are there."""
+    """Call ``fn`` when the gradients of all (or any) of ``tensors`` are there.
+
+    Args:
+        tensors: The tensors, which require grad.
+        fn: With ``mode="all"``, is given a list of gradients, ``None`` for a tensor
+            that the running backward does not reach; with ``"any"``, the first one.
+        mode: ``"all"`` or ``"any"``.
+    """
     if mode not in ("all", "any"):
-        raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
-    grads = {}  # graph task -> gradients so far
+        raise ValueError(f"Expects mode to be one of {('all', 'any')} but got {mode}")
+    lock = threading.Lock()
+    tensors = tuple(tensors)
+    nodes = [_C._gradient_edge(t)[0] for t in tensors]
+    running = {}  # graph task -> (gradients so far, how many are to come)
 
     def inner(i):
-        def hook(grad):
+        def all_hook(grad):
             task = _C._current_graph_task_id()
-            if mode == "any":
-                if task not in grads:
-                    grads[task] = True
-                    _C._queue_callback(lambda: grads.pop(task, None))
-                    fn(grad)
-                return
-            state = grads.setdefault(task, [[None] * len(tensors), 0])
-            if state[1] == 0:
-                _C._queue_callback(lambda: grads.pop(task, None))
-            state[0][i] = grad if state[0][i] is None else state[0][i] + grad
-            state[1] += 1
-            if state[1] == len(tensors):
+            with lock:
+                if task not in running:
+                    expected = sum(map(_C._will_engine_execute_node, nodes))
+                    running[task] = [[None] * len(tensors), expected]
+                state = running[task]
+                state[0][i] = grad
+                state[1] -= 1
+                done = state[1] == 0
+                if done:
+                    del running[task]
+            if done:
                 fn(state[0])
 
-        return hook
+        def any_hook(grad):
+            task = _C._current_graph_task_id()
+            with lock:
+                first = task not in running
+                running[task] = True
+                if first:
+                    _C._queue_callback(lambda: running.pop(task, None))
+            if first:
+                fn(grad)
 
-    return _MultiHandle(t.register_hook(inner(i)) for i, t in enumerate(tensors))
+        return all_hook if mode == "all" else any_hook
+
+    return _MultiHandle([t.register_hook(inner(i)) for i, t in enumerate(tensors)])

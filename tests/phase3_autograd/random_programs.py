@@ -1,8 +1,8 @@
 """Small random programs of views, writes, modes, hooks and backward passes.
 
-A program is a list of Python lines over the tensors that it makes. PyTorch runs it while
-it is written (so that operands fit) and is its judge; a failing one is cut down to the
-lines that it takes.
+A program is a list of Python lines over the tensors that it makes. PyTorch runs it
+while it is written (so that operands fit) and is its judge; a failing one is cut down to
+the lines that it takes.
 """
 
 import random
@@ -179,13 +179,14 @@ BACKWARD = [
     "{x}.sum().backward(create_graph=True)",
     "{x}.grad.sum().backward()",
 ]
+# `* 1`: whether the engine added gradients up in place shows in their version.
 GRADS = [
-    "torch.autograd.grad({x}.sum(), {y})[0]",
-    "torch.autograd.grad({x}.sum(), {y}, allow_unused=True)[0]",
-    "torch.autograd.grad({x}.sum(), {y}, retain_graph=True)[0]",
-    "torch.autograd.grad({x}.sum(), {y}, create_graph=True)[0]",
-    "torch.autograd.grad({x}.sum(), {y}, materialize_grads=True)[0]",
-    "torch.autograd.grad({x}, {y}, torch.ones_like({x}), create_graph=True)[0]",
+    "torch.autograd.grad({x}.sum(), {y})[0]*1",
+    "torch.autograd.grad({x}.sum(), {y}, allow_unused=True)[0]*1",
+    "torch.autograd.grad({x}.sum(), {y}, retain_graph=True)[0]*1",
+    "torch.autograd.grad({x}.sum(), {y}, create_graph=True)[0]*1",
+    "torch.autograd.grad({x}.sum(), {y}, materialize_grads=True)[0]*1",
+    "torch.autograd.grad({x}, {y}, torch.ones_like({x}), create_graph=True)[0]*1",
     "{x}.grad",
     "{x}._base",
 ]
@@ -269,9 +270,7 @@ def functions(torch):
         def backward(ctx, grad):
             return grad * 0.5
 
-    return {
-        f.__name__: f for f in (Square, Identity, Doubled, Flat, Pair, Once)
-    }
+    return {f.__name__: f for f in (Square, Identity, Doubled, Flat, Pair, Once)}
 
 
 class Machine:

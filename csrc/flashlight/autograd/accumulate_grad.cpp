@@ -23,7 +23,11 @@ Tensor fresh(const Tensor& grad, const Tensor& variable) {
 
 AccumulateGrad::AccumulateGrad(Tensor variable)
     : variable_(std::move(variable)) {
-  add_input(variable_);
+  if (variable_.defined()) {
+    add_input(variable_);
+  } else {
+    add_undefined_input(); // of a tensor that nothing reaches
+  }
   set_sequence(std::numeric_limits<uint64_t>::max());
 }
 
@@ -33,11 +37,10 @@ TensorList AccumulateGrad::apply(TensorList grads) {
     return {};
   }
   AutogradMeta& meta = ensure_autograd_meta(variable_);
+  FL_CHECK(
+      !meta.grad_fn, "leaf variable has been moved into the graph interior");
   if (!meta.requires_grad) {
     return {};
-  }
-  for (const auto& hook : std::vector(meta.hooks)) {
-    g = (*hook)({g}).at(0);
   }
   if (!meta.grad.defined()) {
     // Recording: the graph of the gradient must stay; else a value is enough.
@@ -45,9 +48,7 @@ TensorList AccumulateGrad::apply(TensorList grads) {
   } else if (grad_enabled()) {
     meta.grad = autograd_ops().add(meta.grad, g);
   } else {
-    Tensor sum = autograd_ops().add(meta.grad, g);
-    meta.grad.set_value(sum.value());
-    meta.grad.bump_version();
+    (void)autograd_ops().add_(meta.grad, g);
   }
   for (const auto& hook : std::vector(meta.post_accumulate_hooks)) {
     (*hook)({variable_});

@@ -23,13 +23,9 @@ bool requires_grad(const Tensor& tensor) {
   if (!meta) {
     return false;
   }
-  // A view of a base that came to require grad through a write does so too.
+  // As PyTorch: a view does where its base does, in whatever mode it was made.
   return meta->requires_grad || meta->grad_fn ||
-         (meta->is_view && meta->creation != CreationMeta::InferenceMode &&
-          !tensor->inference &&
-          meta->attr_version != tensor->version->value() &&
-          requires_grad(meta->base) && !meta->base->inference &&
-          grad_fn(tensor) != nullptr);
+         (meta->is_view && requires_grad(meta->base));
 }
 
 void set_requires_grad(const Tensor& tensor, bool value) {
@@ -52,19 +48,21 @@ std::shared_ptr<Node> grad_fn(const Tensor& tensor) {
     return meta->grad_fn;
   }
   uint32_t version = tensor->version->value();
-  if (meta->attr_version == version || !requires_grad(meta->base) ||
-      meta->base->version.get() != tensor->version.get()) {
+  if (meta->attr_version == version ||
+      (!meta->grad_fn && !requires_grad(meta->base))) {
     return meta->grad_fn;
   }
   check_stale_view(tensor, *meta);
-  meta->grad_fn = as_strided_node(meta->base, tensor->geometry);
-  meta->grad_fn->add_input(tensor);
+  auto node = as_strided_node(meta->base, tensor->geometry);
+  node->add_input(tensor);
+  std::shared_ptr<Node> before = std::move(meta->grad_fn);
+  leave_hooks(tensor, before);
+  meta->grad_fn = node;
   meta->output_nr = 0;
   meta->attr_version = version;
-  for (const auto& hook : meta->hooks) {
-    meta->grad_fn->tensor_pre_hooks.push_back({0, hook});
-  }
-  return meta->grad_fn;
+  take_retain_hook(tensor, before.get(), *node);
+  free_iteratively(std::move(before));
+  return node;
 }
 
 std::shared_ptr<Node> grad_accumulator(const Tensor& tensor) {

@@ -1,6 +1,7 @@
 #include "flashlight/autograd/engine.h"
 
 #include <algorithm>
+#include <atomic>
 #include <queue>
 #include <unordered_map>
 #include <unordered_set>
@@ -143,17 +144,14 @@ bool same_kind(const IntList& from, const IntList& to) {
 // The one place where gradients are summed over broadcast dimensions and cast.
 void validate(const Node& node, TensorList& outputs) {
   const auto& edges = node.next_edges();
-  if (outputs.size() != edges.size()) {
-    // A function may return fewer than it has edges only if it has none left.
-    FL_CHECK(
-        outputs.size() >= edges.size() || edges.empty(),
-        node.name(),
-        " returned an incorrect number of gradients (expected ",
-        edges.size(),
-        ", got ",
-        outputs.size(),
-        ")");
-  }
+  FL_CHECK(
+      outputs.size() >= edges.size(),
+      "Function ",
+      node.name(),
+      " returned an invalid number of gradients - expected ",
+      edges.size(),
+      ", but got ",
+      outputs.size());
   const AutogradOps& ops = autograd_ops();
   for (size_t i = 0; i < edges.size(); ++i) {
     Tensor& g = outputs[i];
@@ -186,13 +184,53 @@ void validate(const Node& node, TensorList& outputs) {
   }
 }
 
-TensorList run_hooks(
-    const std::vector<Node::TensorHook>& hooks,
-    TensorList grads) {
-  for (const auto& h : std::vector(hooks)) {
-    grads.at(h.input) = (*h.hook)({grads.at(h.input)}).at(0);
+// The hooks of the tensors that the node made (or of the leaf that it
+// accumulates into), then what fills their .grad.
+TensorList run_tensor_hooks(const Node& node, TensorList grads) {
+  auto run = [&](uint32_t input, NodeHook& hook) {
+    grads.at(input) = hook({grads.at(input)}).at(0);
+  };
+  if (Tensor leaf = node.variable(); leaf.defined()) {
+    if (const AutogradMeta* meta = autograd_meta(leaf)) {
+      for (const auto& hook : std::vector(meta->hooks)) {
+        run(0, *hook);
+      }
+    }
+  }
+  for (const auto& h : std::vector(node.tensor_pre_hooks)) {
+    run(h.input, *h.hook);
+  }
+  for (const auto& h : std::vector(node.retains_grad_hooks)) {
+    run(h.input, *h.hook);
   }
   return grads;
+}
+
+// What anomaly mode says of the node whose backward went wrong.
+void print_stack(const Node& node) {
+  const char* no_trace =
+      "No forward pass information available. Enable detect anomaly during "
+      "forward pass for more information.";
+  warn(
+      detail::concat(
+          "Error detected in ",
+          node.name(),
+          ". ",
+          node.trace.empty()
+              ? no_trace
+              : "Traceback of forward call that caused the error:\n",
+          node.trace));
+  for (const Node* n = node.parent.get(); n; n = n->parent.get()) {
+    warn(
+        detail::concat(
+            "\n\nPrevious calculation was induced by ",
+            n->name(),
+            ". ",
+            n->trace.empty() ? no_trace
+                             : "Traceback of forward call that induced the "
+                               "previous calculation:\n",
+            n->trace));
+  }
 }
 
 class Engine {
@@ -216,37 +254,40 @@ class Engine {
   void evaluate(Ready ready) {
     const std::shared_ptr<Node>& node = ready.node;
     TensorList grads = std::move(ready.grads);
-    grads = run_hooks(node->tensor_pre_hooks, std::move(grads));
-    grads = run_hooks(node->retains_grad_hooks, std::move(grads));
+    bool needed = true;
     if (!task_.exec_info.empty()) {
       auto it = task_.exec_info.find(node.get());
       if (it == task_.exec_info.end()) {
         return;
       }
+      // As PyTorch: a captured gradient has been through the hooks only where
+      // the node itself does not run.
+      needed = it->second.needed;
+      if (!needed) {
+        grads = run_tensor_hooks(*node, std::move(grads));
+      }
       for (auto [input, slot] : it->second.captures) {
         task_.captured[slot] = grads.at(input);
       }
-      if (!it->second.needed) {
-        return;
+    }
+    if (needed) {
+      try {
+        run_node(node, std::move(grads));
+      } catch (...) {
+        if (autograd_state().anomaly_mode) {
+          print_stack(*node);
+        }
+        throw;
       }
     }
+  }
+
+  void run_node(const std::shared_ptr<Node>& node, TensorList grads) {
+    grads = run_tensor_hooks(*node, std::move(grads));
     for (const auto& hook : std::vector(node->pre_hooks)) {
       grads = (*hook)(grads);
     }
-    TensorList outputs;
-    try {
-      outputs = (*node)(std::move(grads));
-    } catch (...) {
-      if (!node->trace.empty()) {
-        warn(
-            detail::concat(
-                "Error detected in ",
-                node->name(),
-                ". Traceback of forward call that caused the error:\n",
-                node->trace));
-      }
-      throw;
-    }
+    TensorList outputs = (*node)(std::move(grads));
     if (!task_.options.keep_graph) {
       node->release();
     }
@@ -321,6 +362,21 @@ bool current_keep_graph() {
   return current_task() == nullptr || current_task()->options.keep_graph;
 }
 
+bool will_execute(const Node& node) {
+  const GraphTask* task = current_task();
+  FL_CHECK(
+      task,
+      "_get_should_execute_nodes should only be called during the backward "
+      "pass");
+  auto* key = const_cast<Node*>(&node);
+  if (task->exec_info.empty()) {
+    return task->dependencies.count(key) > 0;
+  }
+  auto it = task->exec_info.find(key);
+  return it != task->exec_info.end() &&
+         (it->second.needed || !it->second.captures.empty());
+}
+
 void queue_backward_callback(std::function<void()> callback) {
   FL_CHECK(
       current_task(),
@@ -333,7 +389,7 @@ TensorList run_backward(
     TensorList root_grads,
     const BackwardOptions& options,
     const std::vector<Edge>& inputs) {
-  thread_local int64_t next_id = 0;
+  static std::atomic<int64_t> next_id{0};
   GraphTask task;
   task.id = next_id++;
   task.options = options;

@@ -25,6 +25,7 @@ FL_API void queue_backward_callback(std::function<void()> callback);
 // The ops that autograd itself needs; set by the ops layer, which lies above.
 struct AutogradOps {
   Tensor (*add)(const Tensor&, const Tensor&);
+  Tensor (*add_)(const Tensor&, const Tensor&); // in place
   Tensor (*sum_to)(const Tensor&, const IntList&);
   Tensor (*to_dtype)(const Tensor&, Dtype);
   Tensor (*zeros)(const IntList&, Dtype, Device);
@@ -36,9 +37,11 @@ struct AutogradOps {
 };
 FL_API AutogradOps& autograd_ops();
 
-// True while apply() runs with grad recording (create_graph).
+// True while a backward runs on this thread.
 FL_API bool in_backward();
 FL_API int64_t current_graph_task();
 FL_API bool current_keep_graph();
+// Will the running backward reach this node?
+FL_API bool will_execute(const Node& node);
 
 } // namespace flashlight

@@ -76,7 +76,7 @@ class CopySlices : public Node {
   }
 
   std::string name() const override {
-    return "CopySlices";
+    return "torch::autograd::CopySlices";
   }
 
   void release() override {
@@ -114,9 +114,10 @@ class CopySlices : public Node {
         out[i] = results[i];
         continue;
       }
-      Tensor slice = results[0].defined()
-                         ? results[0]
-                         : ops.zeros(window.sizes, g.dtype(), base_.device);
+      if (!results[0].defined()) {
+        continue; // a custom function's None is none for the whole base
+      }
+      Tensor slice = results[0];
       if (slice.sizes() != window.sizes) {
         slice = ops.sum_to(slice, window.sizes);
       }
@@ -227,7 +228,7 @@ void check_stale_view(const Tensor& view, const AutogradMeta& meta) {
   check_view_write(view, meta, /*is_inplace=*/false);
 }
 
-void check_inplace(const Tensor& tensor, bool will_require_grad) {
+void check_inplace(const Tensor& tensor, bool records) {
   if (tensor->inference && !autograd_state().inference_mode) {
     fail(
         "Inplace update to inference tensor outside InferenceMode is not "
@@ -235,7 +236,7 @@ void check_inplace(const Tensor& tensor, bool will_require_grad) {
         "inplace update.See https://github.com/pytorch/rfcs/pull/17 for more "
         "details.");
   }
-  if (!grad_enabled()) {
+  if (!records || !grad_enabled()) {
     return;
   }
   const AutogradMeta* meta = autograd_meta(tensor);
@@ -243,53 +244,81 @@ void check_inplace(const Tensor& tensor, bool will_require_grad) {
     return;
   }
   if (meta->is_view) {
-    if (requires_grad(tensor) || will_require_grad ||
-        requires_grad(meta->base)) {
-      check_view_write(tensor, *meta, /*is_inplace=*/true);
-    }
-    if (requires_grad(tensor) && is_leaf(meta->base) &&
-        requires_grad(meta->base)) {
-      fail(
-          "a view of a leaf Variable that requires grad is being used in an "
-          "in-place operation.");
-    }
+    check_view_write(tensor, *meta, /*is_inplace=*/true);
+    FL_CHECK(
+        !requires_grad(tensor) || !is_leaf(meta->base),
+        "a view of a leaf Variable that requires grad is being used in an "
+        "in-place operation.");
   }
-  if (requires_grad(tensor) && is_leaf(tensor)) {
-    fail(
-        "a leaf Variable that requires grad is being used in an in-place "
-        "operation.");
+  FL_CHECK(
+      !requires_grad(tensor) || meta->grad_fn || meta->is_view,
+      "a leaf Variable that requires grad is being used in an in-place "
+      "operation.");
+}
+
+ForgetHooks& forget_hooks() {
+  static ForgetHooks forget = nullptr;
+  return forget;
+}
+
+void leave_hooks(const Tensor& tensor, const std::shared_ptr<Node>& from) {
+  AutogradMeta& meta = ensure_autograd_meta(tensor);
+  bool any = !meta.hooks.empty();
+  meta.hooks.clear();
+  if (from) {
+    any = any || !from->tensor_pre_hooks.empty();
   }
+  if (any && tensor->python && forget_hooks()) {
+    forget_hooks()(tensor->python);
+  }
+}
+
+void take_retain_hook(const Tensor& tensor, Node* from, Node& to) {
+  AutogradMeta& meta = ensure_autograd_meta(tensor);
+  if (!meta.retain_hook) {
+    return;
+  }
+  if (from) {
+    std::erase_if(from->retains_grad_hooks, [&](const auto& h) {
+      return h.hook == meta.retain_hook;
+    });
+  }
+  to.retains_grad_hooks.push_back({meta.output_nr, meta.retain_hook});
 }
 
 void rebase_history(const Tensor& tensor, const std::shared_ptr<Node>& node) {
   tensor.bump_version();
-  if (!node) {
-    return;
+  if (node) {
+    move_history(tensor, node);
   }
+}
+
+namespace {
+
+void swap_history(const Tensor& tensor, const std::shared_ptr<Node>& node) {
   AutogradMeta& meta = ensure_autograd_meta(tensor);
+  std::shared_ptr<Node> before = std::move(meta.grad_fn);
+  leave_hooks(tensor, before);
+  meta.requires_grad = false;
+  meta.grad_fn = node;
+  take_retain_hook(tensor, before.get(), *node);
+  free_iteratively(std::move(before));
+}
+
+} // namespace
+
+void move_history(const Tensor& tensor, const std::shared_ptr<Node>& node) {
+  AutogradMeta& meta = ensure_autograd_meta(tensor);
+  uint32_t output = node->add_input(tensor);
   if (!meta.is_view) {
-    bool retained = meta.retains_grad;
-    if (meta.retain_hook && meta.grad_fn) {
-      std::erase_if(meta.grad_fn->retains_grad_hooks, [&](const auto& h) {
-        return h.hook == meta.retain_hook;
-      });
-    }
-    meta.hooks.clear(); // they stay with the old history
-    meta.requires_grad = false;
-    set_history(tensor, node);
-    if (retained) {
-      node->retains_grad_hooks.push_back({meta.output_nr, meta.retain_hook});
-    }
+    meta.output_nr = output;
+    swap_history(tensor, node);
     return;
   }
-  node->add_input(tensor);
   Tensor base = meta.base;
   auto copy = std::make_shared<CopySlices>(base, tensor.geometry(), node);
-  AutogradMeta& base_meta = ensure_autograd_meta(base);
-  base_meta.requires_grad = false;
-  base_meta.hooks.clear();
-  base_meta.grad_fn = copy;
-  base_meta.output_nr = 0;
+  ensure_autograd_meta(base).output_nr = 0;
+  swap_history(base, copy);
   // The view's own history follows from the base's now.
   meta.attr_version = tensor.version() - 1;
   meta.creation = CreationMeta::Default;

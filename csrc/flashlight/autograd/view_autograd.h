@@ -10,6 +10,21 @@ FL_API std::shared_ptr<Node> as_strided_node(
     const Tensor& base,
     const Geometry& window);
 
+// As rebase_history, for a tensor whose version has been counted already.
+FL_API void move_history(
+    const Tensor& tensor,
+    const std::shared_ptr<Node>& node);
+
+// A tensor whose history is replaced leaves its hooks to the old one. The
+// binding is told, so that the host's list of hooks is a new one from then on.
+using ForgetHooks = void (*)(void* host_object);
+FL_API ForgetHooks& forget_hooks();
+FL_API void leave_hooks(
+    const Tensor& tensor,
+    const std::shared_ptr<Node>& from);
+// ... but what fills its .grad goes with it.
+FL_API void take_retain_hook(const Tensor& tensor, Node* from, Node& to);
+
 // Raises if a view whose history is stale may not be given a new one.
 FL_API void check_stale_view(const Tensor& view, const AutogradMeta& meta);
 

@@ -9,6 +9,7 @@
 #include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/autograd/saved_tensor.h"
+#include "flashlight/autograd/view_autograd.h"
 #include "flashlight/bind/py_autograd.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/creation.h"
@@ -26,49 +27,66 @@ nb::list hooks_of(const nb::object& dict) {
   return nb::steal<nb::list>(check(PyDict_Values(dict.ptr())));
 }
 
-// Hooks of a tensor: each sees its gradient and may return another.
-class TensorHooks : public NodeHook {
- public:
-  explicit TensorHooks(nb::object dict) : dict_(std::move(dict)) {}
-  ~TensorHooks() override {
-    nb::gil_scoped_acquire gil;
-    dict_.reset();
-  }
+std::string hook_name(nb::handle hook) {
+  nb::object name = nb::getattr(hook, "__name__", nb::none());
+  return name.is_none() ? "<unknown>" : nb::cast<std::string>(nb::str(name));
+}
 
-  TensorList operator()(const TensorList& grads) override {
-    nb::object grad = nb::steal(wrap(grads.at(0)));
-    for (nb::handle hook : hooks_of(dict_)) {
-      nb::object result = hook(grad);
-      if (!result.is_none()) {
-        FL_CHECK_TYPE(
-            is_tensor(result.ptr()),
-            "hook should return a Tensor or None, got ",
-            Py_TYPE(result.ptr())->tp_name);
-        const Tensor& t = as_tensor(result.ptr());
-        const Tensor& g = grads.at(0);
-        if (g.defined()) {
-          FL_CHECK(
-              t.dtype() == g.dtype(),
-              "hook has changed the type of value (was ",
-              type_name(g),
-              " got ",
-              type_name(t),
-              ")");
-          FL_CHECK(
-              t.sizes() == g.sizes(), "hook has changed the size of value");
-        }
-        grad = result;
-      }
-    }
-    return {grad.is_none() ? Tensor() : as_tensor(grad.ptr())};
+// A gradient in place of `before`, as a hook gave it.
+Tensor checked(nb::handle result, const Tensor& before, nb::handle hook) {
+  if (result.is_none()) {
+    return before;
   }
-  void* python() const override {
-    return dict_.ptr();
-  }
+  FL_CHECK(
+      before.defined(), "can't replace a None gradient with a non-None value");
+  FL_CHECK_TYPE(
+      is_tensor(result.ptr()),
+      "expected Variable, but hook returned '",
+      Py_TYPE(result.ptr())->tp_name,
+      "'");
+  const Tensor& t = as_tensor(result.ptr());
+  FL_CHECK(
+      t.dtype() == before.dtype(),
+      "hook '",
+      hook_name(hook),
+      "' has changed the type of value (was ",
+      type_name(before),
+      " got ",
+      type_name(t),
+      ")");
+  FL_CHECK(
+      t.sizes() == before.sizes(),
+      "hook '",
+      hook_name(hook),
+      "' has changed the size of value");
+  return t;
+}
 
- private:
-  nb::object dict_;
-};
+TensorList checked(nb::handle result, const TensorList& before, nb::handle f) {
+  if (result.is_none()) {
+    return before;
+  }
+  FL_CHECK_TYPE(
+      PyTuple_Check(result.ptr()),
+      "expected tuple, but hook returned '",
+      Py_TYPE(result.ptr())->tp_name,
+      "'");
+  auto given = nb::borrow<nb::tuple>(result);
+  FL_CHECK(
+      given.size() == before.size(),
+      "hook '",
+      hook_name(f),
+      "' has returned an incorrect number of values (got ",
+      given.size(),
+      ", but expected ",
+      before.size(),
+      ")");
+  TensorList out;
+  for (size_t i = 0; i < before.size(); ++i) {
+    out.push_back(checked(given[i], before[i], f));
+  }
+  return out;
+}
 
 nb::tuple grads_tuple(const TensorList& grads) {
   nb::list list;
@@ -78,40 +96,47 @@ nb::tuple grads_tuple(const TensorList& grads) {
   return nb::steal<nb::tuple>(check(PyList_AsTuple(list.ptr())));
 }
 
-TensorList tensors_of(nb::handle object, const TensorList& before) {
-  if (object.is_none()) {
-    return before;
-  }
-  TensorList out;
-  if (is_tensor(object.ptr())) {
-    return {as_tensor(object.ptr())};
-  }
-  for (nb::handle h : nb::borrow<nb::sequence>(object)) {
-    out.push_back(h.is_none() ? Tensor() : to_tensor(h.ptr()));
-  }
-  FL_CHECK(
-      out.size() == before.size(),
-      "hook has returned an incorrect number of values (got ",
-      out.size(),
-      ", but expected ",
-      before.size(),
-      ")");
-  return out;
-}
-
-// Hooks of a node, before or after it.
-class NodeHooks : public NodeHook {
+// Hooks in a dict that Python holds too.
+class DictHooks : public NodeHook {
  public:
-  explicit NodeHooks(nb::object dict) : dict_(std::move(dict)) {}
-  ~NodeHooks() override {
+  explicit DictHooks(nb::object dict) : dict_(std::move(dict)) {}
+  ~DictHooks() override {
     nb::gil_scoped_acquire gil;
     dict_.reset();
   }
+  void* python() const override {
+    return dict_.ptr();
+  }
+  const nb::object& dict() const {
+    return dict_;
+  }
 
+ protected:
+  nb::object dict_;
+};
+
+// Hooks of a tensor: each sees its gradient and may return another.
+class TensorHooks : public DictHooks {
+ public:
+  using DictHooks::DictHooks;
+  TensorList operator()(const TensorList& grads) override {
+    Tensor grad = grads.at(0);
+    for (nb::handle hook : hooks_of(dict_)) {
+      nb::object result = hook(nb::steal(wrap(grad)));
+      grad = checked(result, grad, hook);
+    }
+    return {grad};
+  }
+};
+
+// Hooks of a node, before or after it.
+class NodeHooks : public DictHooks {
+ public:
+  using DictHooks::DictHooks;
   TensorList operator()(const TensorList& grads) override {
     TensorList out = grads;
     for (nb::handle hook : hooks_of(dict_)) {
-      out = tensors_of(hook(grads_tuple(out)), out);
+      out = checked(hook(grads_tuple(out)), out, hook);
     }
     return out;
   }
@@ -119,45 +144,37 @@ class NodeHooks : public NodeHook {
       override {
     TensorList out = outputs;
     for (nb::handle hook : hooks_of(dict_)) {
-      out = tensors_of(hook(grads_tuple(out), grads_tuple(inputs)), out);
+      out = checked(hook(grads_tuple(out), grads_tuple(inputs)), out, hook);
     }
     return out;
   }
-  void* python() const override {
-    return dict_.ptr();
-  }
-
- private:
-  nb::object dict_;
 };
 
 // Called with the leaf after its .grad was updated.
-class PostAccumulateHooks : public NodeHook {
+class PostAccumulateHooks : public DictHooks {
  public:
-  explicit PostAccumulateHooks(nb::object dict) : dict_(std::move(dict)) {}
-  ~PostAccumulateHooks() override {
-    nb::gil_scoped_acquire gil;
-    dict_.reset();
-  }
-
+  using DictHooks::DictHooks;
   TensorList operator()(const TensorList& variables) override {
     nb::object variable = nb::steal(wrap(variables.at(0)));
     for (nb::handle hook : hooks_of(dict_)) {
       nb::object result = hook(variable);
-      FL_CHECK(
-          result.is_none(),
-          "Tensor post accumulate grad hooks should return "
-          "None.");
+      (void)checked(result, variables.at(0), hook);
     }
     return variables;
   }
-  void* python() const override {
-    return dict_.ptr();
-  }
-
- private:
-  nb::object dict_;
 };
+
+// The dict of the hooks that Python has put on a node.
+nb::object dict_of(std::vector<std::shared_ptr<NodeHook>>& hooks) {
+  for (const auto& h : hooks) {
+    if (auto* own = dynamic_cast<NodeHooks*>(h.get())) {
+      return own->dict();
+    }
+  }
+  nb::object dict = nb::module_::import_("collections").attr("OrderedDict")();
+  hooks.push_back(std::make_shared<NodeHooks>(dict));
+  return dict;
+}
 
 // --- saved tensor hooks ------------------------------------------------------
 
@@ -222,93 +239,6 @@ std::string short_name(const std::string& name) {
   return colon == std::string::npos ? name : name.substr(colon + 1);
 }
 
-// The node of a custom Function: runs ctx's class's backward.
-class PyNode : public Node {
- public:
-  explicit PyNode(nb::object ctx) : ctx_(std::move(ctx)) {}
-  ~PyNode() override {
-    nb::gil_scoped_acquire gil;
-    ctx_.reset();
-  }
-
-  std::string name() const override {
-    return Py_TYPE(ctx_.ptr())->tp_name;
-  }
-  TensorList apply(TensorList grads) override;
-  void release() override {
-    released = true;
-    for (SavedTensor& t : saved) {
-      t.release();
-    }
-  }
-  const nb::object& ctx() const {
-    return ctx_;
-  }
-
-  std::vector<SavedTensor> saved;
-  std::vector<bool> is_tensor_input;
-  std::vector<InputMetadata> outputs; // for materialised gradients
-  bool released = false;
-
- private:
-  nb::object ctx_;
-};
-
-TensorList PyNode::apply(TensorList grads) {
-  nb::gil_scoped_acquire gil;
-  bool materialize = nb::cast<bool>(ctx_.attr("materialize_grads"));
-  nb::list args;
-  for (size_t i = 0; i < grads.size(); ++i) {
-    if (!grads[i].defined() && materialize && i < outputs.size()) {
-      grads[i] = autograd_ops().zeros(
-          outputs[i].sizes, outputs[i].dtype, outputs[i].device);
-    }
-    args.append(nb::steal(wrap(grads[i])));
-  }
-  nb::object result = ctx_.attr("apply")(*args);
-  nb::object tuple =
-      PyTuple_Check(result.ptr()) ? result : nb::object(nb::make_tuple(result));
-  auto n = static_cast<size_t>(PyTuple_GET_SIZE(tuple.ptr()));
-  size_t expected = is_tensor_input.size();
-  // Trailing Nones beyond the inputs are allowed.
-  bool all_none = n > expected;
-  for (size_t i = expected; i < n; ++i) {
-    all_none =
-        all_none &&
-        PyTuple_GET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(i)) == Py_None;
-  }
-  FL_CHECK(
-      n == expected || all_none,
-      "function ",
-      name(),
-      " returned an incorrect number of gradients (expected ",
-      expected,
-      ", got ",
-      n,
-      ")");
-  TensorList out;
-  for (size_t i = 0; i < expected; ++i) {
-    PyObject* o = PyTuple_GET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(i));
-    if (!is_tensor_input[i]) {
-      FL_CHECK(
-          o == Py_None,
-          "function ",
-          name(),
-          " returned a gradient different from None at position ",
-          i + 1,
-          ", but the corresponding forward input was not a Variable");
-      continue;
-    }
-    FL_CHECK_TYPE(
-        o == Py_None || is_tensor(o),
-        "expected Variable or None (got ",
-        Py_TYPE(o)->tp_name,
-        ")");
-    out.push_back(o == Py_None ? Tensor() : as_tensor(o));
-  }
-  return out;
-}
-
 void node_dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   PyObject_GC_UnTrack(self);
@@ -370,34 +300,6 @@ PyTypeObject* node_type_of(const std::string& name) {
   return it->second;
 }
 
-// The node behind a wrapper, or behind a custom Function's ctx.
-std::shared_ptr<Node> to_node(nb::handle h) {
-  if (PyObject_TypeCheck(h.ptr(), node_base)) {
-    return reinterpret_cast<PyNodeObject*>(h.ptr())->node;
-  }
-  nb::object handle = nb::getattr(h, "_node", nb::none());
-  if (handle.is_none()) {
-    fail(
-        "Attribute is invalid for this instance of _C._FunctionBase. Accessing "
-        "this attribute directly on an instance of autograd.Function is a "
-        "legacy access pattern that is no longer supported.");
-  }
-  auto* weak = static_cast<std::weak_ptr<Node>*>(
-      PyCapsule_GetPointer(handle.ptr(), "flashlight.Node"));
-  auto node = weak->lock();
-  FL_CHECK(node, "the graph of this function has been freed");
-  return node;
-}
-
-nb::object node_capsule(const std::shared_ptr<Node>& node) {
-  auto* weak = new std::weak_ptr<Node>(node);
-  return nb::steal(
-      check(PyCapsule_New(weak, "flashlight.Node", [](PyObject* c) {
-        delete static_cast<std::weak_ptr<Node>*>(
-            PyCapsule_GetPointer(c, "flashlight.Node"));
-      })));
-}
-
 nb::object node_next_functions(nb::handle self) {
   nb::list out;
   for (const Edge& e : to_node(self)->next_edges()) {
@@ -421,268 +323,121 @@ nb::object node_metadata(nb::handle self) {
   return nb::borrow(static_cast<PyObject*>(node->metadata.get()));
 }
 
-// --- custom functions --------------------------------------------------------
-
-nb::object run_function(nb::handle cls, nb::object ctx, nb::tuple args) {
-  auto node = std::make_shared<PyNode>(ctx);
-  TensorList inputs;
-  nb::list needs;
-  bool any = false;
-  for (nb::handle a : args) {
-    bool tensor = is_tensor(a.ptr());
-    node->is_tensor_input.push_back(tensor);
-    bool need = tensor && requires_grad(as_tensor(a.ptr()));
-    if (tensor) {
-      inputs.push_back(as_tensor(a.ptr()));
-    }
-    any = any || need;
-    needs.append(need);
-  }
-  bool record = any && grad_enabled();
-  if (!record) {
-    // Nothing will flow back: the flags say so too.
-    for (size_t i = 0; i < nb::len(needs); ++i) {
-      if (!grad_enabled()) {
-        needs[i] = needs[i];
-      }
-    }
-  }
-  ctx.attr("needs_input_grad") = nb::steal(check(PyList_AsTuple(needs.ptr())));
-  if (record) {
-    for (const Tensor& t : inputs) {
-      node->add_edge(gradient_edge(t));
-    }
-    node->update_topological();
-    ctx.attr("_node") = node_capsule(node);
-  }
-  nb::object output;
-  {
-    NoGrad guard;
-    if (nb::cast<bool>(cls.attr("_has_setup_context")())) {
-      output = cls.attr("forward")(*args);
-      cls.attr("setup_context")(ctx, args, output);
-    } else {
-      output = cls.attr("forward")(ctx, *args);
-    }
-  }
-  bool single = !PyTuple_Check(output.ptr());
-  nb::list outputs;
-  if (single) {
-    outputs.append(output);
-  } else {
-    for (nb::handle o : nb::borrow<nb::tuple>(output)) {
-      outputs.append(o);
-    }
-  }
-  auto tensor_set = [&](const char* name) {
-    std::unordered_set<TensorImpl*> set;
-    nb::object value = ctx.attr(name);
-    if (!value.is_none()) {
-      for (nb::handle h : nb::borrow<nb::sequence>(value)) {
-        set.insert(to_tensor(h.ptr()).get());
-      }
-    }
-    return set;
-  };
-  auto dirty = tensor_set("dirty_tensors");
-  auto fixed = tensor_set("non_differentiable");
-  std::unordered_set<TensorImpl*> input_set;
-  for (const Tensor& t : inputs) {
-    input_set.insert(t.get());
-  }
-  for (TensorImpl* t : dirty) {
-    FL_CHECK(
-        input_set.count(t),
-        "mark_dirty only accepts input tensors, but argument was not one");
-  }
-  std::unordered_set<TensorImpl*> output_set;
-  nb::list wrapped;
-  for (nb::handle o : outputs) {
-    if (!is_tensor(o.ptr())) {
-      FL_CHECK_TYPE(
-          true || o.is_none(), "outputs of a Function must be tensors");
-      wrapped.append(o);
-      if (record) {
-        node->outputs.emplace_back();
-        node->add_undefined_input();
-      }
-      continue;
-    }
-    Tensor t = as_tensor(o.ptr());
-    bool is_input = input_set.count(t.get()) > 0;
-    bool is_dirty = dirty.count(t.get()) > 0;
-    bool is_fixed =
-        fixed.count(t.get()) > 0 || !(t.is_floating_point() || t.is_complex());
-    if (is_dirty) {
-      if (record) {
-        check_inplace(t, true);
-      }
-      // The forward's own writes have bumped the version already.
-    } else if (is_input) {
-      NoGrad guard;
-      Tensor view = flashlight::alias(t);
-      if (record && !is_fixed) {
-        ensure_autograd_meta(view).creation = CreationMeta::InCustomFunction;
-      }
-      t = view;
-    }
-    if (record) {
-      node->outputs.push_back({t.sizes(), t.dtype(), t.device(), false});
-      if (is_fixed) {
-        node->add_undefined_input();
-        if (autograd_meta(t) && autograd_meta(t)->grad_fn) {
-          t = detach(t);
-        }
-      } else if (is_dirty) {
-        AutogradMeta& meta = ensure_autograd_meta(t);
-        if (meta.is_view) {
-          rebase_history(t, node);
-        } else {
-          meta.requires_grad = false;
-          meta.hooks.clear();
-          set_history(t, node);
-        }
-      } else {
-        AutogradMeta& meta = ensure_autograd_meta(t);
-        if (meta.is_view) {
-          meta.creation = CreationMeta::InCustomFunction;
-          meta.attr_version = t.version();
-        }
-        set_history(t, node);
-      }
-    }
-    output_set.insert(t.get());
-    wrapped.append(nb::steal(wrap(t)));
-  }
-  if (record) {
-    nb::object to_save = ctx.attr("to_save");
-    if (!to_save.is_none()) {
-      for (nb::handle h : nb::borrow<nb::sequence>(to_save)) {
-        FL_CHECK_TYPE(
-            h.is_none() || is_tensor(h.ptr()),
-            "save_for_backward can only save variables, but argument ",
-            node->saved.size(),
-            " is of type ",
-            Py_TYPE(h.ptr())->tp_name);
-        if (h.is_none()) {
-          node->saved.emplace_back();
-        } else {
-          const Tensor& t = as_tensor(h.ptr());
-          const AutogradMeta* meta = autograd_meta(t);
-          bool own = meta && meta->grad_fn == node;
-          node->saved.emplace_back(t, own);
-        }
-      }
-    }
-    ctx.attr("to_save") = nb::none();
-  }
-  ctx.attr("dirty_tensors") = nb::none();
-  ctx.attr("non_differentiable") = nb::none();
-  return single ? nb::object(wrapped[0])
-                : nb::steal(check(PyList_AsTuple(wrapped.ptr())));
-}
-
-nb::object ctx_saved_tensors(nb::handle ctx) {
-  nb::object handle = nb::getattr(ctx, "_node", nb::none());
-  if (handle.is_none()) {
-    nb::object to_save = ctx.attr("to_save");
-    return to_save.is_none() ? nb::object(nb::make_tuple()) : to_save;
-  }
-  auto node = to_node(ctx);
-  auto& py = static_cast<PyNode&>(*node);
-  FL_CHECK(
-      !py.released,
-      "Trying to backward through the graph a second time (or directly access "
-      "saved tensors after they have already been freed). Saved intermediate "
-      "values of the graph are freed when you call .backward() or "
-      "autograd.grad(). Specify retain_graph=True if you need to backward "
-      "through the graph a second time or if you need to access saved tensors "
-      "after calling backward.");
-  nb::list out;
-  for (const SavedTensor& t : py.saved) {
-    out.append(nb::steal(wrap(t.unpack(node))));
-  }
-  return nb::steal(check(PyList_AsTuple(out.ptr())));
-}
-
 // --- backward ----------------------------------------------------------------
 
+// The edge that a GradientEdge names, or none if `o` is a tensor.
+std::optional<Edge> named_edge(nb::handle o) {
+  if (is_tensor(o.ptr())) {
+    return std::nullopt;
+  }
+  auto pair = nb::borrow<nb::tuple>(o);
+  return Edge{to_node(pair[0]), nb::cast<uint32_t>(pair[1])};
+}
+
 nb::object backward(
-    nb::sequence tensors,
-    nb::sequence grad_tensors,
+    nb::tuple tensors,
+    nb::tuple grad_tensors,
     bool keep_graph,
     bool create_graph,
-    nb::object inputs,
+    nb::tuple inputs,
     bool allow_unreachable,
     bool accumulate) {
   std::vector<Edge> roots;
   TensorList grads;
-  size_t i = 0;
-  std::vector<nb::object> grad_list;
-  for (nb::handle g : grad_tensors) {
-    grad_list.push_back(nb::borrow(g));
-  }
-  for (nb::handle h : tensors) {
-    const Tensor& t = to_tensor(h.ptr());
-    Edge edge = gradient_edge(t);
-    FL_CHECK(
-        edge,
-        "element ",
-        i,
-        " of tensors does not require grad and does not have a grad_fn");
-    const nb::object& g = grad_list.at(i);
-    if (g.is_none()) {
-      FL_CHECK(
-          t.numel() == 1,
-          "grad can be implicitly created only for scalar outputs");
-      grads.push_back(ones_like(t));
-    } else {
-      grads.push_back(to_tensor(g.ptr()));
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    nb::object g = grad_tensors[i];
+    TensorList given;
+    if (!g.is_none()) {
+      given.push_back(to_tensor(g.ptr()));
     }
-    roots.push_back(std::move(edge));
-    ++i;
+    if (auto edge = named_edge(tensors[i])) {
+      const InputMetadata& to = edge->node->inputs().at(edge->input);
+      if (given.empty()) {
+        given.push_back(full(to.sizes, Scalar(1.0), to.dtype, {}, to.device));
+      }
+      roots.push_back(std::move(*edge));
+    } else {
+      const Tensor& t = as_tensor(nb::object(tensors[i]).ptr());
+      Edge to = gradient_edge(t);
+      FL_CHECK(
+          to,
+          "element ",
+          i,
+          " of tensors does not require grad and does not have a grad_fn");
+      if (given.empty()) {
+        FL_CHECK(
+            t.numel() == 1,
+            "grad can be implicitly created only for scalar outputs");
+        given.push_back(ones_like(t));
+      }
+      roots.push_back(std::move(to));
+    }
+    grads.push_back(given[0]);
   }
   std::vector<Edge> wanted;
-  std::vector<std::shared_ptr<Node>> keep; // accumulators made here
-  if (!inputs.is_none()) {
-    size_t k = 0;
-    for (nb::handle h : nb::borrow<nb::sequence>(inputs)) {
-      const Tensor& t = to_tensor(h.ptr());
-      Edge edge = gradient_edge(t);
-      FL_CHECK(edge, "One of the differentiated Tensors does not require grad");
-      if (accumulate && grad_fn(t)) {
-        // A tensor inside the graph: its gradient is retained.
-        retain_grad(t);
-      }
-      keep.push_back(edge.node);
-      wanted.push_back(std::move(edge));
-      ++k;
+  for (size_t k = 0; k < inputs.size(); ++k) {
+    if (auto edge = named_edge(inputs[k])) {
+      wanted.push_back(std::move(*edge));
+      continue;
     }
+    const Tensor& t = as_tensor(nb::object(inputs[k]).ptr());
+    std::shared_ptr<Node> node = grad_fn(t);
+    if (accumulate) {
+      retain_grad(t); // a leaf has its .grad in any case
+    }
+    FL_CHECK(
+        requires_grad(t),
+        "One of the differentiated Tensors does not require grad");
+    Edge edge = gradient_edge(t);
+    if (!edge) {
+      // A view made without recording: nothing reaches it.
+      edge = {std::make_shared<AccumulateGrad>(Tensor()), 0};
+    }
+    wanted.push_back(std::move(edge));
   }
   TensorList out = run_backward(
       roots, std::move(grads), {keep_graph, create_graph, accumulate}, wanted);
   if (accumulate) {
     return nb::none();
   }
-  nb::list result;
   for (size_t k = 0; k < out.size(); ++k) {
     FL_CHECK(
         allow_unreachable || out[k].defined(),
-        "One of the differentiated Tensors appears to not have been used in "
-        "the graph. Set allow_unused=True if this is the desired behavior.");
-    result.append(nb::steal(wrap(out[k])));
+        "The differentiated Tensor at index ",
+        k,
+        " appears to not have been used in the graph. Set allow_unused=True "
+        "if this is the desired behavior.");
   }
-  return nb::steal(check(PyList_AsTuple(result.ptr())));
+  return grads_tuple(out);
 }
 
 } // namespace
+
+// The node behind a wrapper, or behind a custom Function's ctx.
+std::shared_ptr<Node> to_node(nb::handle h) {
+  if (PyObject_TypeCheck(h.ptr(), node_base)) {
+    return reinterpret_cast<PyNodeObject*>(h.ptr())->node;
+  }
+  nb::object handle = nb::getattr(h, "_node", nb::none());
+  if (handle.is_none()) {
+    fail(
+        "Attribute is invalid for this instance of _C._FunctionBase. Accessing "
+        "this attribute directly on an instance of autograd.Function is a "
+        "legacy access pattern that is no longer supported.");
+  }
+  auto* weak = static_cast<std::weak_ptr<Node>*>(
+      PyCapsule_GetPointer(handle.ptr(), "flashlight.Node"));
+  auto node = weak->lock();
+  FL_CHECK(node, "the graph of this function has been freed");
+  return node;
+}
 
 PyObject* wrap_node(const std::shared_ptr<Node>& node) {
   if (!node) {
     return Py_NewRef(Py_None);
   }
-  if (auto* py = dynamic_cast<PyNode*>(node.get())) {
-    return Py_NewRef(py->ctx().ptr());
+  if (PyObject* ctx = context_of(*node)) {
+    return Py_NewRef(ctx);
   }
   if (node->python) {
     return Py_NewRef(static_cast<PyObject*>(node->python));
@@ -696,9 +451,7 @@ PyObject* wrap_node(const std::shared_ptr<Node>& node) {
 }
 
 int traverse_node(Node& node, visitproc visit, void* arg) {
-  if (auto* py = dynamic_cast<PyNode*>(&node)) {
-    Py_VISIT(py->ctx().ptr());
-  }
+  Py_VISIT(context_of(node));
   for (const auto& hook : node.pre_hooks) {
     Py_VISIT(static_cast<PyObject*>(hook->python()));
   }
@@ -732,10 +485,7 @@ void bind_autograd(nb::module_& m) {
   // Attributes are given in Python, where they serve custom Functions too.
   m.def("_node_next_functions", node_next_functions);
   m.def("_node_metadata", node_metadata);
-  m.def("_node_name", [](nb::handle self) {
-    std::string name = to_node(self)->name();
-    return short_name(name) == "AccumulateGrad" ? name : short_name(name);
-  });
+  m.def("_node_name", [](nb::handle self) { return to_node(self)->name(); });
   m.def("_node_sequence_nr", [](nb::handle self) {
     return to_node(self)->sequence();
   });
@@ -756,13 +506,11 @@ void bind_autograd(nb::module_& m) {
     }
     return out;
   });
-  m.def("_node_add_post_hooks", [](nb::handle self, nb::object dict) {
-    to_node(self)->post_hooks.push_back(
-        std::make_shared<NodeHooks>(std::move(dict)));
+  m.def("_node_post_hooks", [](nb::handle self) {
+    return dict_of(to_node(self)->post_hooks);
   });
-  m.def("_node_add_pre_hooks", [](nb::handle self, nb::object dict) {
-    to_node(self)->pre_hooks.push_back(
-        std::make_shared<NodeHooks>(std::move(dict)));
+  m.def("_node_pre_hooks", [](nb::handle self) {
+    return dict_of(to_node(self)->pre_hooks);
   });
   m.def(
       "_node_saved",
@@ -777,6 +525,16 @@ void bind_autograd(nb::module_& m) {
           throw nb::attribute_error(("_saved_" + name).c_str());
         }
         Value v = op->saved(name);
+        if (name.ends_with("_sym_sizes")) {
+          if (const auto* t = v.get_if<Tensor>()) {
+            return int_tuple(t->sizes());
+          }
+          nb::list sizes;
+          for (const Tensor& t : v.as<TensorList>()) {
+            sizes.append(int_tuple(t.sizes()));
+          }
+          return nb::steal(check(PyList_AsTuple(sizes.ptr())));
+        }
         if (const auto* t = v.get_if<Tensor>()) {
           return nb::steal(wrap(*t));
         }
@@ -800,6 +558,20 @@ void bind_autograd(nb::module_& m) {
         }
         return nb::none();
       });
+  // The saved tensor itself, for hooks on it: (node, number) pairs in Python.
+  m.def(
+      "_node_register_saved_hooks",
+      [](nb::handle self,
+         const std::string& name,
+         nb::object pack,
+         nb::object unpack) {
+        auto node = to_node(self);
+        auto* op = dynamic_cast<OpNode*>(node.get());
+        SavedTensor* saved = op ? op->saved_tensor(name) : nullptr;
+        FL_CHECK(saved, "there is no saved tensor ", name);
+        saved->register_hook(
+            std::make_unique<PySavedHook>(std::move(pack), std::move(unpack)));
+      });
   m.def("_node_saved_names", [](nb::handle self) {
     nb::list out;
     auto node = to_node(self);
@@ -810,8 +582,7 @@ void bind_autograd(nb::module_& m) {
     }
     return out;
   });
-  m.def("_run_function", run_function);
-  m.def("_ctx_saved_tensors", ctx_saved_tensors);
+  bind_custom_functions(m);
   m.def(
       "_run_backward",
       backward,
@@ -819,7 +590,7 @@ void bind_autograd(nb::module_& m) {
       nb::arg("grad_tensors"),
       nb::arg("keep_graph"),
       nb::arg("create_graph"),
-      nb::arg("inputs").none() = nb::none(),
+      nb::arg("inputs") = nb::tuple(),
       nb::arg("allow_unreachable") = true,
       nb::arg("accumulate_grad") = true);
   m.def("_queue_callback", [](nb::object f) {
@@ -829,6 +600,9 @@ void bind_autograd(nb::module_& m) {
   });
   m.def("_current_graph_task_id", current_graph_task);
   m.def("_current_graph_task_keep_graph", current_keep_graph);
+  m.def("_will_engine_execute_node", [](nb::handle node) {
+    return will_execute(*to_node(node));
+  });
   m.def("_current_autograd_node", [] {
     return nb::steal(wrap_node(current_node()));
   });
@@ -838,11 +612,9 @@ void bind_autograd(nb::module_& m) {
     AutogradMeta& meta = ensure_autograd_meta(t);
     if (auto fn = grad_fn(t)) {
       fn->tensor_pre_hooks.push_back({meta.output_nr, hook});
-      if (!meta.is_view) {
-        return;
-      }
+    } else {
+      meta.hooks.push_back(hook);
     }
-    meta.hooks.push_back(hook);
   });
   m.def("_set_post_accumulate_hooks", [](const Tensor& t, nb::object dict) {
     AutogradMeta& meta = ensure_autograd_meta(t);
@@ -903,6 +675,11 @@ void bind_autograd(nb::module_& m) {
     FL_CHECK(saved_hooks().stack.empty() || why.empty(), why);
     saved_hooks().disabled = why;
   });
+  forget_hooks() = [](void* object) {
+    nb::gil_scoped_acquire gil;
+    nb::handle(static_cast<PyObject*>(object)).attr("_backward_hooks") =
+        nb::none();
+  };
   saved_tensor_hook_factory() = []() -> std::unique_ptr<SavedTensorHook> {
     SavedHooks& hooks = saved_hooks();
     if (hooks.stack.empty()) {

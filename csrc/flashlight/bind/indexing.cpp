@@ -268,6 +268,9 @@ int set_item(PyObject* self, PyObject* index, PyObject* value) {
     while (v.dim() > r.view.dim() && v.sizes()[0] == 1) {
       v = select(v, 0, 0);
     }
+    if (v.sizes() != r.view.sizes()) {
+      v = expand(v, r.view.sizes());
+    }
     copy_(r.view, v, false);
     return 0;
   });

@@ -8,8 +8,13 @@ namespace flashlight::bind {
 
 // The object of a node (None for none); a custom Function's is its ctx.
 PyObject* wrap_node(const std::shared_ptr<Node>& node);
+// The node behind such an object.
+std::shared_ptr<Node> to_node(nb::handle object);
 // What a node holds of Python, for the garbage collector.
 int traverse_node(Node& node, visitproc visit, void* arg);
+// The ctx of a custom Function's node (borrowed), or nullptr.
+PyObject* context_of(const Node& node);
+void bind_custom_functions(nb::module_& m);
 
 // As assigning to .requires_grad.
 void set_leaf_requires_grad(const Tensor& t, bool value);

@@ -223,7 +223,12 @@ int set_grad_attr(PyObject* self, PyObject* value, void*) {
         "'. Please ensure that the gradient and the tensor have the same "
         "dtype");
     FL_CHECK(
-        g.sizes() == t.sizes(), "assigned grad has data of a different size");
+        g.sizes() == t.sizes(),
+        "attempting to assign a gradient of size '",
+        g.sizes(),
+        "' to a tensor of size '",
+        t.sizes(),
+        "'. Please ensure that the gradient and the tensor are the same size");
     set_grad(t, g);
     return 0;
   });

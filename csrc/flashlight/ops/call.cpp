@@ -309,7 +309,13 @@ Results call(const Op& op, Value* args) {
         make_view(t, *args[0].tensor(), creation_meta(op, false));
       });
     } else if (inference) {
-      for_results(results, [](const Tensor& t) { t->inference = true; });
+      for_results(results, [&](const Tensor& t) {
+        // An alias (detach) is what its tensor is.
+        const Tensor* self = args[0].tensor();
+        if (!self || t->version.get() != (*self)->version.get()) {
+          t->inference = true;
+        }
+      });
     }
     return results;
   }

@@ -389,6 +389,7 @@ void register_comparison() {
 
   op("clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor")
       .forms("function method inplace out")
+      .node("ClampBackward1")
       .promote()
       .elementwise()
       .kernel(clamp_kernel)

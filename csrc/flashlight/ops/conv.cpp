@@ -447,7 +447,7 @@ void register_conv() {
       .kernel(convolution_kernel)
       .grad(
           "input",
-          "input weight stride padding dilation transposed groups",
+          "input.shape weight stride padding dilation transposed groups",
           [](const Tensor& grad,
              const Tensor& input,
              const Tensor& weight,
@@ -476,7 +476,7 @@ void register_conv() {
           })
       .grad(
           "weight",
-          "input weight stride padding dilation transposed groups",
+          "input weight.shape stride padding dilation transposed groups",
           [](const Tensor& grad,
              const Tensor& input,
              const Tensor& weight,
@@ -513,7 +513,7 @@ void register_conv() {
       })
       .grad(
           "grad_output",
-          "grad_output weight stride padding dilation groups",
+          "grad_output.shape weight stride padding dilation groups",
           [](const Tensor& grad,
              const Tensor& grad_output,
              const Tensor& weight,
@@ -532,7 +532,7 @@ void register_conv() {
           })
       .grad(
           "weight",
-          "grad_output weight stride padding dilation groups",
+          "grad_output weight.shape stride padding dilation groups",
           [](const Tensor& grad,
              const Tensor& grad_output,
              const Tensor& weight,
@@ -569,7 +569,7 @@ void register_conv() {
       })
       .grad(
           "grad_output",
-          "grad_output input stride padding dilation groups",
+          "grad_output.shape input stride padding dilation groups",
           [](const Tensor& grad,
              const Tensor& grad_output,
              const Tensor& input,
@@ -588,7 +588,7 @@ void register_conv() {
           })
       .grad(
           "input",
-          "grad_output input stride padding dilation groups",
+          "grad_output input.shape stride padding dilation groups",
           [](const Tensor& grad,
              const Tensor& grad_output,
              const Tensor& input,

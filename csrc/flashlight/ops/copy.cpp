@@ -13,12 +13,10 @@ mx::array copy_kernel(
     const mx::array& self,
     const mx::array& src,
     bool /*non_blocking*/) {
-  (void)0;
   IntList from = to_int_list(src.shape()), to = to_int_list(self.shape());
-  FL_CHECK(
-      from == to || broadcast_sizes(from, to) == to,
-      "The expanded size of the tensor must match the existing size");
-  return mx::broadcast_to(mx::astype(src, self.dtype()), self.shape());
+  // Larger than self: the in-place call says so.
+  IntList sizes = from == to ? to : broadcast_sizes(to, from);
+  return mx::broadcast_to(mx::astype(src, self.dtype()), to_shape(sizes));
 }
 
 IntList strides_of(const Tensor& self, std::optional<MemoryFormat> format) {
@@ -69,7 +67,7 @@ Tensor to_copy_kernel(
 void register_copy() {
   op("copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor")
       .forms("inplace")
-      .node("CopyBackwards")
+      .node("torch::autograd::CopyBackwards")
       .kernel(copy_kernel)
       .zero_grad("self")
       .grad("src", "", [](const Tensor& grad) { return grad; })

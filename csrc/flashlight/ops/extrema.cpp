@@ -232,13 +232,13 @@ void register_extrema() {
      "Tensor indices)")
       .forms("function method out")
       .kernel(extremum_dim<Kind::Max>)
-      .grad("self", "self dim keepdim indices", select_grad)
+      .grad("self", "self.shape dim keepdim indices", select_grad)
       .doc("The greatest elements over a dimension, and where they are.");
   op("min.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, "
      "Tensor indices)")
       .forms("function method out")
       .kernel(extremum_dim<Kind::Min>)
-      .grad("self", "self dim keepdim indices", select_grad)
+      .grad("self", "self.shape dim keepdim indices", select_grad)
       .doc("The least elements over a dimension, and where they are.");
   op("amax(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor")
       .forms("function method out")

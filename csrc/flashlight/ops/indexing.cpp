@@ -309,7 +309,7 @@ void register_indexing() {
       .kernel(index_kernel)
       .grad(
           "self",
-          "self indices",
+          "self.shape indices",
           [](const Tensor& grad,
              const Tensor& self,
              const TensorList& indices) {
@@ -328,7 +328,7 @@ void register_indexing() {
       .kernel(index_put_kernel)
       .grad(
           "self",
-          "indices values accumulate",
+          "indices values.shape accumulate",
           [](const Tensor& grad,
              const TensorList& indices,
              const Tensor& values,

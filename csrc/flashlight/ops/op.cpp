@@ -1,4 +1,5 @@
 #include "flashlight/ops/op.h"
+#include "flashlight/ops/op_node.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -58,6 +59,12 @@ std::string default_node_name(std::string_view name) {
     upper = digit;
   }
   return out + "Backward0";
+}
+
+// Arguments that choose elements: PyTorch's nodes have no edge for them.
+bool selects(std::string_view name) {
+  return name == "condition" || name == "mask" || name == "index" ||
+         name == "indices";
 }
 
 void set_forms(Op& op, std::string_view words) {
@@ -197,9 +204,14 @@ void Op::finish() {
   if (!formulas.empty()) {
     derivative = Derivative::Formula;
   }
+  std::vector<int> stated;
   if (derivative == Derivative::Formula) {
     for (const Formula& f : formulas) {
       for (int i : f.inputs) {
+        if (!f.fn && selects(schema.args[static_cast<size_t>(i)].name)) {
+          stated.push_back(i);
+          continue; // no edge at all
+        }
         FL_CHECK(
             std::find(differentiable.begin(), differentiable.end(), i) ==
                 differentiable.end(),
@@ -207,6 +219,7 @@ void Op::finish() {
             ": two formulas for ",
             schema.args[static_cast<size_t>(i)].name);
         differentiable.push_back(i);
+        stated.push_back(i);
       }
     }
     std::sort(differentiable.begin(), differentiable.end());
@@ -222,10 +235,8 @@ void Op::finish() {
     }
     FL_CHECK(
         derivative != Derivative::Formula ||
-            std::find(
-                differentiable.begin(),
-                differentiable.end(),
-                static_cast<int>(i)) != differentiable.end(),
+            std::find(stated.begin(), stated.end(), static_cast<int>(i)) !=
+                stated.end(),
         name,
         ": no formula for ",
         schema.args[i].name,
@@ -428,6 +439,14 @@ void Row::add_formula(
     formula.inputs.push_back(i);
   });
   for_words(saved, [&](std::string_view w) {
+    constexpr std::string_view kShapeOf = ".shape";
+    if (w.ends_with(kShapeOf)) {
+      w.remove_suffix(kShapeOf.size());
+      int i = schema.index_of(w);
+      FL_CHECK(i >= 0, schema.full_name(), ": formula names no ", w);
+      formula.saved.push_back(shape_key(i));
+      return;
+    }
     int i = schema.index_of(w);
     if (i >= 0) {
       formula.saved.push_back(i);

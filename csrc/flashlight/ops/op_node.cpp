@@ -7,6 +7,28 @@
 
 namespace flashlight {
 
+namespace {
+
+// Sizes, strides, dtype and device of a tensor; reading it is an error.
+Tensor shape_of(const Tensor& t) {
+  if (!t.defined()) {
+    return {};
+  }
+  auto nothing = [](Device device) {
+    mx::array none(std::initializer_list<float>{}, mx::float32);
+    return make_ref<Storage>(none, Layout{IntList{0}, IntList{1}}, device);
+  };
+  static const Ref<Storage> on_cpu = nothing(Device{});
+  auto impl = make_ref<TensorImpl>();
+  impl->storage = t.device() == Device{} ? on_cpu : nothing(t.device());
+  impl->geometry = t.geometry();
+  impl->dtype = t.dtype();
+  impl->version = make_ref<VersionCounter>();
+  return Tensor(std::move(impl));
+}
+
+} // namespace
+
 OpNode::OpNode(const Op& op, const Value* args, bool inplace) : op_(op) {
   for (int i : op.differentiable) {
     const Value& v = args[i];
@@ -25,6 +47,10 @@ OpNode::OpNode(const Op& op, const Value* args, bool inplace) : op_(op) {
   update_topological();
   auto keep = [&](int key) {
     if (key < 0 || key == Formula::kNeeds) {
+      return;
+    }
+    if (is_shape_key(key)) {
+      save_shape(key, args[key & ~kShapeKey]);
       return;
     }
     const Value& v = args[key];
@@ -116,7 +142,30 @@ void OpNode::save_results(const Results& results, bool inplace_view) {
   }
 }
 
+void OpNode::save_shape(int key, const Value& v) {
+  for (const Saved& s : saved_) {
+    if (s.key == key) {
+      return;
+    }
+  }
+  Saved s;
+  s.key = key;
+  if (const auto* list = v.get_if<TensorList>()) {
+    TensorList shapes;
+    for (const Tensor& t : *list) {
+      shapes.push_back(shape_of(t));
+    }
+    s.value = Value(std::move(shapes));
+  } else if (const Tensor* t = v.tensor()) {
+    s.value = Value(shape_of(*t));
+  }
+  saved_.push_back(std::move(s));
+}
+
 Value OpNode::unpack(const Saved& s) {
+  if (is_shape_key(s.key)) {
+    return s.value;
+  }
   if (s.is_tensor) {
     return s.tensor.unpack(shared_from_this());
   }
@@ -223,6 +272,10 @@ void OpNode::release() {
 }
 
 std::string OpNode::key_name(int key) const {
+  if (is_shape_key(key)) {
+    return op_.schema.args[static_cast<size_t>(key & ~kShapeKey)].name +
+           "_sym_sizes";
+  }
   if (key >= 0) {
     return op_.schema.args[static_cast<size_t>(key)].name;
   }

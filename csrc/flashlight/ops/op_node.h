@@ -6,6 +6,16 @@
 
 namespace flashlight {
 
+// "self.shape" in a row: the formula gets a tensor of self's sizes and dtype
+// that holds no value, so the node keeps nothing and minds no writes.
+constexpr int kShapeKey = 1 << 21;
+constexpr int shape_key(int argument) {
+  return kShapeKey | argument;
+}
+constexpr bool is_shape_key(int key) {
+  return key >= 0 && (key & kShapeKey) != 0;
+}
+
 class FL_API OpNode : public Node {
  public:
   // Collects edges and saves the arguments that the formulas of the inputs that
@@ -41,6 +51,7 @@ class FL_API OpNode : public Node {
 
   bool wants(const Formula& formula) const;
   void save(int key, const Value& value, bool is_output, bool inplace_view);
+  void save_shape(int key, const Value& value);
   Value unpack(const Saved& saved);
   std::string key_name(int key) const;
   // Edges of argument i: first and count.

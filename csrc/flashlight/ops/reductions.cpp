@@ -176,7 +176,7 @@ void register_reductions() {
       })
       .grad(
           "self",
-          "self",
+          "self.shape",
           [](const Tensor& grad, const Tensor& self) {
             return expand(grad, self.sizes());
           })
@@ -189,7 +189,7 @@ void register_reductions() {
       .node("SumBackward1")
       .grad(
           "self",
-          "self dim keepdim",
+          "self.shape dim keepdim",
           [](const Tensor& grad,
              const Tensor& self,
              const std::optional<IntList>& dim,
@@ -250,7 +250,7 @@ void register_reductions() {
       })
       .grad(
           "self",
-          "self",
+          "self.shape",
           [](const Tensor& grad, const Tensor& self) {
             return expand(grad, self.sizes()) / Scalar(self.numel());
           })
@@ -262,7 +262,7 @@ void register_reductions() {
       .node("MeanBackward1")
       .grad(
           "self",
-          "self dim keepdim",
+          "self.shape dim keepdim",
           [](const Tensor& grad,
              const Tensor& self,
              const std::optional<IntList>& dim,

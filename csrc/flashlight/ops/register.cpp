@@ -4,6 +4,7 @@
 #include "flashlight/autograd/engine.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/families.h"
+#include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/pointwise.h"
@@ -23,6 +24,7 @@ namespace {
 void lend_ops() {
   AutogradOps& ops = autograd_ops();
   ops.add = [](const Tensor& a, const Tensor& b) { return a + b; };
+  ops.add_ = [](const Tensor& a, const Tensor& b) { return add_(a, b); };
   ops.sum_to = unbroadcast;
   ops.to_dtype = [](const Tensor& x, Dtype d) { return _to_copy(x, d); };
   ops.zeros = [](const IntList& sizes, Dtype dtype, Device device) {

@@ -76,7 +76,7 @@ void register_shape() {
       })
       .grad(
           "tensors",
-          "tensors dim",
+          "tensors.shape dim",
           [](const Tensor& grad, const TensorList& tensors, int64_t dim) {
             TensorList out;
             int64_t at = 0;
@@ -94,10 +94,13 @@ void register_shape() {
       .doc("Tensors joined along a dimension.");
   op("stack(Tensor[] tensors, int dim=0) -> Tensor")
       .forms("function out")
-      .composite([](const TensorList& tensors, int64_t dim) {
+      .autocast(Autocast::Promote)
+      .kernel([](const TensorList& tensors, int64_t dim) {
         FL_CHECK(!tensors.empty(), "stack expects a non-empty TensorList");
         int64_t d = wrap_dim(dim, tensors[0].dim() + 1);
-        TensorList rows;
+        Value all = tensors;
+        mx::Dtype dtype = to_mlx(result_type({&all}));
+        std::vector<mx::array> rows;
         for (size_t i = 0; i < tensors.size(); ++i) {
           FL_CHECK(
               tensors[i].sizes() == tensors[0].sizes(),
@@ -107,10 +110,20 @@ void register_shape() {
               tensors[i].sizes(),
               " at entry ",
               i);
-          rows.push_back(unsqueeze(tensors[i], d));
+          rows.push_back(mx::astype(tensors[i].value(), dtype));
         }
-        return cat(rows, d);
+        return mx::stack(rows, static_cast<int>(d));
       })
+      .grad(
+          "tensors",
+          "tensors.shape dim",
+          [](const Tensor& grad, const TensorList& tensors, int64_t dim) {
+            TensorList out;
+            for (size_t i = 0; i < tensors.size(); ++i) {
+              out.push_back(select(grad, dim, static_cast<int64_t>(i)));
+            }
+            return out;
+          })
       .doc("Tensors joined along a new dimension.");
 }
 

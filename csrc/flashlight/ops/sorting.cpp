@@ -429,7 +429,7 @@ void register_sorting() {
      "Tensor indices)")
       .forms("function method out")
       .kernel(sort_kernel)
-      .grad("self", "self dim indices", sort_grad)
+      .grad("self", "self.shape dim indices", sort_grad)
       .doc("Elements in order along a dimension, and where they were.");
   op("sort.stable(Tensor self, *, bool? stable, int dim=-1, bool "
      "descending=False) -> (Tensor values, Tensor indices)")
@@ -439,7 +439,7 @@ void register_sorting() {
              std::optional<bool>,
              int64_t dim,
              bool descending) { return sort_kernel(self, dim, descending); })
-      .grad("self", "self dim indices", sort_grad)
+      .grad("self", "self.shape dim indices", sort_grad)
       .doc("Elements in order along a dimension, and where they were.");
   op("argsort(Tensor self, int dim=-1, bool descending=False) -> Tensor")
       .forms("function method")
@@ -465,7 +465,7 @@ void register_sorting() {
      "sorted=True) -> (Tensor values, Tensor indices)")
       .forms("function method out")
       .kernel(topk_kernel)
-      .grad("self", "self dim indices", sort_grad)
+      .grad("self", "self.shape dim indices", sort_grad)
       .doc("The k greatest elements along a dimension, and where they are.");
   op("median(Tensor self) -> Tensor")
       .forms("function method")
@@ -477,7 +477,7 @@ void register_sorting() {
       .forms("function method out")
       .node("MedianBackward1")
       .kernel(median_dim<false>)
-      .grad("self", "self dim keepdim indices", select_grad)
+      .grad("self", "self.shape dim keepdim indices", select_grad)
       .doc("The medians over a dimension, and where they are.");
   op("nanmedian(Tensor self) -> Tensor")
       .forms("function method")
@@ -489,19 +489,19 @@ void register_sorting() {
       .forms("function method out")
       .node("NanmedianBackward1")
       .kernel(median_dim<true>)
-      .grad("self", "self dim keepdim indices", select_grad)
+      .grad("self", "self.shape dim keepdim indices", select_grad)
       .doc("The medians over a dimension but for NaN, and where they are.");
   op("mode(Tensor self, int dim=-1, bool keepdim=False) -> (Tensor values, "
      "Tensor indices)")
       .forms("function method out")
       .kernel(mode_kernel)
-      .grad("self", "self dim keepdim indices", select_grad)
+      .grad("self", "self.shape dim keepdim indices", select_grad)
       .doc("The most frequent elements over a dimension.");
   op("kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> "
      "(Tensor values, Tensor indices)")
       .forms("function method out")
       .kernel(kth_kernel)
-      .grad("self", "self dim keepdim indices", select_grad)
+      .grad("self", "self.shape dim keepdim indices", select_grad)
       .doc("The k-th least elements over a dimension, and where they are.");
   op("_pick(Tensor self, Tensor index, int dim) -> Tensor")
       .forms("")
