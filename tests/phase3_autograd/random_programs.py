@@ -1,8 +1,8 @@
 """Small random programs of views, writes, modes, hooks and backward passes.
 
 A program is a list of Python lines over the tensors that it makes. PyTorch runs it
-while it is written (so that operands fit) and is its judge; a failing one is cut down to
-the lines that it takes.
+while it is written (so that operands fit) and is its judge; a failing one is cut down
+to the lines that it takes.
 """
 
 import random
