@@ -2,11 +2,14 @@
 
 #include <iostream>
 #include <mutex>
+#include <optional>
 
 #include <mlx/device.h>
+#include <mlx/ops.h>
 #include <mlx/stream.h>
 #include <mlx/transforms.h>
 
+#include "flashlight/core/pending.h"
 #include "flashlight/core/small_graph.h"
 #include "flashlight/core/storage.h"
 
@@ -65,6 +68,29 @@ bool all_small(const std::vector<mx::array>& arrays) {
   return true;
 }
 
+// A result of the evaluation that was started last.
+std::optional<mx::array>& started() {
+  static auto* last = new std::optional<mx::array>; // outlives static tensors
+  return *last;
+}
+
+// One evaluation at a time: MLX holds the results of one that runs, and what
+// replaces them could not take their buffers. The stream does them in turn
+// anyway.
+void finish_started() {
+  if (started()) {
+    started()->wait();
+    started().reset();
+  }
+}
+
+void start(std::vector<mx::array> arrays) {
+  finish_started();
+  started() = mx::zeros({1});
+  arrays.push_back(*started());
+  mx::async_eval(std::move(arrays));
+}
+
 } // namespace
 
 HostHooks& host_hooks() {
@@ -108,7 +134,10 @@ void eval(std::vector<mx::array> arrays) {
   if (available || all_small(arrays)) {
     return;
   }
-  unlocked([&] { mx::eval(std::move(arrays)); });
+  unlocked([&] {
+    finish_started();
+    mx::eval(std::move(arrays));
+  });
 }
 
 void flush() {
@@ -124,12 +153,31 @@ void flush() {
     list.bytes = 0;
   }
   if (!arrays.empty() && !all_small(arrays)) {
-    unlocked([&] { mx::async_eval(std::move(arrays)); });
+    unlocked([&] { start(std::move(arrays)); });
   }
 }
 
 namespace {
+
 thread_local int tracing = 0;
+thread_local int held = 0;
+
+bool flush_is_due() {
+  PendingList& list = pending();
+  std::lock_guard lock(list.mutex);
+  const PendingLimits& limits = pending_limits();
+  return list.nodes >= limits.nodes || list.bytes >= limits.bytes;
+}
+
+} // namespace
+
+HoldFlush::HoldFlush() {
+  ++held;
+}
+HoldFlush::~HoldFlush() {
+  if (--held == 0 && flush_is_due()) {
+    flush();
+  }
 }
 
 Tracing::Tracing() {
@@ -145,17 +193,14 @@ void track_pending(Storage& storage) {
   if (tracing > 0) {
     return;
   }
-  PendingList& list = pending();
-  bool full = false;
   {
+    PendingList& list = pending();
     std::lock_guard lock(list.mutex);
     storage.link(&list.head);
     list.nodes += 1;
     list.bytes += static_cast<int64_t>(storage.array().nbytes());
-    const PendingLimits& limits = pending_limits();
-    full = list.nodes >= limits.nodes || list.bytes >= limits.bytes;
   }
-  if (full) {
+  if (held == 0 && flush_is_due()) {
     flush();
   }
 }
