@@ -1,9 +1,11 @@
 """Adagrad."""
 
 import flashlight
+from flashlight import _C
 
 from .optimizer import (
     Optimizer,
+    _can_fuse,
     _check_foreach,
     _check_fused,
     _check_lr,
@@ -102,17 +104,26 @@ class Adagrad(Optimizer):
     def _update(self, group) -> None:
         _check_foreach(group["foreach"], group["differentiable"])
         params, grads = self._with_grad(group)
-        _step(
+        lists = [
             params,
             grads,
             [self.state[p]["sum"] for p in params],
             [self.state[p]["step"] for p in params],
+        ]
+        options = {
+            key: group[key] for key in ("weight_decay", "lr_decay", "eps", "maximize")
+        }
+        if _can_fuse(group, *lists[:3]):
+            self._count_steps(lists[3])
+            _C._VariableFunctions._fused_adagrad_(
+                *lists, lr=group["lr"], **options, **self._scaling()
+            )
+            return
+        _step(
+            *lists,
             lr=_get_value(group["lr"]),
-            weight_decay=group["weight_decay"],
-            lr_decay=group["lr_decay"],
-            eps=group["eps"],
-            maximize=group["maximize"],
             differentiable=group["differentiable"],
+            **options,
         )
 
 

@@ -1,9 +1,11 @@
 """Adam, with L2 regularization or decoupled weight decay."""
 
 import flashlight
+from flashlight import _C
 
 from .optimizer import (
     Optimizer,
+    _can_fuse,
     _check_foreach,
     _check_fused,
     _check_not_negative,
@@ -144,24 +146,40 @@ class Adam(Optimizer):
                     "`requires_grad` is not supported for `step` in differentiable mode"
                 )
             states.append(state)
-        beta1, beta2 = group["betas"]
-        _step(
+        lists = [
             params,
             grads,
             [s["exp_avg"] for s in states],
             [s["exp_avg_sq"] for s in states],
-            [s.get("max_exp_avg_sq") for s in states],
+            [s["max_exp_avg_sq"] for s in states] if group["amsgrad"] else [],
             [s["step"] for s in states],
-            lr=group["lr"],
+        ]
+        beta1, beta2 = group["betas"]
+        options = {
+            key: group[key]
+            for key in ("lr", "eps", "weight_decay", "amsgrad", "maximize")
+        }
+        if _can_fuse(group, *lists[:4], *filter(None, lists[4:5])):
+            self._count_steps(lists[5])
+            decoupled = group["decoupled_weight_decay"]
+            native = _C._VariableFunctions
+            fused = native._fused_adamw_ if decoupled else native._fused_adam_
+            fused(
+                *lists,
+                beta1=_get_value(beta1),
+                beta2=_get_value(beta2),
+                **options,
+                **self._scaling(),
+            )
+            return
+        _step(
+            *lists,
             beta1=beta1,
             beta2=beta2,
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            amsgrad=group["amsgrad"],
-            maximize=group["maximize"],
             capturable=group["capturable"],
             differentiable=group["differentiable"],
             decoupled_weight_decay=group["decoupled_weight_decay"],
+            **options,
         )
 
 
@@ -188,6 +206,8 @@ def _step(
     on_tensors = capturable or differentiable
     if not on_tensors:
         lr, beta1, beta2 = _get_value(lr), _get_value(beta1), _get_value(beta2)
+    if not amsgrad:
+        max_exp_avg_sqs = [None] * len(params)
     for param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq, step in zip(
         params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps
     ):

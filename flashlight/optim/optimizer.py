@@ -87,6 +87,46 @@ def _check_foreach(foreach, differentiable) -> None:
         raise AssertionError("_foreach ops don't support autograd")
 
 
+_FUSED_DEVICES = ["mps", "cuda", "cpu"]
+
+
+def _can_fuse(group, params, grads, *states) -> bool:
+    """Whether the group's step can be one call of the engine.
+
+    Without being asked (``fused=None``), only where that computes what the steps in
+    Python do: these round after each operation, which shows in dtypes of half width.
+    """
+    fused = group["fused"]
+    if not params or any(g.is_sparse for g in grads):
+        return False
+    if fused:
+        for p in params:
+            if not p.is_floating_point():
+                raise RuntimeError(
+                    "`fused=True` requires all the params to be floating point Tensors "
+                    f"of supported devices: {_FUSED_DEVICES} but {p.dtype} and "
+                    f"{p.device.type}"
+                )
+        return True
+    if fused is False or group["differentiable"]:
+        return False
+    if len({id(p) for p in params}) < len(params):
+        return False
+    if any(isinstance(x, flashlight.Tensor) for x in group.get("betas", ())):
+        return False
+    if isinstance(group["weight_decay"], flashlight.Tensor):
+        return False
+    if isinstance(group["lr"], flashlight.Tensor) and group["lr"].requires_grad:
+        return False
+    wide = (flashlight.float32, flashlight.float64)
+    dtypes = [p.dtype for p in params]
+    sizes = [p.shape for p in params]
+    return all(d in wide for d in dtypes) and all(
+        [t.dtype for t in tensors] == dtypes and [t.shape for t in tensors] == sizes
+        for tensors in (grads, *states)
+    )
+
+
 def _real(t):
     """Return a complex tensor as a view of pairs of reals."""
     if t is not None and t.is_complex():
@@ -413,6 +453,21 @@ class Optimizer:
         if sparse_error is not None and any(p.grad.is_sparse for p in params):
             raise RuntimeError(sparse_error)
         return params, [p.grad for p in params]
+
+    def _scaling(self):
+        """What a gradient scaler has left for the fused step, as its arguments."""
+        return {
+            "grad_scale": getattr(self, "grad_scale", None),
+            "found_inf": getattr(self, "found_inf", None),
+        }
+
+    def _count_steps(self, steps) -> None:
+        """Add one to each count, unless the scaler has found infinities."""
+        found_inf = getattr(self, "found_inf", None)
+        for step in steps:
+            step += 1
+            if found_inf is not None:
+                step -= found_inf
 
     def add_param_group(self, param_group) -> None:
         """Add a group of parameters.

@@ -1,9 +1,11 @@
 """Stochastic gradient descent."""
 
 import flashlight
+from flashlight import _C
 
 from .optimizer import (
     Optimizer,
+    _can_fuse,
     _check_fused,
     _check_lr,
     _check_not_negative,
@@ -92,20 +94,36 @@ class SGD(Optimizer):
             self.state[p].get("momentum_buffer") if momentum != 0 else None
             for p in params
         ]
-        _step(
-            params,
-            grads,
-            buffers,
-            lr=group["lr"],
-            momentum=momentum,
-            dampening=group["dampening"],
-            weight_decay=group["weight_decay"],
-            nesterov=group["nesterov"],
-            maximize=group["maximize"],
-        )
+        options = {
+            key: group[key]
+            for key in ("lr", "dampening", "weight_decay", "nesterov", "maximize")
+        }
+        first = [i for i, b in enumerate(buffers) if b is None and momentum != 0]
+        if _can_fuse(group, params, grads):
+            for i in first:
+                buffers[i] = flashlight.zeros_like(grads[i])
+            self._fused_step(params, grads, buffers, first, momentum, options)
+        else:
+            _step(params, grads, buffers, momentum=momentum, **options)
         if momentum != 0:
             for p, buffer in zip(params, buffers):
                 self.state[p]["momentum_buffer"] = buffer
+
+    def _fused_step(self, params, grads, buffers, first, momentum, options) -> None:
+        """Update all parameters at once; buffers at `first` hold nothing yet."""
+        first = set(first)
+        later = [i for i in range(len(params)) if i not in first]
+        for indices, is_first in ((sorted(first), True), (later, False)):
+            if indices:
+                _C._VariableFunctions._fused_sgd_(
+                    [params[i] for i in indices],
+                    [grads[i] for i in indices],
+                    [buffers[i] for i in indices] if momentum != 0 else [],
+                    momentum=momentum,
+                    is_first_step=is_first,
+                    **options,
+                    **self._scaling(),
+                )
 
 
 def _step(

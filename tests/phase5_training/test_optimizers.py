@@ -23,8 +23,14 @@ def _inputs(info):
         return info.optim_inputs_func(device="cpu")
 
 
+SPARSE = pytest.mark.xfail(strict=True, reason="there are no sparse tensors")
 CASES = [
-    pytest.param(name, i, id=f"{name}-{case.desc or i}")
+    pytest.param(
+        name,
+        i,
+        id=f"{name}-{case.desc or i}",
+        marks=[SPARSE] if name == "SparseAdam" else [],
+    )
     for name, info in INFOS.items()
     for i, case in enumerate(_inputs(info))
 ]
@@ -115,7 +121,13 @@ def test_signature_and_defaults(name):
     assert signature(mine) == signature(theirs)
 
 
-@pytest.mark.parametrize("name", sorted(INFOS))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=[SPARSE] if n == "SparseAdam" else [])
+        for n in sorted(INFOS)
+    ],
+)
 def test_error_inputs(name):
     info = INFOS[name]
     checked = 0
