@@ -38,9 +38,7 @@ CASES = [(name, i) for name, options in OPTIONS.items() for i in range(len(optio
 def params_of(lib, dtype="float32"):
     rng = np.random.RandomState(0)
     values = [np.asarray(rng.randn(*s)).astype("float32") for s in SHAPES]
-    return [
-        lib.nn.Parameter(lib.from_numpy(v).to(getattr(lib, dtype))) for v in values
-    ]
+    return [lib.nn.Parameter(lib.from_numpy(v).to(getattr(lib, dtype))) for v in values]
 
 
 def run(lib, name, options, steps=5, dtype="float32", params=None):
