@@ -32,8 +32,9 @@ endfunction()
 
 # flashlight_rpath(target LIBRARY_DIR dir SITE_DIR dir): the folder of
 # libflashlight and that of all packages (MLX's and OpenBLAS's libraries are in
-# theirs) as seen from where `target` is installed. Nothing absolute: a wheel
-# lies somewhere else on every machine.
+# theirs) as seen from where `target` is installed. A wheel has nothing absolute: it
+# lies somewhere else on every machine. What is installed from a build tree also
+# finds the libraries that it was built with.
 function(flashlight_rpath target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "LIBRARY_DIR;SITE_DIR" "")
   if(APPLE)
@@ -45,9 +46,16 @@ function(flashlight_rpath target)
   if(arg_LIBRARY_DIR STREQUAL ".")
     set(library_rpath "${origin}")
   endif()
-  set_target_properties(
-    ${target} PROPERTIES BUILD_RPATH "${library_rpath}"
-                         INSTALL_RPATH
-      "${library_rpath};${origin}/${arg_SITE_DIR}/mlx/lib;${origin}/${arg_SITE_DIR}/scipy_openblas32/lib"
-  )
+  set(installed "${library_rpath}" "${origin}/${arg_SITE_DIR}/mlx/lib"
+                "${origin}/${arg_SITE_DIR}/scipy_openblas32/lib")
+  if(NOT DEFINED SKBUILD OR SKBUILD_STATE STREQUAL "editable")
+    foreach(library "${MLX_LIBRARY}" "${OPENBLAS_LIBRARY}")
+      if(library)
+        get_filename_component(folder "${library}" DIRECTORY)
+        list(APPEND installed "${folder}")
+      endif()
+    endforeach()
+  endif()
+  set_target_properties(${target} PROPERTIES BUILD_RPATH "${library_rpath}"
+                                             INSTALL_RPATH "${installed}")
 endfunction()

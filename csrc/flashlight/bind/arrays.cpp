@@ -9,6 +9,7 @@
 
 #include "flashlight/autograd/autograd_meta.h"
 #include "flashlight/bind/py_autograd.h"
+#include "flashlight/core/data.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/copy.h"
@@ -99,16 +100,6 @@ std::optional<Dtype> infer_dtype(PyObject* o) {
     return Dtype::Int64;
   }
   fail("Could not infer dtype of ", Py_TYPE(o)->tp_name);
-}
-
-// A copy of elements that lie row-major in host memory.
-mx::array
-from_bytes(const void* data, size_t n, const IntList& sizes, Dtype dtype) {
-  mx::allocator::Data memory = mx::allocator::malloc(n);
-  if (n > 0) {
-    std::memcpy(memory.buffer().raw_ptr(), data, n);
-  }
-  return mx::array(std::move(memory), to_shape(sizes), to_mlx(dtype));
 }
 
 template <typename T>
@@ -298,13 +289,6 @@ nb::object element_of(Dtype dtype, const void* data, size_t i) {
     default:
       return element<mx::complex64_t>(data, i);
   }
-}
-
-// Evaluated, row-major.
-mx::array host_value(const Tensor& t) {
-  mx::array v = mx::contiguous(t.value());
-  flashlight::eval({v});
-  return v;
 }
 
 nb::object nest(const Tensor& t, const char* data, size_t dim, size_t& next) {
