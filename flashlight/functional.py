@@ -4,8 +4,11 @@ import string
 
 from flashlight import _C
 from flashlight import overrides as _overrides
+from flashlight._size import Size as _Size
 
 __all__ = [
+    "broadcast_shapes",
+    "broadcast_tensors",
     "cdist",
     "chain_matmul",
     "einsum",
@@ -23,6 +26,46 @@ def _overridden(function, tensors, *args, **kwargs):
     if _overrides.has_torch_function(tensors):
         return (_overrides.handle_torch_function(function, tensors, *args, **kwargs),)
     return None
+
+
+def broadcast_tensors(*tensors):
+    """The tensors, expanded to one size.
+
+    Example::
+
+        >>> x, y = torch.broadcast_tensors(torch.zeros(3), torch.zeros(2, 1))
+        >>> x.shape
+        torch.Size([2, 3])
+    """
+    other = _overridden(broadcast_tensors, tensors, *tensors)
+    return other[0] if other else tuple(_native.broadcast_tensors(tensors))
+
+
+def broadcast_shapes(*shapes):
+    """The size that tensors of these sizes have when broadcast together.
+
+    Raises:
+        RuntimeError: if they cannot be.
+    """
+    shapes = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    result = [1] * max(map(len, shapes), default=0)
+    for k, shape in enumerate(shapes):
+        for at in range(-1, -1 - len(shape), -1):
+            n = shape[at]
+            if n == 1 or n == result[at]:
+                continue
+            if result[at] != 1:
+                raise RuntimeError(
+                    f"Attempting to broadcast a dimension of length {n} at {at}! "
+                    f"Mismatching argument at index {k} had {shape}; but expected "
+                    f"shape should be broadcastable to {result}"
+                )
+            if n < 0:
+                raise ValueError(
+                    "Attempting to broadcast a dimension with negative length!"
+                )
+            result[at] = n
+    return _Size(result)
 
 
 def _subscript(n):

@@ -9,7 +9,7 @@ from flashlight import _C
 __all__ = [
     name
     for name in vars(_C._VariableFunctions)
-    if not name.startswith("_") and name not in ("index", "alias", "slice")
+    if not name.startswith("__") and name not in ("index", "alias", "slice")
 ]
 globals().update({name: getattr(_C._VariableFunctions, name) for name in __all__})
 

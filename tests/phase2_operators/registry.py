@@ -228,7 +228,10 @@ def public(info, name):
             lambda x, condition, other, t=t: t.where(condition, x, other)
             for t in (flashlight, torch)
         )
-    for place in filter(None, (name, info and info.name)):
+    places = (name, info and info.name)
+    if info is not None and info.name.startswith("nn.functional."):
+        places = places[::-1]  # the namesake elsewhere takes other arguments
+    for place in filter(None, places):
         for o, t in (
             (flashlight, torch),
             (flashlight.Tensor, torch.Tensor),
@@ -287,7 +290,8 @@ def cases(full, dtype, requires_grad=False):
         if via:
             ours, theirs = via(flashlight), via(torch)
         if requires_grad:
-            for t in flat([args, kwargs]):
+            rest = {k: v for k, v in kwargs.items() if k not in make.constant}
+            for t in flat([args, rest]):
                 if t.dtype.is_floating_point or t.dtype.is_complex:
                     t.requires_grad_()
         yield Case(ours, theirs, args, kwargs)

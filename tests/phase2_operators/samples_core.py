@@ -52,8 +52,10 @@ EXTRA = {
     "rsub.Scalar": [case(t(3, 2), 2), case(t(3, 2), 2, 3)],
     "_div_floor": [case(t(3, 2), t(3, 2, seed=1), rounding_mode="floor", via=div_of)],
     "_div_trunc": [case(t(3, 2), t(3, 2, seed=1), rounding_mode="trunc", via=div_of)],
-    "_softmax": [case(t(3, 2), 1, False), case(t(3, 2), 0, False)],
-    "_log_softmax": [case(t(3, 2), 1, False), case(t(3, 2), 0, False)],
+    **{
+        name: [case(t(3, 2), dim, False, only=floats) for dim in (0, 1)]
+        for name in ("_softmax", "_log_softmax")
+    },
     "_prelu_kernel": [
         case(t(3, 2), t(2, seed=3), via=lambda t: t.prelu),
     ],

@@ -14,11 +14,12 @@ def t(*shape, low=-2.0, high=2.0, seed=0):
     return make
 
 
-def case(*args, via=None, only=None, **kwargs):
+def case(*args, via=None, only=None, constant=(), **kwargs):
     """A case for EXTRA: callables among the arguments are makers of tensors.
 
     `via(t)` gives the function to call, of torch and of flashlight alike, where it
-    has another name than the row; `only(dtype)` says for which dtypes there is one.
+    has another name than the row; `only(dtype)` says for which dtypes there is one;
+    `constant` names arguments that take no gradient.
     """
 
     def make(dtype):
@@ -30,7 +31,7 @@ def case(*args, via=None, only=None, **kwargs):
         named = {k: build(v) for k, v in kwargs.items()}
         return via, tuple(build(a) for a in args), named
 
-    make.only = only
+    make.only, make.constant = only, constant
     return make
 
 

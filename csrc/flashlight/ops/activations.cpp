@@ -169,6 +169,9 @@ mx::array softmax_kernel(const mx::array& x, int64_t dim, bool) {
   if (x.ndim() == 0) {
     return accurate::exp(mx::subtract(x, x)); // 1, or NaN
   }
+  if (x.size() == 0) {
+    return x;
+  }
   return accurate::softmax(x, axis);
 }
 
@@ -177,6 +180,9 @@ mx::array log_softmax_kernel(const mx::array& x, int64_t dim, bool) {
   check_float(x, "log_softmax_lastdim_kernel_impl");
   if (x.ndim() == 0) {
     return mx::subtract(x, x); // 0, or NaN
+  }
+  if (x.size() == 0) {
+    return x;
   }
   mx::array high = mx::max(x, axis, true);
   // A row of -inf alone is NaN; a row with +inf too.

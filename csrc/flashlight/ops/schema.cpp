@@ -149,10 +149,7 @@ struct Parser {
     };
     auto integer = [&](std::string_view s) {
       if (s == "Mean") {
-        return int64_t{1};
-      }
-      if (s == "Sum") {
-        return int64_t{2};
+        return int64_t{0}; // what PyTorch's Python makes of it; C++ has 1
       }
       if (s == "long_max" || s == "9223372036854775807") {
         return std::numeric_limits<int64_t>::max();

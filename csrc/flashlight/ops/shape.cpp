@@ -125,6 +125,20 @@ void register_shape() {
             return out;
           })
       .doc("Tensors joined along a new dimension.");
+  op("broadcast_tensors(Tensor[] tensors) -> Tensor[]")
+      .forms("function")
+      .composite([](const TensorList& tensors) {
+        IntList sizes;
+        for (const Tensor& t : tensors) {
+          sizes = broadcast_sizes(sizes, t.sizes());
+        }
+        TensorList out;
+        for (const Tensor& t : tensors) {
+          out.push_back(t.sizes() == sizes ? t : expand(t, sizes));
+        }
+        return out;
+      })
+      .doc("Tensors expanded to the sizes of all of them.");
 }
 
 } // namespace flashlight
