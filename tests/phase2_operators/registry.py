@@ -255,6 +255,8 @@ def native(row, form="{}"):
             return getattr(o, name), getattr(t, name)
         if not module and hasattr(t, name):
             return getattr(o, name), getattr(t, name)
+    if not module and hasattr(torch, name):  # torch.celu_ is no method
+        return getattr(flashlight, name), getattr(torch, name)
     return None, None
 
 

@@ -57,10 +57,14 @@ EXTRA = {
         for name in ("_softmax", "_log_softmax")
     },
     "_prelu_kernel": [
-        case(t(3, 2), t(2, seed=3), via=lambda t: t.prelu),
+        case(t(3, 2), t(2, seed=3), via=lambda t: t.prelu, only=floats),
     ],
     "threshold_backward": [
-        case(t(3, 2), t(3, 2, seed=1), 0, via=lambda t: t.ops.aten.threshold_backward)
+        case(
+            *(t(3, 2), t(3, 2, seed=1), 0),
+            via=lambda t: t.ops.aten.threshold_backward,
+            only=floats,
+        )
     ],
     "where": [case(t(3, 2))],
     "where.Scalar": [case(mask(3, 2), 1, 2.5)],

@@ -1,5 +1,6 @@
 // Activations of neural networks.
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include <mlx/ops.h>
@@ -10,9 +11,11 @@
 #include "flashlight/ops/functions/comparison.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/matmul.h"
 #include "flashlight/ops/functions/pointwise.h"
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/selection.h"
+#include "flashlight/ops/functions/shape.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 
@@ -140,11 +143,20 @@ mx::array shrink_outside(const mx::array& x, const Scalar& lambda) {
 }
 
 mx::array softshrink_kernel(const mx::array& x, const Scalar& lambda) {
+  Dtype dtype = from_mlx(x.dtype());
+  check_float(x, "softshrink_check");
+  double most = dtype == Dtype::Float16    ? 65504
+                : dtype == Dtype::BFloat16 ? 0x1.FEp127
+                : dtype == Dtype::Float32  ? std::numeric_limits<float>::max()
+                                           : std::numeric_limits<double>::max();
   FL_CHECK(
-      lambda.to_double() >= 0,
-      "lambda must be greater or equal to 0, but found to be ",
-      lambda.to_double(),
-      ".");
+      lambda.to_double() >= 0 && lambda.to_double() <= most,
+      "lambda must be in range [0, ",
+      most,
+      "] for input dtype ",
+      scalar_name(dtype),
+      ", but found ",
+      lambda.to_double());
   mx::array l = number(lambda, x);
   mx::array y = mx::where(
       mx::greater(x, l),
@@ -161,6 +173,17 @@ mx::array hardsigmoid_array(const mx::array& x) {
 
 int axis_of(const mx::array& x, int64_t dim) {
   return static_cast<int>(wrap_dim(dim, static_cast<int64_t>(x.ndim())));
+}
+
+void check_halves(const Tensor& self, int64_t dim) {
+  FL_CHECK(self.dim() > 0, "glu does not support 0-dimensional tensors");
+  int64_t d = wrap_dim(dim, self.dim());
+  FL_CHECK(
+      self.size(d) % 2 == 0,
+      "Halving dimension must be even, but dimension ",
+      d,
+      " is size ",
+      self.size(d));
 }
 
 mx::array softmax_kernel(const mx::array& x, int64_t dim, bool) {
@@ -358,6 +381,10 @@ void register_activations() {
       .module("nn")
       .elementwise()
       .kernel([](const mx::array& x) {
+        if (is_complex(from_mlx(x.dtype()))) {
+          mx::array one = number(1, x);
+          return mx::divide(x, mx::add(one, mx::exp(mx::negative(x))));
+        }
         check_float(x, "silu_cpu");
         return mx::multiply(x, accurate::sigmoid(x));
       })
@@ -366,7 +393,7 @@ void register_activations() {
           "self",
           [](const Tensor& grad, const Tensor& x) {
             Tensor s = sigmoid(x);
-            return grad * s * (x * (Scalar(1) - s) + Scalar(1));
+            return grad * conj(s * (x * (Scalar(1) - s) + Scalar(1)));
           })
       .doc("x * sigmoid(x).");
   op("mish(Tensor self) -> Tensor")
@@ -423,13 +450,20 @@ void register_activations() {
       .doc("elu, scaled so that networks normalise themselves.");
   op("celu(Tensor self, Scalar alpha=1.0) -> Tensor")
       .forms("function inplace")
-      .composite([](const Tensor& self, const Scalar& alpha) {
-        FL_CHECK_AS(
-            Error,
-            alpha.to_double() != 0,
-            "ZeroDivisionError: alpha cannot be 0 for CELU");
-        return elu(self, alpha, Scalar(1.0), Scalar(1.0 / alpha.to_double()));
+      .elementwise()
+      .kernel([](const mx::array& x, const Scalar& alpha) {
+        double a = alpha.to_double();
+        FL_CHECK(a != 0, "ZeroDivisionError: alpha cannot be 0 for CELU");
+        check_float(x, "elu_cpu");
+        return elu_array(x, a, 1, 1 / a);
       })
+      .grad(
+          "self",
+          "self alpha",
+          [](const Tensor& grad, const Tensor& self, const Scalar& alpha) {
+            double a = alpha.to_double();
+            return elu_grad(grad, self, a, 1, 1 / a);
+          })
       .doc("elu with a slope that has no step.");
   op("softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor")
       .forms("function out")
@@ -526,20 +560,37 @@ void register_activations() {
   op("glu(Tensor self, int dim=-1) -> Tensor")
       .forms("function out")
       .module("nn")
-      .composite([](const Tensor& self, int64_t dim) {
-        FL_CHECK(self.dim() > 0, "glu does not support 0-dimensional tensors");
-        int64_t d = wrap_dim(dim, self.dim());
-        int64_t n = self.size(d);
-        FL_CHECK(
-            n % 2 == 0,
-            "Halving dimension must be even, but dimension ",
-            d,
-            " is size ",
-            n);
-        return slice(self, d, 0, n / 2, 1) *
-               sigmoid(slice(self, d, n / 2, n, 1));
+      .check(check_halves)
+      .kernel([](const mx::array& x, int64_t dim) {
+        check_float(x, "glu_cpu");
+        auto halves = mx::split(x, 2, axis_of(x, dim));
+        return mx::multiply(halves[0], accurate::sigmoid(halves[1]));
       })
+      .grad(
+          "self",
+          "self dim",
+          [](const Tensor& grad, const Tensor& self, int64_t dim) {
+            int64_t n = self.size(dim);
+            Tensor a = slice(self, dim, 0, n / 2, 1);
+            Tensor s = sigmoid(slice(self, dim, n / 2, n, 1));
+            Tensor g = grad * s;
+            return cat({g, g * a * (Scalar(1) - s)}, dim);
+          })
       .doc("The first half times the sigmoid of the second.");
+
+  op("_addmm_activation(Tensor self, Tensor mat1, Tensor mat2, *, Scalar "
+     "beta=1, Scalar alpha=1, bool use_gelu=False) -> Tensor")
+      .forms("function out")
+      .composite([](const Tensor& self,
+                    const Tensor& mat1,
+                    const Tensor& mat2,
+                    const Scalar& beta,
+                    const Scalar& alpha,
+                    bool use_gelu) {
+        Tensor y = addmm(self, mat1, mat2, beta, alpha);
+        return use_gelu ? gelu(y) : relu(y);
+      })
+      .doc("relu or gelu of addmm.");
 
   op("_softmax(Tensor self, int dim, bool half_to_float) -> Tensor")
       .forms("function")
