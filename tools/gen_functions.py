@@ -202,9 +202,19 @@ BANNER = "// Written by tools/gen_functions.py from the op rows.\n"
 
 def write_family(path, out, table):
     found = [*rows(path), *aliases(path, table)]
-    parsed = [(parse(schema), forms) for schema, forms in found]
+    parsed = [
+        (parse(schema), forms)
+        for schema, forms in found
+        if "(a!) out)" not in schema  # rows of an out= form alone are for Python
+    ]
     without_clashes([p for p, _ in parsed])
-    emitted = [f for p, forms in parsed for f in functions(p, forms)]
+    # Overloads that differ in PyTorch by their name alone (bernoulli.p and .float)
+    # are one function in C++: the first row's.
+    emitted = {}
+    for p, forms in parsed:
+        for head, body in functions(p, forms):
+            emitted.setdefault(body.split(" {")[0], (head, body))
+    emitted = list(emitted.values())
     heads = "\n".join(head for head, _ in emitted)
     bodies = "\n\n".join(body for _, body in emitted)
     write(

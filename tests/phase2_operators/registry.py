@@ -82,7 +82,8 @@ def tensor_to_ours(t):
     plain = t.detach()
     plain = plain.conj() if conj else plain
     plain = plain._neg_view() if neg else plain
-    data = bytes(plain.untyped_storage())
+    storage = plain.untyped_storage()
+    data = torch.empty(0, dtype=torch.uint8).set_(storage).numpy().tobytes()
     flat = _C._from_bytes(data, to_ours(t.dtype))
     ours = flat.as_strided(tuple(t.size()), t.stride(), t.storage_offset())
     ours = ours.detach()
@@ -211,13 +212,25 @@ def callables(info, name):
     return ours, theirs
 
 
-# Functions of nn.functional that take their arguments in another order than the op
-# of that name, or check them first; samples are the function's.
-FUNCTIONAL = {"batch_norm", "instance_norm", "group_norm"}
+# Functions of nn.functional that take other arguments than the op of that name, or
+# check them first; samples are the function's.
+FUNCTIONAL = {
+    "alpha_dropout",
+    "batch_norm",
+    "dropout",
+    "embedding",
+    "embedding_bag",
+    "feature_alpha_dropout",
+    "group_norm",
+    "instance_norm",
+}
 
 
 def public(info, name):
-    if name in FUNCTIONAL and info is not None:
+    if info is not None and info.variant_test_name == "in_place":
+        name += "_"
+        return getattr(flashlight.Tensor, name, None), getattr(torch.Tensor, name)
+    if info is not None and name in FUNCTIONAL:
         return tuple(getattr(t.nn.functional, name) for t in (flashlight, torch))
     if info is not None and info.name.startswith("__"):
         name = info.name

@@ -649,6 +649,31 @@ void sort_signatures(std::vector<PySignature>& signatures) {
   }
 }
 
+namespace {
+
+// A factory makes its numbers in the dtype of `out`.
+void fill_dtype_of_out(
+    const PySignature& s,
+    const Found& found,
+    Parsed& parsed) {
+  Dtype dtype = to_tensor(parsed.out, "out").dtype();
+  for (size_t i = 0; i < s.params.size(); ++i) {
+    if (s.params[i].type == Type::Dtype && s.params[i].arg >= 0) {
+      Value& given = parsed.args[static_cast<size_t>(s.params[i].arg)];
+      FL_CHECK(
+          !found[i] || given.is_none() || given.as<Dtype>() == dtype,
+          "dtype ",
+          scalar_name(given.is_none() ? dtype : given.as<Dtype>()),
+          " does not match dtype of out parameter (",
+          scalar_name(dtype),
+          ")");
+      given = dtype;
+    }
+  }
+}
+
+} // namespace
+
 void parse_arguments(
     const OpGroup& group,
     PyObject* self,
@@ -699,6 +724,9 @@ void parse_arguments(
     } else {
       parsed.args[k] = convert(*chosen, p, o);
     }
+  }
+  if (chosen->is_factory && parsed.out) {
+    fill_dtype_of_out(*chosen, found, parsed);
   }
 }
 

@@ -803,7 +803,7 @@ T draw_binomial(Generator& gen, T count, T prob) {
   if (prob >= 1) {
     return count;
   }
-  if (std::isnan(prob)) {
+  if (std::isnan(prob) || std::isnan(count)) { // PyTorch's loop has no end
     return std::numeric_limits<T>::quiet_NaN();
   }
   const bool mirrored = prob > T(0.5);
@@ -1519,11 +1519,20 @@ void multinomial(
     int64_t samples,
     bool replacement,
     int64_t* out) {
+  const bool by_sums = replacement && samples > 1;
   for (int64_t r = 0; r < rows; ++r) {
     bool valid = true;
     bool positive = false;
     for (int64_t c = 0; c < categories; ++c) {
       const auto p = probs.at(r, c);
+      FL_CHECK(
+          !by_sums || p >= 0,
+          "invalid multinomial distribution (encountering probability entry < "
+          "0)");
+      FL_CHECK(
+          !by_sums || std::isfinite(p),
+          "invalid multinomial distribution (encountering probability entry = "
+          "infinity or NaN)");
       valid = valid && p >= 0 && std::isfinite(p);
       positive = positive || p > 0;
     }
@@ -1535,7 +1544,7 @@ void multinomial(
         "invalid multinomial distribution (sum of probabilities <= 0)");
   }
   const auto width = static_cast<size_t>(categories);
-  if (replacement && samples > 1) {
+  if (by_sums) {
     std::vector<Compute<T>> cumulative(width);
     for (int64_t r = 0; r < rows; ++r) {
       multinomial_row(gen, probs, r, cumulative, samples, out + r * samples);
