@@ -223,7 +223,17 @@ FUNCTIONAL = {
     "feature_alpha_dropout",
     "group_norm",
     "instance_norm",
+    *(
+        f"{kind}_pool{n}d"
+        for kind in ("max", "adaptive_max", "adaptive_avg", "fractional_max")
+        for n in (1, 2, 3)
+    ),
+    *(f"max_unpool{n}d" for n in (1, 2, 3)),
 }
+
+
+def public_function(name):
+    return getattr(flashlight.nn.functional, name)
 
 
 def public(info, name):
