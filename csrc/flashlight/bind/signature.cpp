@@ -210,10 +210,6 @@ IntList int_list(const PySignature& s, const Parameter& p, PyObject* o) {
       bad_int_element(s, p, x, i);
     }
   }
-  // int[2] given as one element stands for both.
-  if (p.list_size > 1 && list.size() == 1) {
-    return list;
-  }
   return list;
 }
 
@@ -503,9 +499,6 @@ bool match(
   for (size_t i = 0; i < given.nargs; ++i) {
     PyObject* o = given.args[i];
     got += got.empty() ? "" : ", ";
-    if (is_sequence(o) && length(o) > 0 && false) {
-      got += "tuple";
-    }
     if (PyTuple_Check(o) || PyList_Check(o)) {
       got += PyTuple_Check(o) ? "tuple of (" : "list of [";
       for (Py_ssize_t k = 0; k < length(o); ++k) {
@@ -561,11 +554,9 @@ PySignature make_signature(const Op& op, Form form) {
   // where(condition, self, other) is condition's method in none of its forms.
   s.self = static_cast<size_t>(std::max(schema.index_of("self"), 0));
   bool numbers = takes_numbers(schema.name);
-  bool has_dtype = false, has_device = false, has_layout = false,
-       takes_tensor = false;
+  bool has_dtype = false, has_device = false, has_layout = false;
   for (size_t i = 0; i < schema.args.size(); ++i) {
     const Argument& a = schema.args[i];
-    takes_tensor = takes_tensor || a.is_tensor() || a.type == Type::TensorList;
     has_dtype = has_dtype || a.type == Type::Dtype;
     has_device = has_device || a.type == Type::Device;
     has_layout = has_layout || a.type == Type::Layout;
@@ -611,7 +602,6 @@ PySignature make_signature(const Op& op, Form form) {
     s.params.push_back(p);
     s.is_factory = true;
   }
-  (void)takes_tensor;
   for (Parameter& p : s.params) {
     p.interned = PyUnicode_InternFromString(p.name.c_str());
   }
