@@ -82,6 +82,7 @@ from flashlight.storage import *  # noqa: F401,F403
 # isort: split
 from flashlight import (  # noqa: F401
     _pickling,
+    amp,
     backends,
     cuda,
     functional,
@@ -93,6 +94,26 @@ from flashlight import (  # noqa: F401
 )
 from flashlight import random as random  # noqa: F401
 from flashlight import utils
+from flashlight._C import (  # noqa: F401
+    autocast_decrement_nesting,
+    autocast_increment_nesting,
+    clear_autocast_cache,
+    is_autocast_cache_enabled,
+    set_autocast_cache_enabled,
+)
+from flashlight.amp.autocast_mode import (  # noqa: F401
+    autocast,
+    get_autocast_cpu_dtype,
+    get_autocast_dtype,
+    get_autocast_gpu_dtype,
+    is_autocast_cpu_enabled,
+    is_autocast_enabled,
+    set_autocast_cpu_dtype,
+    set_autocast_cpu_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
+    set_autocast_gpu_dtype,
+)
 from flashlight.functional import *  # noqa: F401,F403
 
 _pickling.register()

@@ -29,6 +29,7 @@ NB_MODULE(_C, m) {
   bind_random(m);
   bind_ops(m);
   bind_arrays(m);
+  bind_autocast(m);
   m.def("_set_blas_threads", set_blas_threads);
 }
 

@@ -82,6 +82,7 @@ void bind_ops(nb::module_& m);
 void bind_autograd(nb::module_& m);
 void bind_storage(nb::module_& m);
 void bind_random(nb::module_& m);
-void bind_arrays(nb::module_& m); // numpy, DLPack, lists
+void bind_arrays(nb::module_& m);
+void bind_autocast(nb::module_& m); // numpy, DLPack, lists
 
 } // namespace flashlight::bind

@@ -4,6 +4,7 @@
 #include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/core/runtime.h"
+#include "flashlight/ops/autocast.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/copy.h"
@@ -93,39 +94,6 @@ struct Operands {
     return all.value_or(default_dtype());
   }
 };
-
-void autocast_args(const Op& op, Value* args) {
-  const AutocastState& state = autocast_state(DeviceType::Cpu);
-  Dtype to = state.dtype;
-  if (op.autocast == Autocast::Float32) {
-    to = Dtype::Float32;
-  } else if (op.autocast == Autocast::Promote) {
-    for (size_t i = 0; i < op.schema.args.size(); ++i) {
-      for_tensors(args[i], [&](const Tensor& t) {
-        if (t.dtype() == Dtype::Float32) {
-          to = Dtype::Float32;
-        }
-      });
-    }
-  }
-  auto eligible = [&](const Tensor& t) {
-    return t.defined() && t.is_floating_point() && t.dtype() != to &&
-           t.dtype() != Dtype::Float64;
-  };
-  for (size_t i = 0; i < op.schema.args.size(); ++i) {
-    if (const Tensor* t = args[i].tensor()) {
-      if (eligible(*t)) {
-        args[i] = autograd_ops().to_dtype(*t, to);
-      }
-    } else if (args[i].is<TensorList>()) {
-      for (Tensor& t : args[i].as<TensorList>()) {
-        if (eligible(t)) {
-          t = autograd_ops().to_dtype(t, to);
-        }
-      }
-    }
-  }
-}
 
 CreationMeta creation_meta(const Op& op, bool recorded) {
   if (autograd_state().inference_mode) {
@@ -217,11 +185,6 @@ void refuse(const Op& op, const Call& c) {
 
 } // namespace
 
-AutocastState& autocast_state(DeviceType type) {
-  thread_local std::array<AutocastState, 4> states;
-  return states[static_cast<size_t>(type)];
-}
-
 void set_op_observer(OpObserver observer) {
   op_observer.store(observer);
 }
@@ -292,9 +255,10 @@ Results call(const Op& op, Value* args) {
   if (op.target) [[unlikely]] {
     return call(*op.target, args);
   }
-  if (op.autocast != Autocast::None && autocast_state(DeviceType::Cpu).enabled)
-      [[unlikely]] {
+  if (any_autocast() && op.autocast != Autocast::None) [[unlikely]] {
     autocast_args(op, args);
+    WithoutAutocast guard; // the op's own parts take what they are given
+    return call(op, args);
   }
   if (op.composite) {
     return op.forward(Call{op, args});
@@ -405,6 +369,7 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
         "differentiation, but one of the arguments requires grad.");
   }
   NoGrad guard;
+  WithoutAutocast no_casts;
   Results results = call(op, args);
   TensorList values;
   for_results(results, [&](const Tensor& t) { values.push_back(t); });

@@ -34,14 +34,6 @@ FL_API void set_op_observer(OpObserver observer);
 // torch.result_type over tensors and numbers; wrapped numbers are weak.
 FL_API Dtype result_type(const std::vector<const Value*>& operands);
 
-struct AutocastState {
-  bool enabled = false;
-  Dtype dtype = Dtype::BFloat16;
-  bool cache = true;
-};
-// The calling thread's, for the device type.
-FL_API AutocastState& autocast_state(DeviceType type);
-
 // Typed call by name from C++: invoke<Tensor>(op, args...).
 namespace detail {
 
