@@ -564,7 +564,7 @@ PySignature make_signature(const Op& op, Form form) {
       continue;
     }
     Parameter p;
-    p.name = a.name == "self" ? "input" : a.name;
+    p.name = a.name == "self" && a.is_tensor() ? "input" : a.name;
     p.type = a.type;
     p.arg = static_cast<int>(i);
     p.optional = a.optional;
@@ -608,34 +608,105 @@ PySignature make_signature(const Op& op, Form form) {
   return s;
 }
 
-void sort_signatures(std::vector<PySignature>& signatures) {
-  auto smaller_type = [](const Parameter& a, const Parameter& b) {
-    return (a.type == Type::Scalar && b.type == Type::Tensor) ||
-           (a.type == Type::IntList && b.type == Type::Int) ||
-           (a.type == Type::TensorList && b.type == Type::IntList);
+namespace {
+
+// How PyTorch's generator spells a type; its order of overloads begins with
+// that of these spellings.
+const char* spelling(const Parameter& p) {
+  switch (p.type) {
+    case Type::Int:
+      return "int64_t";
+    case Type::IntList:
+      return "IntArrayRef";
+    case Type::Double:
+      return "double";
+    case Type::DoubleList:
+      return "ArrayRef<double>";
+    case Type::Scalar:
+      return "Scalar";
+    case Type::ScalarList:
+      return "ArrayRef<Scalar>";
+    case Type::TensorList:
+      return "TensorList";
+    case Type::Dtype:
+      return "ScalarType";
+    case Type::String:
+      return "c10::string_view";
+    default:
+      return type_text(p);
+  }
+}
+
+std::string sort_key(const PySignature& s) {
+  std::string key;
+  bool star = false;
+  for (const Parameter& p : s.params) {
+    key += ", ";
+    if (p.keyword_only && !star) {
+      key += "*, ";
+      star = true;
+    }
+    key += std::string(spelling(p)) + (p.optional ? "? " : " ") + p.name;
+    if (p.has_default) {
+      key += "=" + p.default_text;
+    }
+  }
+  return key + ")";
+}
+
+// A call that fits both types is for the other one.
+bool yields(const Parameter& a, const Parameter& b) {
+  bool list = b.type == Type::IntList || b.type == Type::DoubleList ||
+              b.type == Type::BoolList || b.type == Type::ScalarList;
+  return (a.type == Type::Scalar && b.type == Type::Tensor) ||
+         (a.type == Type::IntList && a.list_size == 0 && !a.optional &&
+          b.type == Type::Int) ||
+         (a.type == Type::TensorList && list);
+}
+
+// As PyTorch's partial order: of the same number of arguments, each of the same
+// type or one that yields.
+bool yields(const PySignature& a, const PySignature& b) {
+  auto arguments = [](const PySignature& s) {
+    return std::count_if(s.params.begin(), s.params.end(), [](const auto& p) {
+      return p.arg >= 0;
+    });
   };
-  auto smaller = [&](const PySignature& a, const PySignature& b) {
-    size_t na = a.max_positional, nb = b.max_positional;
-    if (na != nb) {
+  auto n = static_cast<size_t>(arguments(a));
+  if (n != static_cast<size_t>(arguments(b))) {
+    return false;
+  }
+  bool any = false;
+  for (size_t i = 0; i < n; ++i) {
+    const Parameter &p = a.params[i], &q = b.params[i];
+    bool same = p.type == q.type && p.optional == q.optional;
+    any = any || !same;
+    if (!same && !yields(p, q)) {
       return false;
     }
-    bool any = false;
-    for (size_t i = 0; i < na; ++i) {
-      if (smaller_type(a.params[i], b.params[i])) {
-        any = true;
-      } else if (
-          a.params[i].type != b.params[i].type ||
-          a.params[i].name != b.params[i].name) {
-        return false;
-      }
+  }
+  return any;
+}
+
+} // namespace
+
+void sort_signatures(std::vector<PySignature>& signatures) {
+  std::vector<PySignature> rest = std::move(signatures);
+  std::stable_sort(rest.begin(), rest.end(), [](const auto& a, const auto& b) {
+    return sort_key(a) < sort_key(b);
+  });
+  signatures.clear();
+  // Topologically: those that yield to none of the others come first.
+  while (!rest.empty()) {
+    std::vector<PySignature> later, now;
+    for (const PySignature& s : rest) {
+      bool waits = std::any_of(rest.begin(), rest.end(), [&](const auto& o) {
+        return yields(s, o);
+      });
+      (waits ? later : now).push_back(s);
     }
-    return any;
-  };
-  for (size_t i = 1; i < signatures.size(); ++i) {
-    for (size_t j = i; j > 0 && smaller(signatures[j], signatures[j - 1]);
-         --j) {
-      std::swap(signatures[j], signatures[j - 1]);
-    }
+    signatures.insert(signatures.end(), now.begin(), now.end());
+    rest = std::move(later);
   }
 }
 

@@ -60,7 +60,7 @@ struct Parsed {
 };
 
 PySignature make_signature(const Op& op, Form form);
-// Orders overloads as PyTorch does: numbers before tensors.
+// Orders overloads as PyTorch does: tensors before numbers.
 void sort_signatures(std::vector<PySignature>& signatures);
 
 // `self` is nullptr for functions. Sets `parsed`, or throws TypeError.

@@ -312,6 +312,7 @@ void register_activations() {
           })
       .doc("x above 0, else negative_slope * x.");
   op("prelu(Tensor self, Tensor weight) -> Tensor")
+      .autocast(Autocast::Lower)
       .forms("function method")
       .composite([](const Tensor& self, const Tensor& weight) {
         FL_CHECK(
@@ -605,7 +606,7 @@ void register_activations() {
       .doc("softmax in the dtype given.");
   op("softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor")
       .forms("function method out")
-      .autocast(Autocast::Float32)
+      .autocast(Autocast::None, Autocast::Float32)
       .composite(
           [](const Tensor& self, int64_t dim, std::optional<Dtype> dtype) {
             return _softmax(in_dtype(self, dtype), dim, false);
@@ -623,7 +624,7 @@ void register_activations() {
       .doc("log_softmax in the dtype given.");
   op("log_softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor")
       .forms("function method out")
-      .autocast(Autocast::Float32)
+      .autocast(Autocast::None, Autocast::Float32)
       .composite(
           [](const Tensor& self, int64_t dim, std::optional<Dtype> dtype) {
             return _log_softmax(in_dtype(self, dtype), dim, false);

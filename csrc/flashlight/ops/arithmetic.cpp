@@ -447,7 +447,7 @@ void register_arithmetic() {
       .forms("function method inplace out")
       .promote()
       .elementwise()
-      .autocast(Autocast::Float32)
+      .autocast(Autocast::None, Autocast::Float32)
       .kernel(power_kernel)
       .node("PowBackward1")
       .grad("self", "self exponent", power_grad_self)
@@ -463,7 +463,7 @@ void register_arithmetic() {
       .forms("function method inplace out")
       .promote()
       .elementwise()
-      .autocast(Autocast::Float32)
+      .autocast(Autocast::None, Autocast::Float32)
       .kernel(power_scalar)
       .grad(
           "self",

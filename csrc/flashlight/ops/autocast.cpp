@@ -96,7 +96,7 @@ int add_autocast_nesting(int by) {
   return regions().nesting += by;
 }
 
-void autocast_args(const Op& op, Value* args) {
+bool autocast_args(const Op& op, Value* args) {
   size_t n = op.schema.args.size();
   std::optional<DeviceType> device;
   bool any_float32 = false;
@@ -107,11 +107,16 @@ void autocast_args(const Op& op, Value* args) {
     });
   }
   if (!device || !autocast_state(*device).enabled) {
-    return;
+    return false;
+  }
+  Autocast policy =
+      *device == DeviceType::Cpu ? op.autocast_cpu : op.autocast_gpu;
+  if (policy == Autocast::None) {
+    return false;
   }
   Dtype to = autocast_state(*device).dtype;
-  if (op.autocast == Autocast::Float32 ||
-      (op.autocast == Autocast::Promote && any_float32)) {
+  if (policy == Autocast::Float32 ||
+      (policy == Autocast::Promote && any_float32)) {
     to = Dtype::Float32;
   }
   for (size_t i = 0; i < n; ++i) {
@@ -122,6 +127,7 @@ void autocast_args(const Op& op, Value* args) {
       }
     });
   }
+  return true;
 }
 
 } // namespace flashlight

@@ -50,7 +50,8 @@ class WithoutAutocast {
   bool was_;
 };
 
-// Casts the floating tensors among `args` as the op's policy says.
-FL_API void autocast_args(const Op& op, Value* args);
+// Casts the floating tensors among `args` as the op's policy says; false if it
+// has none there.
+FL_API bool autocast_args(const Op& op, Value* args);
 
 } // namespace flashlight

@@ -255,8 +255,7 @@ Results call(const Op& op, Value* args) {
   if (op.target) [[unlikely]] {
     return call(*op.target, args);
   }
-  if (any_autocast() && op.autocast != Autocast::None) [[unlikely]] {
-    autocast_args(op, args);
+  if (any_autocast() && autocast_args(op, args)) [[unlikely]] {
     WithoutAutocast guard; // the op's own parts take what they are given
     return call(op, args);
   }

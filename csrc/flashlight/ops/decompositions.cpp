@@ -490,6 +490,7 @@ void register_decompositions() {
       })
       .doc("The pseudoinverses of matrices.");
   op("pinverse(Tensor self, float rcond=1e-15) -> Tensor")
+      .autocast(Autocast::Float32, Autocast::None)
       .forms("function method")
       .composite([](const Tensor& self, double rcond) {
         return pinv_of(self, {}, {}, 0, rcond, false);

@@ -473,6 +473,15 @@ Tensor tensordot_kernel(
   for (int64_t d : right_sizes) {
     sizes.push_back(d);
   }
+  if (rows == 1 && cols == 1) { // as PyTorch, which matters to autocast
+    return reshape(
+        sum(reshape(permute(x, left), {inner}) *
+                reshape(permute(y, order_b), {inner}),
+            IntList{0},
+            false,
+            x.dtype()),
+        sizes);
+  }
   return reshape(
       mm(reshape(permute(x, left), {rows, inner}),
          reshape(permute(y, order_b), {inner, cols})),
@@ -683,7 +692,6 @@ Tensor power_of(const Tensor& self, int64_t n) {
 void register_einsum() {
   op("einsum(str equation, Tensor[] tensors, *, int[]? path=None) -> Tensor")
       .forms("function")
-      .autocast(Autocast::Lower)
       .composite(einsum_kernel)
       .doc("Sums of products, by an equation of subscripts.");
   op("tensordot(Tensor self, Tensor other, int[] dims_self, int[] "
@@ -775,6 +783,7 @@ void register_einsum() {
           })
       .doc("The cross product of vectors of three elements.");
   op("trace(Tensor self) -> Tensor")
+      .autocast(Autocast::Float32, Autocast::None)
       .forms("function method")
       .kernel([](const mx::array& self) {
         FL_CHECK(

@@ -505,7 +505,7 @@ void register_matmul() {
       .doc("The product of matrices, vectors or batches of them.");
   op("mv(Tensor self, Tensor vec) -> Tensor")
       .forms("function method out")
-      .autocast(Autocast::Lower)
+      .autocast(Autocast::None, Autocast::Lower)
       .kernel([](const Tensor& self, const Tensor& vec) {
         check_mv(vec, self, vec);
         return mv_kernel(self.value(), vec.value());
@@ -607,7 +607,7 @@ void register_matmul() {
   op("addmv(Tensor self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar "
      "alpha=1) -> Tensor")
       .forms("function method inplace out")
-      .autocast(Autocast::Lower)
+      .autocast(Autocast::None, Autocast::Lower)
       .kernel([](const Tensor& self,
                  const Tensor& mat,
                  const Tensor& vec,

@@ -117,7 +117,8 @@ class FL_API Op {
   std::vector<bool> promoted; // per argument
   Derivative derivative = Derivative::Unstated;
   std::vector<Formula> formulas;
-  Autocast autocast = Autocast::None;
+  Autocast autocast_cpu = Autocast::None;
+  Autocast autocast_gpu = Autocast::None;
   // Dtypes that the op is not there for, and PyTorch's name of it in the error.
   uint8_t refused = 0;
   std::string refused_name;
@@ -355,9 +356,14 @@ class FL_API Row {
     op_->refused_name = name;
     return std::move(*this);
   }
-  Row&& autocast(Autocast policy) && {
-    op_->autocast = policy;
+  // PyTorch's lists differ: for the CPU, for GPUs.
+  Row&& autocast(Autocast cpu, Autocast gpu) && {
+    op_->autocast_cpu = cpu;
+    op_->autocast_gpu = gpu;
     return std::move(*this);
+  }
+  Row&& autocast(Autocast policy) && {
+    return std::move(*this).autocast(policy, policy);
   }
   Row&& node(std::string_view name) && {
     op_->node_name = name;

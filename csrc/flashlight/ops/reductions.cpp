@@ -170,7 +170,7 @@ logsumexp_kernel(const mx::array& self, const IntList& dims, bool keepdim) {
 void register_reductions() {
   op("sum(Tensor self, *, ScalarType? dtype=None) -> Tensor")
       .forms("function method")
-      .autocast(Autocast::Float32)
+      .autocast(Autocast::None, Autocast::Float32)
       .kernel([](const mx::array& self, std::optional<Dtype> dtype) {
         return sum_kernel(self, std::nullopt, false, dtype);
       })
@@ -184,7 +184,7 @@ void register_reductions() {
   op("sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, "
      "ScalarType? dtype=None) -> Tensor")
       .forms("function method out")
-      .autocast(Autocast::Float32)
+      .autocast(Autocast::None, Autocast::Float32)
       .kernel(sum_kernel)
       .node("SumBackward1")
       .grad(
