@@ -331,11 +331,33 @@ def cases(full, dtype, requires_grad=False):
         for sample in info.sample_inputs("cpu", dtype, requires_grad=grad):
             args = (sample.input, *sample.args)
             yield Case(ours, theirs, args, sample.kwargs)
+            if "Scalar " in row["schema"]:
+                yield from with_numbers(ours, theirs, args, sample.kwargs)
             if row["method"] and ours is not getattr(flashlight.Tensor, row["name"], 0):
                 method = getattr(torch.Tensor, row["name"], None)
                 if method is not None and isinstance(sample.input, torch.Tensor):
                     mine = getattr(flashlight.Tensor, row["name"])
                     yield Case(mine, method, args, sample.kwargs)
+
+
+def with_numbers(ours, theirs, args, kwargs):
+    """The same calls with a number for each tensor that has no dimensions."""
+    tried = [
+        ((*args[:i], x.detach().item(), *args[i + 1 :]), kwargs)
+        for i, x in enumerate(args)
+        if isinstance(x, torch.Tensor) and x.dim() == 0
+    ] + [
+        (args, {**kwargs, k: x.detach().item()})
+        for k, x in kwargs.items()
+        if isinstance(x, torch.Tensor) and x.dim() == 0
+    ]
+    for args, kwargs in tried:
+        try:
+            out = theirs(*args, **kwargs)
+        except (RuntimeError, TypeError):
+            continue  # torch takes no number there
+        if all(str(x.dtype).removeprefix("torch.") in DTYPES for x in flat(out)):
+            yield Case(ours, theirs, args, kwargs)
 
 
 @functools.cache

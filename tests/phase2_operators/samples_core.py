@@ -17,6 +17,11 @@ from sampling import (
     wide,
 )
 
+
+def whole(dtype):
+    return not dtype.is_floating_point and not dtype.is_complex
+
+
 # Rows that PyTorch's tables have no samples for. torch has the function of that name.
 EXTRA = {
     "convolution": [
@@ -40,7 +45,11 @@ EXTRA = {
         for kind, x in (("Tensor", t(3, 2, low=0)), ("Scalar", 1))
     },
     **{
-        f"bitwise_{name}.Scalar_Tensor": [case(5, t(3, 2, low=0))]
+        f"bitwise_{name}.Scalar": [case(t(3, 2, low=0), 3, only=whole)]
+        for name in ("and", "or", "xor")
+    },
+    **{
+        f"bitwise_{name}.Scalar_Tensor": [case(5, t(3, 2, low=0), only=whole)]
         for name in ("and", "or", "xor", "left_shift", "right_shift")
     },
     "clamp": [case(t(3, 2), -1, 1), case(t(3, 2), min=0.5), case(t(3, 2), max=1)],

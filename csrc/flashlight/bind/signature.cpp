@@ -11,10 +11,20 @@ namespace {
 // PyTorch's list: these take a Python number where the schema says Tensor.
 bool takes_numbers(const std::string& name) {
   static const std::unordered_set<std::string> names = {
-      "add",        "sub",         "mul",         "div",          "divide",
-      "multiply",   "subtract",    "true_divide", "floor_divide", "remainder",
-      "fmod",       "logical_and", "logical_or",  "logical_xor",  "bitwise_and",
-      "bitwise_or", "bitwise_xor", "copy",        "copysign",     "xlogy"};
+      "add",
+      "sub",
+      "mul",
+      "div",
+      "divide",
+      "multiply",
+      "subtract",
+      "true_divide",
+      "floor_divide",
+      "remainder",
+      "fmod",
+      "copy",
+      "copysign",
+      "xlogy"};
   return names.count(name) > 0;
 }
 
