@@ -6,7 +6,7 @@ SLOPES = (0.1, 0.4)
 
 
 def noisy(name, training):
-    """The op that writes its slopes to a tensor, which is returned beside the result."""
+    """The op that writes its slopes to a tensor, which comes back beside the result."""
 
     def via(t):
         def call(x, noise):

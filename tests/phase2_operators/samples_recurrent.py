@@ -63,6 +63,28 @@ def cell_of(name, gates, states=1):
     ]
 
 
+def gradient_of_cell(name, gates, states=1):
+    """First derivatives alone, which are taken by loops of their own."""
+    rest = weights(gates)
+
+    def via(t):
+        def call(x, *others):
+            x = x.detach().requires_grad_()
+            h = others[:states]
+            out = getattr(t, name)(x, h if states > 1 else h[0], *others[states:])
+            out = out if states > 1 else (out,)
+            return t.autograd.grad(sum((y * y).sum() for y in out), x)
+
+        return call
+
+    h = [t(BATCH, HIDDEN, seed=9 + k) for k in range(states)]
+    return [case(t(BATCH, IN), *h, *rest, via=via, only=float32)]
+
+
+def float32(dtype):
+    return dtype == torch.float32
+
+
 def lengths(dtype):
     return torch.tensor([4, 2, 1])
 
@@ -84,6 +106,8 @@ EXTRA = {
     "rnn_relu_cell": cell_of("rnn_relu_cell", 1),
     "_thnn_fused_lstm_cell": cell_of("lstm_cell", 4, 2),
     "_thnn_fused_gru_cell": cell_of("gru_cell", 3),
+    "_thnn_fused_lstm_cell_backward_impl": gradient_of_cell("lstm_cell", 4, 2),
+    "_thnn_fused_gru_cell_backward_impl": gradient_of_cell("gru_cell", 3),
     "_pack_padded_sequence": [
         case(t(STEPS, BATCH, 2), lengths, False, only=wide),
         case(t(BATCH, STEPS), lengths, True, only=wide),

@@ -9,12 +9,15 @@
 
 #include <mlx/ops.h>
 
+#include "flashlight/autograd/grad_mode.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/kernels/accurate.h"
+#include "flashlight/kernels/cells.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/activations.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/dropout.h"
 #include "flashlight/ops/functions/indexing.h"
 #include "flashlight/ops/functions/matmul.h"
 #include "flashlight/ops/functions/pointwise.h"
@@ -24,7 +27,6 @@
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 #include "flashlight/ops/reduce.h"
-#include "flashlight/ops/registry.h"
 
 namespace flashlight {
 
@@ -42,8 +44,13 @@ std::tuple<mx::array, mx::array, mx::array> lstm_kernel(
     const mx::array& cx,
     const std::optional<mx::array>& input_bias,
     const std::optional<mx::array>& hidden_bias) {
-  mx::array gates =
-      mx::add(added(input_gates, input_bias), added(hidden_gates, hidden_bias));
+  mx::array x = added(input_gates, input_bias);
+  mx::array h = added(hidden_gates, hidden_bias);
+  if (cells::serve(x.dtype())) {
+    auto out = cells::lstm(x, h, cx);
+    return {out[0], out[1], out[2]};
+  }
+  mx::array gates = mx::add(x, h);
   auto parts = mx::split(gates, 4, 1);
   mx::array i = accurate::sigmoid(parts[0]);
   mx::array f = accurate::sigmoid(parts[1]);
@@ -102,6 +109,12 @@ TensorList lstm_grad(
     const Tensor& cy,
     const Tensor& gates,
     const BoolList& needs) {
+  if (!grad_enabled() && !grads[2].defined() &&
+      cells::serve(to_mlx(cx.dtype()))) {
+    auto [d, dcx] =
+        _thnn_fused_lstm_cell_backward_impl(grads[0], grads[1], cx, cy, gates);
+    return cell_grads(d, d, dcx, needs);
+  }
   TensorList y = parts_of(gates, 4), more = parts_of(grads[2], 4);
   const Tensor &i = y[0], &f = y[1], &g = y[2], &o = y[3];
   Tensor dc = grads[1], d_o = more[3];
@@ -132,8 +145,14 @@ std::tuple<mx::array, mx::array> gru_kernel(
     const mx::array& hx,
     const std::optional<mx::array>& input_bias,
     const std::optional<mx::array>& hidden_bias) {
-  auto x = mx::split(added(input_gates, input_bias), 3, 1);
-  auto h = mx::split(added(hidden_gates, hidden_bias), 3, 1);
+  mx::array given = added(input_gates, input_bias);
+  mx::array hidden = added(hidden_gates, hidden_bias);
+  if (cells::serve(given.dtype())) {
+    auto out = cells::gru(given, hidden, hx);
+    return {out[0], out[1]};
+  }
+  auto x = mx::split(given, 3, 1);
+  auto h = mx::split(hidden, 3, 1);
   mx::array r = accurate::sigmoid(mx::add(x[0], h[0]));
   mx::array z = accurate::sigmoid(mx::add(x[1], h[1]));
   mx::array n = mx::tanh(mx::add(x[2], mx::multiply(r, h[2])));
@@ -146,6 +165,12 @@ TensorList gru_grad(
     const Tensor& hx,
     const Tensor& gates,
     const BoolList& needs) {
+  if (!grad_enabled() && !grads[1].defined() &&
+      cells::serve(to_mlx(hx.dtype()))) {
+    auto [dx, dh, dhx] =
+        _thnn_fused_gru_cell_backward_impl(grads[0], hx, gates);
+    return cell_grads(dx, dh, dhx, needs);
+  }
   TensorList y = parts_of(gates, 4), more = parts_of(grads[1], 4);
   const Tensor &r = y[0], &z = y[1], &n = y[2], &hn = y[3];
   Tensor g = grads[0].defined() ? grads[0] : zeros_like(hx);
@@ -339,8 +364,7 @@ std::tuple<Tensor, Tensor, Tensor> run_layers(
     }
     x = directions == 2 ? cat(outputs, -1) : outputs[0];
     if (o.dropout > 0 && o.train && layer + directions < runs) {
-      Value args[] = {Value(x), Value(o.dropout), Value(true)};
-      x = call(get_op("dropout"), args)[0].as<Tensor>();
+      x = dropout(x, o.dropout, true);
     }
   }
   return {x, stack(last_h, 0), cx.defined() ? stack(last_c, 0) : Tensor()};
@@ -647,6 +671,31 @@ void register_recurrent() {
           "hx result1 needs",
           gru_grad)
       .doc("The step of a GRU: hidden state and gates.");
+  // One loop each, where there is one and no second derivative is asked for.
+  op("_thnn_fused_lstm_cell_backward_impl(Tensor? grad_hy, Tensor? grad_cy, "
+     "Tensor cx, Tensor cy, Tensor workspace) -> (Tensor, Tensor)")
+      .forms("")
+      .kernel([](const std::optional<mx::array>& grad_hy,
+                 const std::optional<mx::array>& grad_cy,
+                 const mx::array& cx,
+                 const mx::array& cy,
+                 const mx::array& gates) {
+        auto out = cells::lstm_backward(grad_hy, grad_cy, cx, cy, gates);
+        return std::tuple(out[0], out[1]);
+      })
+      .not_differentiable()
+      .doc("The gradients of an LSTM's gates and cell state.");
+  op("_thnn_fused_gru_cell_backward_impl(Tensor grad_hy, Tensor hx, Tensor "
+     "workspace) -> (Tensor, Tensor, Tensor)")
+      .forms("")
+      .kernel([](const mx::array& grad_hy,
+                 const mx::array& hx,
+                 const mx::array& gates) {
+        auto out = cells::gru_backward(grad_hy, hx, gates);
+        return std::tuple(out[0], out[1], out[2]);
+      })
+      .not_differentiable()
+      .doc("The gradients of a GRU's gates and hidden state.");
   op("lstm.input(Tensor input, Tensor[] hx, Tensor[] params, bool has_biases, "
      "int num_layers, float dropout, bool train, bool bidirectional, bool "
      "batch_first) -> (Tensor, Tensor, Tensor)")
