@@ -1,5 +1,6 @@
 """Pooling and resampling beyond PyTorch's samples: options, NaN, errors, MLX alone."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -217,10 +218,13 @@ def test_a_scale_that_keeps_the_size(mode, dims):
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic", "lanczos"])
 def test_antialiased_interpolation(mode):
-    for size in ((3, 20), (17, 9), (5, 5)):
+    corners = (False,) if mode == "lanczos" else (False, True)
+    for size, align in itertools.product(((3, 20), (17, 9), (5, 5)), corners):
 
         def run(t, a):
-            return t.nn.functional.interpolate(a, size, mode=mode, antialias=True)
+            return t.nn.functional.interpolate(
+                a, size, mode=mode, align_corners=align, antialias=True
+            )
 
         compare(run, x(2, 3, 17, 12))
         image = (x(2, 3, 17, 12).sigmoid() * 255).to(torch.uint8)

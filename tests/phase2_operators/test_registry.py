@@ -322,6 +322,8 @@ def test_out(name, limit):
                 continue
             if name in FUNCTIONAL and case.ours is public_function(name):
                 continue  # whose arguments are not the op's
+            if not all(f" {k}" in ROWS[name]["schema"] for k in case.kwargs):
+                continue  # another overload's
             mine = [
                 flashlight.empty(x.shape, dtype=x.dtype, device=x.device)
                 for x in flat(result)

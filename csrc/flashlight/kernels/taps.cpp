@@ -129,6 +129,22 @@ Taps Taps::pick(int64_t in, std::vector<int64_t> indices) {
   return taps;
 }
 
+Taps Taps::merged() const {
+  Taps all(in);
+  for (int64_t o = 0; o < out(); ++o) {
+    for (int64_t k = begin[at(o)]; k < begin[at(o + 1)]; ++k) {
+      bool first = static_cast<int64_t>(all.index.size()) == all.begin.back();
+      if (!first && all.index.back() == index[at(k)]) {
+        all.weight.back() += weight[at(k)];
+      } else {
+        all.add(index[at(k)], weight[at(k)]);
+      }
+    }
+    all.next();
+  }
+  return all;
+}
+
 Taps Taps::transposed() const {
   Taps back(out());
   back.begin.assign(at(in + 1), 0);
@@ -195,7 +211,8 @@ mx::array apply_taps(const mx::array& x, const Taps& taps, int axis) {
       host_op("ApplyTaps", {values}, {{shape, type}}, loop)[0], x.dtype());
 }
 
-mx::array apply_taps_to_bytes(const mx::array& x, const Taps& taps, int axis) {
+mx::array apply_taps_to_bytes(const mx::array& x, const Taps& given, int axis) {
+  Taps taps = given.merged();
   double greatest = 0;
   for (double w : taps.weight) {
     greatest = std::max(greatest, w);

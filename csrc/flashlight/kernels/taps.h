@@ -19,13 +19,7 @@ struct Taps {
   int64_t out() const {
     return static_cast<int64_t>(begin.size()) - 1;
   }
-  // One tap for an input that is named twice in a row.
   void add(int64_t i, double w) {
-    if (static_cast<int64_t>(index.size()) > begin.back() &&
-        index.back() == i) {
-      weight.back() += w;
-      return;
-    }
     index.push_back(i);
     weight.push_back(w);
   }
@@ -35,6 +29,8 @@ struct Taps {
   }
   // Each output is one input.
   static Taps pick(int64_t in, std::vector<int64_t> indices);
+  // With one tap for an input that an output names several times in a row.
+  Taps merged() const;
   // The map of gradients: outputs to inputs.
   Taps transposed() const;
 };

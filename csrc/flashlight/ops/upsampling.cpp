@@ -105,7 +105,8 @@ Taps sharp_taps(
     T t = std::clamp(place - static_cast<T>(first), T(0), T(1));
     if (mode == Mode::Linear) {
       taps.add(first, static_cast<double>(1 - t));
-      taps.add(std::min<int64_t>(first + 1, in - 1), static_cast<double>(t));
+      int64_t second = in == out ? first : std::min(first + 1, in - 1);
+      taps.add(second, static_cast<double>(t));
     } else {
       for (int64_t k = -1; k < 3; ++k) {
         taps.add(
@@ -140,15 +141,19 @@ Taps smooth_taps(
   };
   T inverse = step >= T(1) ? T(1) / step : T(1);
   for (int64_t o = 0; o < out; ++o) {
-    T center = step * (static_cast<T>(o) + T(0.5));
-    auto first =
-        std::max<int64_t>(static_cast<int64_t>(center - reach + T(0.5)), 0);
-    auto last = std::min(static_cast<int64_t>(center + reach + T(0.5)), in);
+    // Rounded to T and computed in double where PyTorch does.
+    T center = static_cast<T>(
+        static_cast<double>(step) * (static_cast<double>(o) + 0.5));
+    auto first = std::max<int64_t>(
+        static_cast<int64_t>(static_cast<double>(center - reach) + 0.5), 0);
+    auto last = std::min(
+        static_cast<int64_t>(static_cast<double>(center + reach) + 0.5), in);
     std::vector<T> weights;
     T total(0);
     for (int64_t i = first; i < last; ++i) {
+      double place = static_cast<double>(static_cast<T>(i) - center) + 0.5;
       weights.push_back(
-          filter((static_cast<T>(i) - center + T(0.5)) * inverse));
+          filter(static_cast<T>(place * static_cast<double>(inverse))));
       total += weights.back();
     }
     for (size_t k = 0; k < weights.size(); ++k) {
