@@ -68,7 +68,7 @@ T cubic(T x, T a) {
   if (x < T(1)) {
     return ((a + 2) * x - (a + 3)) * x * x + 1;
   }
-  return x < T(2) ? (((x - 5) * x + 8) * x - 4) * a : T(0);
+  return x < T(2) ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : T(0);
 }
 
 template <typename T>
