@@ -5,6 +5,7 @@ name; the modules samples_*.py have those of rows that PyTorch has no entry for.
 Values cross as bytes, so that strides, offsets and NaN payloads stay what they were.
 """
 
+import contextlib
 import functools
 import importlib
 import itertools
@@ -77,14 +78,34 @@ def error_like(theirs):
     return flashlight.linalg.LinAlgError if linalg else type(theirs)
 
 
+# Storages that have been copied, while aliases are to stay aliases.
+SHARED = None
+
+
+@contextlib.contextmanager
+def aliases_kept():
+    """Tensors of one storage that cross within are of one storage in ours, too."""
+    global SHARED
+    SHARED = {}
+    try:
+        yield
+    finally:
+        SHARED = None
+
+
 def tensor_to_ours(t):
     conj, neg = t.is_conj(), t.is_neg()
     plain = t.detach()
     plain = plain.conj() if conj else plain
     plain = plain._neg_view() if neg else plain
     storage = plain.untyped_storage()
-    data = torch.empty(0, dtype=torch.uint8).set_(storage).numpy().tobytes()
-    flat = _C._from_bytes(data, to_ours(t.dtype))
+    key = storage.data_ptr(), t.dtype
+    flat = SHARED.get(key) if SHARED is not None else None
+    if flat is None:
+        data = torch.empty(0, dtype=torch.uint8).set_(storage).numpy().tobytes()
+        flat = _C._from_bytes(data, to_ours(t.dtype))
+        if SHARED is not None and data:
+            SHARED[key] = flat
     ours = flat.as_strided(tuple(t.size()), t.stride(), t.storage_offset())
     ours = ours.detach()
     if conj:
@@ -184,7 +205,15 @@ def dotted(module, name):
 
 
 # Functions whose samples come with the arguments in another order.
-REORDERED = {"einsum": lambda f: lambda tensors, equation: f(equation, tensors)}
+REORDERED = {
+    "einsum": lambda f: lambda tensors, equation: f(equation, tensors),
+    **{
+        f"nn.functional.{name}": lambda f: lambda weight, i, **kwargs: f(
+            i, weight, **kwargs
+        )
+        for name in ("embedding", "embedding_bag")
+    },
+}
 
 
 # Functions whose results have any values at all.
@@ -218,7 +247,8 @@ def plainly(function):
 def callables(info, name):
     """(ours, torch's) for an OpInfo entry or a name: the public function or method."""
     if info is not None and info.name in REORDERED:
-        return tuple(map(REORDERED[info.name], public(None, name)))
+        found = public(info if name in FUNCTIONAL else None, name)
+        return tuple(map(REORDERED[info.name], found))
     ours, theirs = public(info, name)
     if name == "scaled_dot_product_attention":
         return ours, plainly(theirs)

@@ -14,6 +14,7 @@ from registry import (
     DTYPES,
     FUNCTIONAL,
     Case,
+    aliases_kept,
     callables,
     cases,
     entries,
@@ -371,7 +372,8 @@ def test_errors(name):
                 expected = e
             else:
                 continue
-            ours = (to_ours(args), to_ours(sample.kwargs))
+            with aliases_kept():
+                ours = (to_ours(args), to_ours(sample.kwargs))
             with pytest.raises(Exception) as caught:
                 mine(*ours[0], **ours[1])
             what = f"{name}: {caught.value!r} for {expected!r}"

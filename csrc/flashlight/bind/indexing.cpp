@@ -7,6 +7,7 @@
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/indexing.h"
 #include "flashlight/ops/functions/views.h"
+#include "flashlight/ops/indices.h"
 
 namespace flashlight::bind {
 
@@ -204,13 +205,7 @@ Tensor value_tensor(const Tensor& self, PyObject* value) {
     return as_tensor(value);
   }
   if (is_number(value)) {
-    Scalar x = to_scalar(value);
-    FL_CHECK(
-        !x.is_complex() || self.is_complex() || x.to_complex().imag() == 0,
-        "value cannot be converted to type ",
-        scalar_name(self.dtype()),
-        " without overflow");
-    return Tensor(scalar_array(x, self.dtype()));
+    return Tensor(number_within(to_scalar(value), self.dtype()));
   }
   return tensor_from(value, self.dtype(), self.device(), true);
 }

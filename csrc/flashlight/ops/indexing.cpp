@@ -1,9 +1,4 @@
 // Indexing with tensors: gather and scatter over PyTorch's rules.
-//
-// Note [Indices are checked]
-// MLX does not check indices, so an index out of range would read or write
-// anywhere. Every op that takes indices evaluates them (they nearly always are)
-// and raises PyTorch's IndexError at the call.
 #include <algorithm>
 
 #include <mlx/ops.h>
@@ -15,32 +10,12 @@
 #include "flashlight/ops/functions/indexing.h"
 #include "flashlight/ops/functions/linalg.h"
 #include "flashlight/ops/functions/views.h"
+#include "flashlight/ops/indices.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {
 
 namespace {
-
-// Raises if an element of `index` is not in [-size, size).
-void check_range(const Tensor& index, int64_t dim, int64_t size) {
-  if (index.numel() == 0) {
-    return;
-  }
-  mx::array v = mx::contiguous(mx::astype(index.value(), mx::int64));
-  flashlight::eval({v});
-  const auto* data = v.data<int64_t>();
-  auto [low, high] = std::minmax_element(data, data + v.size());
-  for (int64_t x : {*low, *high}) {
-    FL_CHECK_INDEX(
-        x >= -size && x < size,
-        "index ",
-        x,
-        " is out of bounds for dimension ",
-        dim,
-        " with size ",
-        size);
-  }
-}
 
 // The indices as int64 tensors: masks replaced by the coordinates of their true
 // elements, one undefined Tensor per dimension taken whole.
@@ -145,19 +120,11 @@ Plan make_plan(const Tensor& self, const TensorList& indices) {
     } else if (plan.axes.back() != static_cast<int>(i) - 1) {
       plan.adjacent = false;
     }
-    check_range(
-        indices[i],
-        static_cast<int64_t>(i),
-        self.size(static_cast<int64_t>(i)));
+    auto dim = static_cast<int64_t>(i);
+    check_bounds(indices[i], dim, self.size(dim), true);
     plan.axes.push_back(static_cast<int>(i));
     plan.slice_sizes[i] = 1;
-    mx::array index = indices[i].value();
-    // MLX gathers with non-negative indices.
-    mx::array size(self.size(static_cast<int64_t>(i)), mx::int64);
-    index = mx::where(
-        mx::less(index, mx::array(int64_t{0}, mx::int64)),
-        mx::add(index, size),
-        index);
+    mx::array index = wrapped_indices(indices[i].value(), self.size(dim));
     plan.indices.push_back(mx::broadcast_to(index, to_shape(sizes)));
   }
   if (!plan.adjacent) {

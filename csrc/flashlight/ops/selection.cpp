@@ -7,6 +7,7 @@
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/selection.h"
 #include "flashlight/ops/functions/views.h"
+#include "flashlight/ops/indices.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {
@@ -30,14 +31,6 @@ void check_mask(const Tensor& mask) {
       mask.dtype() == Dtype::Bool,
       "masked_fill_ only supports boolean masks, but got mask with dtype ",
       scalar_name(mask.dtype()));
-}
-
-void check_value(const Tensor& self, const Dtype value) {
-  FL_CHECK(
-      can_cast(value, self.dtype()),
-      "value cannot be converted to type ",
-      info(self.dtype()).name,
-      " without overflow");
 }
 
 } // namespace
@@ -103,13 +96,13 @@ void register_selection() {
       .elementwise()
       .check([](const Tensor& self, const Tensor& mask, const Scalar& value) {
         check_mask(mask);
-        check_value(self, value.dtype());
+        (void)number_within(value, self.dtype());
       })
       .kernel([](const mx::array& self,
                  const mx::array& mask,
                  const Scalar& value) {
         return mx::where(
-            mask, scalar_array(value, from_mlx(self.dtype())), self);
+            mask, number_within(value, from_mlx(self.dtype())), self);
       })
       .grad(
           "self",
@@ -130,7 +123,7 @@ void register_selection() {
             value.dim(),
             " dimension(s).");
         check_mask(mask);
-        check_value(self, value.dtype());
+        check_number_kind(value.dtype(), self.dtype());
       })
       .kernel([](const mx::array& self,
                  const mx::array& mask,
