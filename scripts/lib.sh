@@ -50,7 +50,9 @@ need_python() {
   local candidate found="" lacking=""
   for candidate in ${FLASHLIGHT_PYTHON:-} python3 python3.14 python3.13 \
     python3.12 python3.11 python3.10; do
-    command -v "$candidate" >/dev/null || continue
+    candidate=$(command -v "$candidate") || continue
+    # An activated .venv is no base for itself.
+    [[ $candidate != "$VENV"/* ]] || continue
     "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
       2>/dev/null || continue
     found=$candidate
