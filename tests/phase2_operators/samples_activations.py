@@ -1,6 +1,6 @@
 """Samples of activations that PyTorch's tables have none for."""
 
-from sampling import case, floats, t, wide
+from sampling import backward_of, case, floats, t, wide
 
 SLOPES = (0.1, 0.4)
 
@@ -31,6 +31,10 @@ def without_grad(t):
 
 
 EXTRA = {
+    "_log_softmax_backward_data": [
+        backward_of(lambda t, x, d=d: t.log_softmax(x, d), t(3, 4), only=floats)
+        for d in (0, 1)
+    ],
     "_times_slope": [
         case(t(3, 4), *SLOPES, training, via=lambda t: t.rrelu, only=wide)
         for training in (False, True)

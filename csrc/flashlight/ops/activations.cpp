@@ -6,6 +6,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/kernels/accurate.h"
+#include "flashlight/kernels/log_softmax.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/activations.h"
 #include "flashlight/ops/functions/comparison.h"
@@ -18,6 +19,7 @@
 #include "flashlight/ops/functions/shape.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
+#include "flashlight/ops/reduce.h"
 
 namespace flashlight {
 
@@ -207,10 +209,31 @@ mx::array log_softmax_kernel(const mx::array& x, int64_t dim, bool) {
   if (x.size() == 0) {
     return x;
   }
+  if (rows::serve(x, axis)) {
+    return rows::log_softmax(x);
+  }
   mx::array high = mx::max(x, axis, true);
   // A row of -inf alone is NaN; a row with +inf too.
   mx::array y = mx::subtract(x, high);
   return mx::subtract(y, mx::log(mx::sum(accurate::exp(y), axis, true)));
+}
+
+mx::array log_softmax_backward(
+    const mx::array& grad,
+    const mx::array& output,
+    int64_t dim) {
+  int axis = axis_of(output, dim);
+  if (output.ndim() == 0) {
+    return mx::multiply(
+        grad, mx::subtract(number(1, output), accurate::exp(output)));
+  }
+  if (grad.dtype() == output.dtype() && rows::serve(output, axis)) {
+    return rows::log_softmax_backward(grad, output);
+  }
+  mx::array total = mx::sum(widened(grad), axis, true);
+  return mx::subtract(
+      grad,
+      mx::multiply(accurate::exp(output), mx::astype(total, output.dtype())));
 }
 
 Tensor in_dtype(const Tensor& self, std::optional<Dtype> dtype) {
@@ -617,11 +640,40 @@ void register_activations() {
       .kernel(log_softmax_kernel)
       .grad(
           "self",
-          "result dim",
-          [](const Tensor& grad, const Tensor& result, int64_t dim) {
-            return grad - exp(result) * sum(grad, IntList{dim}, true);
+          "self result dim",
+          [](const Tensor& grad,
+             const Tensor& self,
+             const Tensor& result,
+             int64_t dim) {
+            return _log_softmax_backward_data(grad, result, dim, self.dtype());
           })
       .doc("log_softmax in the dtype given.");
+  op("_log_softmax_backward_data(Tensor grad_output, Tensor output, int dim, "
+     "ScalarType input_dtype) -> Tensor")
+      .forms("function")
+      .kernel([](const mx::array& grad,
+                 const mx::array& output,
+                 int64_t dim,
+                 Dtype dtype) {
+        return mx::astype(
+            log_softmax_backward(grad, output, dim), to_mlx(dtype));
+      })
+      .grad(
+          "grad_output",
+          "output dim",
+          [](const Tensor& grad, const Tensor& output, int64_t dim) {
+            return grad - sum(grad * exp(output), IntList{dim}, true);
+          })
+      .grad(
+          "output",
+          "grad_output output dim",
+          [](const Tensor& grad,
+             const Tensor& grad_output,
+             const Tensor& output,
+             int64_t dim) {
+            return -(sum(grad_output, IntList{dim}, true) * exp(output) * grad);
+          })
+      .doc("The gradient of log_softmax.");
   op("log_softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor")
       .forms("function method out")
       .autocast(Autocast::None, Autocast::Float32)
