@@ -56,6 +56,15 @@ def test_running_statistics_are_updated_in_place_without_a_version():
     out.sum().backward()  # nothing that it needs has changed
 
 
+def test_one_instance_with_running_statistics_can_be_differentiated():
+    def run(t, a, mean, var):
+        a = a.detach().requires_grad_()
+        out = t.nn.functional.instance_norm(a, mean, var)
+        return t.autograd.grad((out * out).sum(), a), mean, var
+
+    same(*both(run, x(1, 3, 5), x(3), x(3).abs()), 1e-5, "")
+
+
 @pytest.mark.parametrize("dtype", HALVES)
 def test_statistics_of_16_bits_with_float32_parameters(dtype):
     def layer(t, a, w):

@@ -282,7 +282,11 @@ Tensor instance_norm_of(
   auto repeated = [&](const Tensor& t) {
     return t.defined() ? reshape(expand(t, {samples, channels}), {-1}) : t;
   };
-  Tensor mean = repeated(running_mean), var = repeated(running_var);
+  // Buffers of their own: the node saves them, and the running ones change.
+  auto copied = [&](const Tensor& t) {
+    return t.defined() && samples == 1 ? clone(t) : repeated(t);
+  };
+  Tensor mean = copied(running_mean), var = copied(running_var);
   Tensor out = batch_norm(
       reshape(input, sizes),
       repeated(weight),
