@@ -46,9 +46,16 @@ function(flashlight_rpath target)
   if(arg_LIBRARY_DIR STREQUAL ".")
     set(library_rpath "${origin}")
   endif()
+  set(built "${library_rpath}")
   set(installed "${library_rpath}" "${origin}/${arg_SITE_DIR}/mlx/lib"
                 "${origin}/${arg_SITE_DIR}/scipy_openblas32/lib")
   if(NOT DEFINED SKBUILD OR SKBUILD_STATE STREQUAL "editable")
+    # Where pip builds in an environment of its own, what was linked is gone
+    # afterwards; the same lies beside the packages of the Python that is used.
+    foreach(folder "${Python_SITEARCH}/mlx/lib"
+                   "${Python_SITEARCH}/scipy_openblas32/lib")
+      list(APPEND built "${folder}")
+    endforeach()
     foreach(library "${MLX_LIBRARY}" "${OPENBLAS_LIBRARY}")
       if(library)
         get_filename_component(folder "${library}" DIRECTORY)
@@ -56,6 +63,6 @@ function(flashlight_rpath target)
       endif()
     endforeach()
   endif()
-  set_target_properties(${target} PROPERTIES BUILD_RPATH "${library_rpath}"
+  set_target_properties(${target} PROPERTIES BUILD_RPATH "${built}"
                                              INSTALL_RPATH "${installed}")
 endfunction()

@@ -28,9 +28,13 @@ if(FLASHLIGHT_INPLACE)
     FILE "${_package}/${_cmake_dir}/flashlightTargets.cmake")
 else()
   set(_when)
-  if(TARGET _C)
-    install(TARGETS _C LIBRARY DESTINATION flashlight)
+  if(FLASHLIGHT_STUBS)
+    install(DIRECTORY "${FLASHLIGHT_STUBS}/" DESTINATION flashlight)
   endif()
+endif()
+
+if(TARGET _C)
+  install(TARGETS _C LIBRARY DESTINATION flashlight COMPONENT python ${_when})
 endif()
 
 install(

@@ -29,12 +29,13 @@ int main() { return static_cast<int>(std::span<int>().size()); }'
 
 need_compiler() {
   local wanted="a C++20 compiler is needed (g++ 12 or later, clang++ 15 or later)"
-  local install="apt-get install g++" candidate version
+  local install="apt-get install g++" candidate version found="none was found"
   for candidate in ${CXX:-} c++ g++ clang++; do
     command -v "$candidate" >/dev/null || continue
+    version=$("$candidate" -dumpversion 2>/dev/null) || version=unknown
+    found="$candidate is of version $version"
     if printf '%s' "$cxx20" | "$candidate" -std=c++20 -x c++ -fsyntax-only - \
       2>/dev/null; then
-      version=$("$candidate" -dumpversion)
       if "$candidate" --version | grep -qi clang || [ "${version%%.*}" -ge 12 ]
       then
         export CXX=$candidate
@@ -42,7 +43,7 @@ need_compiler() {
       fi
     fi
   done
-  stop "$wanted; none was found" "$install" "xcode-select --install"
+  stop "$wanted; $found" "$install" "xcode-select --install"
 }
 
 # The newest Python that has its headers and can make a venv becomes BASE_PYTHON.
