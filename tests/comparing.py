@@ -70,7 +70,9 @@ class Log:
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")
             result = call()
-        self([[w.category.__name__, str(w.message)] for w in seen])
+        # PyTorch's C++ adds the line of its source.
+        texts = [str(w.message).split(" (Triggered internally at")[0] for w in seen]
+        self([[w.category.__name__, text] for w, text in zip(seen, texts)])
         return result
 
 

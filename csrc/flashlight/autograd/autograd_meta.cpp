@@ -52,7 +52,7 @@ std::shared_ptr<Node> grad_fn(const Tensor& tensor) {
       (!meta->grad_fn && !requires_grad(meta->base))) {
     return meta->grad_fn;
   }
-  check_stale_view(tensor, *meta);
+  check_stale_view(*meta);
   auto node = as_strided_node(meta->base, tensor->geometry);
   node->add_input(tensor);
   std::shared_ptr<Node> before = std::move(meta->grad_fn);

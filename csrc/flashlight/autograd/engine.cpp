@@ -165,9 +165,10 @@ void validate(const Node& node, TensorList& outputs) {
     if (g.sizes() != want.sizes) {
       FL_CHECK(
           same_kind(g.sizes(), want.sizes),
-          "Function ",
-          node.name(),
-          " returned an invalid gradient at index ",
+          dynamic_cast<const GraphRoot*>(&node)
+              ? std::string("invalid") // what backward() was given
+              : "Function " + node.name() + " returned an invalid",
+          " gradient at index ",
           i,
           " - got ",
           g.sizes(),
@@ -372,6 +373,10 @@ bool will_execute(const Node& node) {
   if (task->exec_info.empty()) {
     return task->dependencies.count(key) > 0;
   }
+  FL_CHECK(
+      task->options.accumulate || !node.variable().defined(),
+      "A leaf node was passed to _will_engine_execute_node but we are "
+      "currently running autograd.grad(). This is currently not supported.");
   auto it = task->exec_info.find(key);
   return it != task->exec_info.end() &&
          (it->second.needed || !it->second.captures.empty());

@@ -33,8 +33,16 @@ TensorList NodeHook::post(const TensorList& outputs, const TensorList&) {
 
 std::string forward_name(const Node& node) {
   std::string name = node.name();
-  size_t at = name.rfind("Backward");
-  return at == std::string::npos ? name : name.substr(0, at);
+  constexpr std::string_view kSuffix = "Backward";
+  size_t at = name.rfind(kSuffix);
+  if (at == std::string::npos) {
+    return name;
+  }
+  std::string number = name.substr(at + kSuffix.size()); // "0" is left out
+  if (number.find_first_not_of("0123456789") != std::string::npos) {
+    return name;
+  }
+  return name.substr(0, at) + (number == "0" ? "" : number);
 }
 
 std::shared_ptr<Node>& current_node() {

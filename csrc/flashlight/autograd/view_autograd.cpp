@@ -99,12 +99,6 @@ class CopySlices : public Node {
     flat = ops.as_strided_scatter(flat, g, whole);
     Geometry window = base_.window(window_);
     Tensor inside = ops.clone(ops.as_strided(flat, window));
-    // The edges of fn may have changed since (hooks on them); ours rule.
-    for (size_t i = 0; i < out.size(); ++i) {
-      if (i < fn_->next_edges().size()) {
-        fn_->next_edges()[i] = next_edges()[i];
-      }
-    }
     TensorList results = (*fn_)({inside});
     for (size_t i = 0; i < out.size() && i < results.size(); ++i) {
       if (!should_compute(i)) {
@@ -134,46 +128,35 @@ class CopySlices : public Node {
   bool released_ = false;
 };
 
-std::string view_description(
-    const AutogradMeta& meta,
-    bool is_inplace,
-    const std::shared_ptr<Node>& fn) {
-  std::string text = "Output ";
-  text += std::to_string(meta.output_nr);
-  text += " of ";
-  text += fn ? forward_name(*fn) : "a function";
-  text += " is a view";
-  if (is_inplace) {
-    text += " and is being modified inplace. ";
-  } else {
-    text +=
-        " and its base or another view of its base has been modified "
-        "inplace. ";
+// "Output 0 of Split is a view and is being modified inplace. "
+std::string view_description(const AutogradMeta& meta, bool is_inplace) {
+  const char* written = is_inplace
+                            ? "is being modified inplace"
+                            : "its base or another view of its base has been "
+                              "modified inplace";
+  std::string output = detail::concat("Output ", meta.output_nr, " of ");
+  if (meta.grad_fn) {
+    output += forward_name(*meta.grad_fn) + " is a view";
   }
-  return text;
+  bool inference = meta.creation == CreationMeta::InferenceMode;
+  if (meta.grad_fn && !inference && meta.creation != CreationMeta::NoGradMode) {
+    return detail::concat(output, " and ", written, ". ");
+  }
+  return detail::concat(
+      meta.grad_fn ? output + " of a view which" : "A view",
+      " was created in ",
+      inference ? "inference" : "no_grad",
+      " mode and ",
+      written,
+      inference ? " in normal mode. " : " with grad mode enabled. ");
 }
 
 // Raises if `creation` forbids a write through (or beside) the view.
-void check_view_write(
-    const Tensor& view,
-    const AutogradMeta& meta,
-    bool is_inplace) {
+void check_view_write(const AutogradMeta& meta, bool is_inplace) {
   if (meta.creation == CreationMeta::Default) {
     return;
   }
-  std::string text = view_description(meta, is_inplace, meta.grad_fn);
-  if (!meta.grad_fn) {
-    const char* where = meta.creation == CreationMeta::InferenceMode
-                            ? "inference mode"
-                            : "no_grad mode";
-    text = "A view was created in ";
-    text += where;
-    text += is_inplace
-                ? " and is being modified inplace with grad mode enabled. "
-                : " and its base or another view of its base has been modified "
-                  "inplace "
-                  "with grad mode enabled. ";
-  }
+  std::string text = view_description(meta, is_inplace);
   switch (meta.creation) {
     case CreationMeta::MultiOutputNode:
       text +=
@@ -209,7 +192,6 @@ void check_view_write(
           "forbidden. You can fix this by cloning the output of the custom "
           "Function.";
   }
-  (void)view;
   fail(text);
 }
 
@@ -224,18 +206,11 @@ std::shared_ptr<Node> as_strided_node(
   return node;
 }
 
-void check_stale_view(const Tensor& view, const AutogradMeta& meta) {
-  check_view_write(view, meta, /*is_inplace=*/false);
+void check_stale_view(const AutogradMeta& meta) {
+  check_view_write(meta, /*is_inplace=*/false);
 }
 
 void check_inplace(const Tensor& tensor, bool records) {
-  if (tensor->inference && !autograd_state().inference_mode) {
-    fail(
-        "Inplace update to inference tensor outside InferenceMode is not "
-        "allowed.You can make a clone to get a normal tensor before doing "
-        "inplace update.See https://github.com/pytorch/rfcs/pull/17 for more "
-        "details.");
-  }
   if (!records || !grad_enabled()) {
     return;
   }
@@ -244,7 +219,7 @@ void check_inplace(const Tensor& tensor, bool records) {
     return;
   }
   if (meta->is_view) {
-    check_view_write(tensor, *meta, /*is_inplace=*/true);
+    check_view_write(*meta, /*is_inplace=*/true);
     FL_CHECK(
         !requires_grad(tensor) || !is_leaf(meta->base),
         "a view of a leaf Variable that requires grad is being used in an "
@@ -254,6 +229,15 @@ void check_inplace(const Tensor& tensor, bool records) {
       !requires_grad(tensor) || meta->grad_fn || meta->is_view,
       "a leaf Variable that requires grad is being used in an in-place "
       "operation.");
+}
+
+void check_inference_write(const Tensor& tensor) {
+  FL_CHECK(
+      !tensor->inference || autograd_state().inference_mode,
+      "Inplace update to inference tensor outside InferenceMode is not "
+      "allowed.You can make a clone to get a normal tensor before doing "
+      "inplace update.See https://github.com/pytorch/rfcs/pull/17 for more "
+      "details.");
 }
 
 ForgetHooks& forget_hooks() {
@@ -305,7 +289,46 @@ void swap_history(const Tensor& tensor, const std::shared_ptr<Node>& node) {
   free_iteratively(std::move(before));
 }
 
+// The base's history goes through the node inside the view's window.
+void write_through_view(const Tensor& view, const std::shared_ptr<Node>& node) {
+  AutogradMeta& meta = ensure_autograd_meta(view);
+  Tensor base = meta.base;
+  auto copy = std::make_shared<CopySlices>(base, view.geometry(), node);
+  ensure_autograd_meta(base).output_nr = 0;
+  swap_history(base, copy);
+  // The view's own history follows from the base's now.
+  meta.attr_version = view.version() - 1;
+  meta.creation = CreationMeta::Default;
+  (void)grad_fn(view);
+}
+
 } // namespace
+
+bool can_adopt_history(const Tensor& tensor, const Tensor& from) {
+  const AutogradMeta* meta = autograd_meta(from);
+  if (!meta || !meta->grad_fn || meta->is_view) {
+    return false;
+  }
+  if (!is_view(tensor)) {
+    return true;
+  }
+  // Through a view: the gradient that goes to the view is the node's first.
+  const Edge to = gradient_edge(tensor);
+  const auto& edges = meta->grad_fn->next_edges();
+  return meta->grad_fn->inputs().size() == 1 && !edges.empty() &&
+         edges[0].node == to.node && edges[0].input == to.input;
+}
+
+void adopt_history(const Tensor& tensor, const Tensor& from) {
+  const AutogradMeta* meta = autograd_meta(from);
+  tensor.bump_version();
+  if (is_view(tensor)) {
+    write_through_view(tensor, meta->grad_fn);
+    return;
+  }
+  ensure_autograd_meta(tensor).output_nr = meta->output_nr;
+  swap_history(tensor, meta->grad_fn);
+}
 
 void move_history(const Tensor& tensor, const std::shared_ptr<Node>& node) {
   AutogradMeta& meta = ensure_autograd_meta(tensor);
@@ -315,14 +338,7 @@ void move_history(const Tensor& tensor, const std::shared_ptr<Node>& node) {
     swap_history(tensor, node);
     return;
   }
-  Tensor base = meta.base;
-  auto copy = std::make_shared<CopySlices>(base, tensor.geometry(), node);
-  ensure_autograd_meta(base).output_nr = 0;
-  swap_history(base, copy);
-  // The view's own history follows from the base's now.
-  meta.attr_version = tensor.version() - 1;
-  meta.creation = CreationMeta::Default;
-  (void)grad_fn(tensor);
+  write_through_view(tensor, node);
 }
 
 Tensor

@@ -15,6 +15,14 @@ FL_API void move_history(
     const Tensor& tensor,
     const std::shared_ptr<Node>& node);
 
+// After an in-place write of the value of `from`, the fresh output of a node:
+// version + 1, and that output's history. Is that possible?
+FL_API bool can_adopt_history(const Tensor& tensor, const Tensor& from);
+FL_API void adopt_history(const Tensor& tensor, const Tensor& from);
+
+// Raises for an inference tensor that is written to outside inference mode.
+FL_API void check_inference_write(const Tensor& tensor);
+
 // A tensor whose history is replaced leaves its hooks to the old one. The
 // binding is told, so that the host's list of hooks is a new one from then on.
 using ForgetHooks = void (*)(void* host_object);
@@ -26,7 +34,7 @@ FL_API void leave_hooks(
 FL_API void take_retain_hook(const Tensor& tensor, Node* from, Node& to);
 
 // Raises if a view whose history is stale may not be given a new one.
-FL_API void check_stale_view(const Tensor& view, const AutogradMeta& meta);
+FL_API void check_stale_view(const AutogradMeta& meta);
 
 // `geometry`, a window on the storage of `base`, as a window on the elements of
 // a contiguous tensor of base's sizes; and the sum over overlaps that the

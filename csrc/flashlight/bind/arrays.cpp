@@ -397,7 +397,7 @@ void bind_arrays(nb::module_& m) {
         }
         Tensor t = tensor_from(data.ptr(), d, dev, true);
         if (requires_grad) {
-          set_leaf_requires_grad(t, true);
+          require_grad(t);
         }
         return nb::steal(wrap(t));
       },

@@ -92,7 +92,7 @@ TensorList PyNode::apply(TensorList grads) {
           ", but the corresponding forward input was not a Variable");
       continue;
     }
-    FL_CHECK_TYPE(
+    FL_CHECK(
         o == Py_None || is_tensor(o),
         "expected Variable or None (got ",
         Py_TYPE(o)->tp_name,
@@ -280,8 +280,9 @@ class Outputs {
 
   // The history of a tensor that forward wrote to goes through the node.
   void take_over(const Tensor& t, bool is_input, size_t count) {
+    // A view made without recording counts as a leaf here.
     FL_CHECK(
-        !is_leaf(t) || !requires_grad(t),
+        !requires_grad(t) || autograd_meta(t)->grad_fn,
         "a leaf Variable that requires grad has been used in an in-place "
         "operation.");
     if (!is_input) {

@@ -89,8 +89,13 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple) {
   Indexed out;
   out.view = self;
   int64_t dim = 0; // of the view so far
-  int64_t own = 0; // of self, as errors name it
   int64_t used = count_dims(tuple);
+  FL_CHECK_INDEX(
+      self.dim() > 0 || used == 0,
+      PyTuple_GET_SIZE(tuple) == 1 && is_int(PyTuple_GET_ITEM(tuple, 0))
+          ? "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or "
+            "`tensor.item<T>()` in C++ to convert a 0-dim tensor to a number"
+          : "too many indices for tensor of dimension 0");
   FL_CHECK_INDEX(
       used <= self.dim(),
       "too many indices for tensor of dimension ",
@@ -104,7 +109,6 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple) {
     PyObject* o = PyTuple_GET_ITEM(tuple, i);
     if (o == Py_Ellipsis) {
       dim += self.dim() - used;
-      own += self.dim() - used;
     } else if (o == Py_None) {
       out.view = unsqueeze(out.view, dim);
       ++dim;
@@ -124,7 +128,6 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple) {
         out.view = slice(out.view, dim, start, stop, step);
       }
       ++dim;
-      ++own;
     } else if (is_int(o)) {
       int64_t index = to_int(o);
       int64_t n = out.view.size(dim);
@@ -133,11 +136,10 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple) {
           "index ",
           index,
           " is out of bounds for dimension ",
-          own,
+          i,
           " with size ",
           n);
       out.view = select(out.view, dim, index);
-      ++own;
     } else if (is_tensor(o)) {
       const Tensor& t = as_tensor(o);
       if (t.dim() == 0 && flashlight::is_integral(t.dtype(), false)) {
@@ -149,11 +151,10 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple) {
               "index ",
               index,
               " is out of bounds for dimension ",
-              own,
+              i,
               " with size ",
               n);
           out.view = select(out.view, dim, index);
-          ++own;
           continue;
         }
         out.view = unsqueeze(out.view, dim);
@@ -170,7 +171,6 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple) {
       record(t);
       bool mask = t.dtype() == Dtype::Bool || t.dtype() == Dtype::UInt8;
       dim += mask ? t.dim() : 1;
-      own += mask ? t.dim() : 1;
     } else if (PySequence_Check(o) && !PyUnicode_Check(o)) {
       Tensor t = index_tensor(o);
       if (t.numel() == 0 && t.is_floating_point()) {
@@ -178,10 +178,8 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple) {
       }
       record(t);
       dim += t.dtype() == Dtype::Bool ? t.dim() : 1;
-      own += t.dtype() == Dtype::Bool ? t.dim() : 1;
     } else if (PyIndex_Check(o)) {
       out.view = select(out.view, dim, to_int(o));
-      ++own;
     } else {
       fail<IndexError>(
           "only integers, slices (`:`), ellipsis (`...`), None and long or "
@@ -260,13 +258,22 @@ int set_item(PyObject* self, PyObject* index, PyObject* value) {
       index_put_(r.view, r.indices, squeezed, false);
       return 0;
     }
-    while (v.dim() > r.view.dim() && v.sizes()[0] == 1) {
-      v = select(v, 0, 0);
+    if (v.sizes() == r.view.sizes()) {
+      copy_(r.view, v, false);
+    } else if (v.dim() == 0) {
+      copy_(r.view, v, false);
+    } else {
+      // Leading dimensions of size 1 are dropped.
+      size_t ones = 0;
+      while (ones < v.sizes().size() && v.sizes()[ones] == 1) {
+        ++ones;
+      }
+      v = view(v, IntList(v.sizes().begin() + ones, v.sizes().end()));
+      if (v.sizes() != r.view.sizes()) {
+        v = expand(v, r.view.sizes());
+      }
+      copy_(r.view, v, false);
     }
-    if (v.sizes() != r.view.sizes()) {
-      v = expand(v, r.view.sizes());
-    }
-    copy_(r.view, v, false);
     return 0;
   });
 }

@@ -156,7 +156,7 @@ PyObject* invoke_group(
   }
   Results results = call(op, parsed.args.data());
   if (parsed.requires_grad) {
-    set_leaf_requires_grad(results[0].as<Tensor>(), true);
+    require_grad(results[0].as<Tensor>());
   }
   parsed.args.clear(); // so that the result has one owner when it is wrapped
   return results_object(op, results);

@@ -18,5 +18,7 @@ void bind_custom_functions(nb::module_& m);
 
 // As assigning to .requires_grad.
 void set_leaf_requires_grad(const Tensor& t, bool value);
+// As requires_grad=True of a function that makes tensors.
+void require_grad(const Tensor& t);
 
 } // namespace flashlight::bind

@@ -160,7 +160,7 @@ PyObject* get_grad(const Tensor& t) {
         "populated for a non-leaf Tensor, use .retain_grad() on the non-leaf "
         "Tensor. If you access the non-leaf Tensor by mistake, make sure you "
         "access the leaf Tensor instead. See "
-        "github.com/pytorch/pytorch/pull/30531 for more informations.");
+        "github.com/pytorch/pytorch/pull/30531 for more information.");
     if (PyErr_Occurred()) {
       throw nb::python_error();
     }
@@ -170,6 +170,7 @@ PyObject* get_grad(const Tensor& t) {
 PyObject* get_data(const Tensor& t) {
   Tensor out = t.alias();
   out->version = make_ref<VersionCounter>();
+  out->inference = false;
   return wrap(out);
 }
 PyObject* get_version(const Tensor& t) {
@@ -213,15 +214,37 @@ int set_grad_attr(PyObject* self, PyObject* value, void*) {
         "assigned grad expected to be a Tensor or None but got grad of type ",
         Py_TYPE(value)->tp_name);
     const Tensor& g = as_tensor(value);
+    // The name that PyTorch's C++ gives the type.
+    auto cpp_name = [](Dtype d) -> std::string_view {
+      switch (d) {
+        case Dtype::Float32:
+          return "float";
+        case Dtype::Float64:
+          return "double";
+        case Dtype::Float16:
+          return "c10::Half";
+        case Dtype::BFloat16:
+          return "c10::BFloat16";
+        case Dtype::Complex64:
+          return "c10::complex<float>";
+        case Dtype::Int64:
+          return "long int";
+        default:
+          return name(d);
+      }
+    };
     FL_CHECK(!g.is_same(t), "can't assign Variable as its own grad");
     FL_CHECK(
         g.dtype() == t.dtype(),
         "attempting to assign a gradient with dtype '",
-        scalar_name(g.dtype()),
-        "' to a tensor with dtype '",
+        cpp_name(g.dtype()),
+        "' to a tensor with grad_dtype '",
         scalar_name(t.dtype()),
-        "'. Please ensure that the gradient and the tensor have the same "
-        "dtype");
+        "'. The gradient must match the tensor's grad_dtype (defaults to the "
+        "tensor's dtype). You can set the tensor's grad_dtype attribute with a "
+        "specific dtype, or None to allow any dtype. Set grad_dtype with "
+        "caution. Diverging the dtypes of a tensor and its gradient may break "
+        "downstream systems that assume they match.");
     FL_CHECK(
         g.sizes() == t.sizes(),
         "attempting to assign a gradient of size '",
@@ -615,6 +638,13 @@ void set_leaf_requires_grad(const Tensor& t, bool value) {
       "Setting requires_grad=True on inference tensor outside InferenceMode is "
       "not allowed.");
   set_requires_grad(t, value);
+}
+
+void require_grad(const Tensor& t) {
+  FL_CHECK(
+      is_floating(t.dtype()) || flashlight::is_complex(t.dtype()),
+      "Only Tensors of floating point and complex dtype can require gradients");
+  set_leaf_requires_grad(t, true);
 }
 
 void bind_tensor(nb::module_& m) {

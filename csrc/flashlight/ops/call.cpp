@@ -3,6 +3,7 @@
 
 #include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/grad_mode.h"
+#include "flashlight/autograd/view_autograd.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/ops/autocast.h"
 #include "flashlight/ops/extras.h"
@@ -99,11 +100,11 @@ CreationMeta creation_meta(const Op& op, bool recorded) {
   if (autograd_state().inference_mode) {
     return CreationMeta::InferenceMode;
   }
-  if (op.multi_output_view) {
-    return CreationMeta::MultiOutputNode;
+  if (!recorded && !grad_enabled()) {
+    return CreationMeta::NoGradMode;
   }
-  return recorded || grad_enabled() ? CreationMeta::Default
-                                    : CreationMeta::NoGradMode;
+  return op.multi_output_view ? CreationMeta::MultiOutputNode
+                              : CreationMeta::Default;
 }
 
 Results run_view(const Op& op, const Value* args) {
@@ -150,10 +151,87 @@ void for_places(Results& results, F&& f) {
 
 void check_writable(const Tensor& t) {
   FL_CHECK(
-      !has_internal_overlap(t.geometry()),
+      t.numel() == 0 || !has_internal_overlap(t.geometry()),
       "unsupported operation: more than one element of the written-to tensor "
       "refers to a single memory location. Please clone() the tensor before "
       "performing the operation.");
+}
+
+bool is_operand(const Op& op, const Value* args, const Tensor& tensor) {
+  bool found = false;
+  for (size_t i = 0; i < op.schema.args.size(); ++i) {
+    for_tensors(
+        args[i], [&](const Tensor& t) { found = found || t.is_same(tensor); });
+  }
+  return found;
+}
+
+// Is one of the operands not an inference tensor?
+bool any_normal(const Op& op, const Value* args) {
+  bool any = false;
+  for (size_t i = 0; i < op.schema.args.size(); ++i) {
+    for_tensors(args[i], [&](const Tensor& t) { any = any || !t->inference; });
+  }
+  return any;
+}
+
+// Do two tensors share some elements, and not all of them in the same order?
+// As PyTorch: only dense ones are looked at.
+bool overlaps_partly(const Tensor& a, const Tensor& b) {
+  if (a->storage.get() != b->storage.get() || a.geometry() == b.geometry() ||
+      a.numel() == 0 || b.numel() == 0 || !is_dense(a.sizes(), a.strides()) ||
+      !is_dense(b.sizes(), b.strides())) {
+    return false;
+  }
+  auto begin = [](const Tensor& t) {
+    return t.storage_offset() * itemsize(t.dtype());
+  };
+  auto end = [&](const Tensor& t) {
+    return begin(t) + t.numel() * itemsize(t.dtype());
+  };
+  if (begin(a) == begin(b) && end(a) == end(b)) {
+    return a.strides() != b.strides();
+  }
+  return begin(a) < end(b) && begin(b) < end(a);
+}
+
+// May the op write to `to` while it reads its arguments?
+void check_overlap(const Op& op, const Value* args, const Tensor& to) {
+  const std::string& name = op.schema.name;
+  if (name == "index_put" || name == "_index_put" || name == "masked_fill") {
+    if (has_internal_overlap(to.geometry())) {
+      bool mask = name == "masked_fill";
+      warn(
+          detail::concat(
+              "Use of ",
+              mask ? "masked_fill" : "index_put",
+              "_ on expanded tensors is deprecated. Please clone() the tensor "
+              "before performing this operation. This also applies to advanced "
+              "indexing e.g. ",
+              mask ? "tensor[mask] = scalar" : "tensor[indices] = tensor"));
+    }
+    return;
+  }
+  if (name == "copy") {
+    const Tensor* from = args[1].tensor();
+    if (from && (*from)->storage.get() == to->storage.get() &&
+        from->geometry() == to.geometry()) {
+      return; // itself
+    }
+  }
+  check_writable(to);
+  if (!op.elementwise) {
+    return;
+  }
+  for (size_t i = 0; i < op.schema.args.size(); ++i) {
+    for_tensors(args[i], [&](const Tensor& t) {
+      FL_CHECK(
+          t.is_same(to) || !overlaps_partly(to, t),
+          "unsupported operation: some elements of the input tensor and the "
+          "written-to tensor refer to a single memory location. Please clone() "
+          "the tensor before performing the operation.");
+    });
+  }
 }
 
 void check_result_cast(const Tensor& result, const Tensor& to) {
@@ -262,14 +340,17 @@ Results call(const Op& op, Value* args) {
   if (op.composite) {
     return op.forward(Call{op, args});
   }
+  // Inference tensors alone are not seen by autograd, whatever they require.
   bool record = !op.differentiable.empty() && grad_enabled() &&
-                any_requires_grad(op, args);
+                any_requires_grad(op, args) && any_normal(op, args);
   if (!record) {
     Results results = run(op, args);
     bool inference = autograd_state().inference_mode;
     if (op.view) {
       for_results(results, [&](const Tensor& t) {
-        make_view(t, *args[0].tensor(), creation_meta(op, false));
+        if (!t->inference) { // of which nothing is tracked
+          make_view(t, *args[0].tensor(), creation_meta(op, false));
+        }
       });
     } else if (inference) {
       for_results(results, [&](const Tensor& t) {
@@ -300,36 +381,9 @@ Results call(const Op& op, Value* args) {
   return results;
 }
 
-Tensor call_inplace(const Op& op, Value* args) {
-  enter(op);
-  if (op.target) [[unlikely]] {
-    return call_inplace(*op.target, args);
-  }
-  Tensor self = *args[0].tensor();
-  check_writable(self);
-  if (op.composite) {
-    Results results = call(op, args);
-    const Tensor& result = results[0].as<Tensor>();
-    FL_CHECK(
-        result.sizes() == self.sizes(),
-        "output with shape ",
-        self.sizes(),
-        " doesn't match the broadcast shape ",
-        result.sizes());
-    check_result_cast(result, self);
-    copy_(self, result, false);
-    return self;
-  }
-  bool any = grad_enabled() && !op.differentiable.empty() &&
-             any_requires_grad(op, args);
-  check_inplace(self, any);
-  bool record = any && differentiable_dtype(self.dtype());
-  std::shared_ptr<OpNode> node;
-  if (record) {
-    node = std::make_shared<OpNode>(op, args, /*inplace=*/true);
-  }
-  Results results = run_kernel(op, args);
-  const Tensor& result = results[0].as<Tensor>();
+namespace {
+
+void check_fits(const Tensor& result, const Tensor& self) {
   FL_CHECK(
       result.sizes() == self.sizes(),
       "output with shape ",
@@ -337,6 +391,83 @@ Tensor call_inplace(const Op& op, Value* args) {
       " doesn't match the broadcast shape ",
       result.sizes());
   check_result_cast(result, self);
+}
+
+// What `self` is now, with its history, under a storage that no write reaches.
+Tensor snapshot(const Tensor& self) {
+  Tensor out(self.value(), dense_like(self.geometry()), self.device());
+  if (auto node = grad_fn(self)) {
+    AutogradMeta& meta = ensure_autograd_meta(out);
+    meta.grad_fn = std::move(node);
+    meta.output_nr = autograd_meta(self)->output_nr;
+  }
+  return out;
+}
+
+// Has the result a storage of its own?
+bool fresh_output(const Tensor& result, const Op& op, const Value* args) {
+  bool fresh = true;
+  for (size_t i = 0; fresh && i < op.schema.args.size(); ++i) {
+    for_tensors(args[i], [&](const Tensor& t) {
+      fresh = fresh && t->storage.get() != result->storage.get();
+    });
+  }
+  return fresh;
+}
+
+// The parts run on what self was; self takes their result and its history.
+Tensor call_composite_inplace(const Op& op, Value* args) {
+  Tensor self = *args[0].tensor();
+  bool any = false;
+  for (size_t i = 0; grad_enabled() && i < op.schema.args.size(); ++i) {
+    for_tensors(
+        args[i], [&](const Tensor& t) { any = any || requires_grad(t); });
+  }
+  any = any && any_normal(op, args);
+  check_inplace(self, any);
+  check_overlap(op, args, self);
+  bool adopt = any && differentiable_dtype(self.dtype());
+  if (adopt) {
+    args[0] = Value(snapshot(self));
+  }
+  Results results = call(op, args);
+  const Tensor& result = results[0].as<Tensor>();
+  check_fits(result, self);
+  check_inference_write(self);
+  if (adopt && result.dtype() == self.dtype() &&
+      fresh_output(result, op, args) && can_adopt_history(self, result)) {
+    self.set_value(result.value());
+    adopt_history(self, result);
+  } else {
+    copy_(self, result, false);
+  }
+  return self;
+}
+
+} // namespace
+
+Tensor call_inplace(const Op& op, Value* args) {
+  enter(op);
+  if (op.target) [[unlikely]] {
+    return call_inplace(*op.target, args);
+  }
+  Tensor self = *args[0].tensor();
+  if (op.composite) {
+    return call_composite_inplace(op, args);
+  }
+  bool any = grad_enabled() && !op.differentiable.empty() &&
+             any_requires_grad(op, args) && any_normal(op, args);
+  check_inplace(self, any);
+  check_overlap(op, args, self);
+  bool record = any && differentiable_dtype(self.dtype());
+  std::shared_ptr<OpNode> node;
+  if (record) {
+    node = std::make_shared<OpNode>(op, args, /*inplace=*/true);
+  }
+  Results results = run_kernel(op, args);
+  const Tensor& result = results[0].as<Tensor>();
+  check_fits(result, self);
+  check_inference_write(self);
   self.set_value(result.value());
   rebase_history(self, node);
   if (node) {
@@ -369,6 +500,9 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
   }
   NoGrad guard;
   WithoutAutocast no_casts;
+  for (const Tensor& t : outs) {
+    check_overlap(op, args, t);
+  }
   Results results = call(op, args);
   TensorList values;
   for_results(results, [&](const Tensor& t) { values.push_back(t); });
@@ -381,6 +515,11 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
       outs.size());
   for (size_t i = 0; i < outs.size(); ++i) {
     check_result_cast(values[i], outs[i]);
+    check_inference_write(outs[i]);
+    // What is read too is not resized.
+    if (op.elementwise && is_operand(op, args, outs[i])) {
+      check_fits(values[i], outs[i]);
+    }
   }
   for (size_t i = 0; i < outs.size(); ++i) {
     const Tensor& out = outs[i];
@@ -403,7 +542,6 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
       }
       resize_tensor(out, values[i].sizes());
     }
-    check_writable(out);
     out.set_value(values[i].value());
     out.bump_version();
   }

@@ -68,6 +68,7 @@ void register_copy() {
   op("copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor")
       .forms("inplace")
       .node("torch::autograd::CopyBackwards")
+      .elementwise()
       .kernel(copy_kernel)
       .zero_grad("self")
       .grad("src", "", [](const Tensor& grad) { return grad; })
