@@ -16,6 +16,8 @@ from flashlight._C import (  # noqa: F401
     device,
     dtype,
     get_default_dtype,
+    is_anomaly_check_nan_enabled,
+    is_anomaly_enabled,
     is_grad_enabled,
     is_inference_mode_enabled,
     jagged,
@@ -115,6 +117,7 @@ from flashlight.amp.autocast_mode import (  # noqa: F401
     set_autocast_gpu_dtype,
 )
 from flashlight.functional import *  # noqa: F401,F403
+from flashlight.utils import checkpoint as _checkpoint  # noqa: F401
 
 _pickling.register()
 

@@ -15,7 +15,7 @@ from flashlight.autograd.gradcheck import gradcheck, gradgradcheck
 from flashlight.autograd.variable import Variable
 
 # isort: split
-from flashlight.autograd import function, graph
+from flashlight.autograd import function, functional, graph
 
 __all__ = [
     "Function",
@@ -25,6 +25,7 @@ __all__ = [
     "detect_anomaly",
     "enable_grad",
     "function",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",

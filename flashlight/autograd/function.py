@@ -167,14 +167,30 @@ class Function(metaclass=_FunctionMeta):
         return cls.setup_context is not Function.setup_context
 
     @classmethod
+    def _positional(cls, args, kwargs):
+        """The arguments of ``forward`` in order, as ``needs_input_grad`` has them."""
+        signature = inspect.signature(cls.forward)
+        if cls._has_setup_context():
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            return bound.args
+        parameters = list(signature.parameters.values())[1:]  # after ctx
+        named = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        for name in kwargs:
+            if name not in named:
+                raise TypeError(
+                    f"forward() got an unexpected keyword argument '{name}'"
+                )
+        bound = signature.bind(None, *args, **kwargs)
+        if bound.kwargs:  # after one that is left out
+            bound.apply_defaults()
+        return bound.args[1:]
+
+    @classmethod
     def apply(cls, *args, **kwargs):
         """Call the function."""
-        if cls._has_setup_context():
-            bound = inspect.signature(cls.forward).bind(*args, **kwargs)
-            bound.apply_defaults()
-            args = bound.args
-        elif kwargs:
-            raise TypeError(f"{cls.__name__}.apply() takes no keyword arguments")
+        if kwargs or cls._has_setup_context():
+            args = cls._positional(args, kwargs)
         return _C._run_function(cls, cls._backward_cls(), args)
 
 

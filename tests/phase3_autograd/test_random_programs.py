@@ -1,4 +1,4 @@
-"""Random programs agree with PyTorch in values, gradients, versions, names and errors."""
+"""Random programs agree with PyTorch: values, gradients, versions, names, errors."""
 
 import pytest
 from random_programs import disagreement, run_program, shortest, write_program

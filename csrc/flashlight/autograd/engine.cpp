@@ -363,6 +363,10 @@ bool current_keep_graph() {
   return current_task() == nullptr || current_task()->options.keep_graph;
 }
 
+bool whole_backward() {
+  return current_task() == nullptr || current_task()->exec_info.empty();
+}
+
 bool will_execute(const Node& node) {
   const GraphTask* task = current_task();
   FL_CHECK(

@@ -41,6 +41,8 @@ FL_API AutogradOps& autograd_ops();
 FL_API bool in_backward();
 FL_API int64_t current_graph_task();
 FL_API bool current_keep_graph();
+// Does the running backward, if there is one, accumulate into every leaf?
+FL_API bool whole_backward();
 // Will the running backward reach this node?
 FL_API bool will_execute(const Node& node);
 

@@ -28,25 +28,34 @@ SavedTensor::SavedTensor(
   const AutogradMeta* meta = autograd_meta(tensor);
   output_nr_ = meta ? meta->output_nr : 0;
   std::unique_ptr<SavedTensorHook> hook;
-  if (saved_tensor_hook_factory()) {
+  if (saved_tensor_hook_factory() && !tensor->wrapped_number) {
     hook = saved_tensor_hook_factory()();
   }
   // Not an output: its history is complete and is not the owner, so the tensor
   // itself can be kept without a cycle. A leaf has none.
-  original_ = !is_output || is_leaf_;
+  original_ = !hook && (!is_output || is_leaf_);
   requires_grad_ = requires_grad(tensor);
-  if (!original_ || hook) {
-    if (!is_output || is_leaf_) {
-      grad_fn_ = grad_fn(tensor);
-    }
-    if (inplace_view) {
-      weak_grad_fn_ = grad_fn(tensor);
-    }
-    accumulator_ = grad_accumulator(tensor);
+  if (original_) {
+    data_ = tensor;
+    return;
   }
-  data_ = original_ ? tensor : detached(tensor);
+  keep_history(tensor);
   if (hook) {
-    register_hook(std::move(hook));
+    hook_ = std::move(hook);
+    hook_->pack(tensor);
+  } else {
+    data_ = detached(tensor);
+  }
+}
+
+void SavedTensor::keep_history(const Tensor& tensor) {
+  if (inplace_view_) {
+    weak_grad_fn_ = grad_fn(tensor);
+  }
+  if (is_leaf_) {
+    accumulator_ = grad_accumulator(tensor);
+  } else if (!is_output_) {
+    grad_fn_ = grad_fn(tensor);
   }
 }
 
@@ -55,16 +64,13 @@ void SavedTensor::register_hook(std::unique_ptr<SavedTensorHook> hook) {
       !hook_,
       "Calling register_hooks on a saved tensor whose hooks have already been "
       "set. Hint: only one pair of hooks is allowed at a time.");
-  hook_ = std::move(hook);
   if (original_) {
-    grad_fn_ = grad_fn(data_);
-    accumulator_ = grad_accumulator(data_);
+    keep_history(data_);
   }
-  hook_->pack(original_ && !is_leaf_ ? detached(data_) : data_);
-  if (!(is_leaf_ && original_)) {
-    original_ = false;
-    data_ = Tensor();
-  }
+  hook->pack(original_ ? detached(data_) : data_);
+  hook_ = std::move(hook);
+  original_ = false;
+  data_ = Tensor();
 }
 
 void SavedTensor::release() {
@@ -119,11 +125,7 @@ Tensor SavedTensor::unpack(const std::shared_ptr<Node>& owner) const {
       return data_;
     }
   }
-  Tensor out = hook_ ? hook_->unpack() : data_;
-  if (hook_ && is_leaf_ && original_) {
-    return out;
-  }
-  out = detached(out);
+  Tensor out = detached(hook_ ? hook_->unpack() : data_);
   if (!node && !requires_grad_) {
     return out;
   }

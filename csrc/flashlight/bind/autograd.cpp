@@ -600,6 +600,7 @@ void bind_autograd(nb::module_& m) {
   });
   m.def("_current_graph_task_id", current_graph_task);
   m.def("_current_graph_task_keep_graph", current_keep_graph);
+  m.def("_is_checkpoint_valid", whole_backward);
   m.def("_will_engine_execute_node", [](nb::handle node) {
     return will_execute(*to_node(node));
   });

@@ -87,7 +87,7 @@ TensorList PyNode::apply(TensorList grads) {
           o == Py_None,
           "function ",
           name(),
-          " returned a gradient different from None at position ",
+          " returned a gradient different than None at position ",
           i + 1,
           ", but the corresponding forward input was not a Variable");
       continue;
@@ -287,8 +287,8 @@ class Outputs {
         "operation.");
     if (!is_input) {
       warn(
-          "Only input Tensors should be given to ctx.mark_dirty(). If a Tensor "
-          "is not an input, there is no need to pass it to mark_dirty().");
+          "ctx.mark_dirty() received a tensor that was not an input. Only input "
+          "Tensors that have been mutated should be passed to ctx.mark_dirty().");
     }
     FL_CHECK(
         !is_view(t) || count <= 1,

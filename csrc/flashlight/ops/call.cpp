@@ -16,6 +16,11 @@ namespace flashlight {
 
 namespace {
 
+// In inference mode nothing is, whatever grad mode says.
+bool recording() {
+  return grad_enabled() && !autograd_state().inference_mode;
+}
+
 std::atomic<OpObserver> op_observer{nullptr};
 
 void enter(const Op& op) {
@@ -100,7 +105,7 @@ CreationMeta creation_meta(const Op& op, bool recorded) {
   if (autograd_state().inference_mode) {
     return CreationMeta::InferenceMode;
   }
-  if (!recorded && !grad_enabled()) {
+  if (!recorded && !recording()) {
     return CreationMeta::NoGradMode;
   }
   return op.multi_output_view ? CreationMeta::MultiOutputNode
@@ -341,7 +346,7 @@ Results call(const Op& op, Value* args) {
     return op.forward(Call{op, args});
   }
   // Inference tensors alone are not seen by autograd, whatever they require.
-  bool record = !op.differentiable.empty() && grad_enabled() &&
+  bool record = !op.differentiable.empty() && recording() &&
                 any_requires_grad(op, args) && any_normal(op, args);
   if (!record) {
     Results results = run(op, args);
@@ -419,7 +424,7 @@ bool fresh_output(const Tensor& result, const Op& op, const Value* args) {
 Tensor call_composite_inplace(const Op& op, Value* args) {
   Tensor self = *args[0].tensor();
   bool any = false;
-  for (size_t i = 0; grad_enabled() && i < op.schema.args.size(); ++i) {
+  for (size_t i = 0; recording() && i < op.schema.args.size(); ++i) {
     for_tensors(
         args[i], [&](const Tensor& t) { any = any || requires_grad(t); });
   }
@@ -455,7 +460,7 @@ Tensor call_inplace(const Op& op, Value* args) {
   if (op.composite) {
     return call_composite_inplace(op, args);
   }
-  bool any = grad_enabled() && !op.differentiable.empty() &&
+  bool any = recording() && !op.differentiable.empty() &&
              any_requires_grad(op, args) && any_normal(op, args);
   check_inplace(self, any);
   check_overlap(op, args, self);
@@ -483,7 +488,7 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
     return call_out(*op.target, args, outs);
   }
   const std::string& name = op.schema.name;
-  if (grad_enabled()) {
+  if (recording()) {
     bool any = false;
     for (size_t i = 0; i < op.schema.args.size(); ++i) {
       for_tensors(

@@ -1,0 +1,395 @@
+"""Products with Jacobians and Hessians, and the whole of them, by backward passes."""
+
+import flashlight
+from flashlight import _C
+from flashlight.autograd.engine import grad
+
+__all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
+
+
+def _as_tuple(value, what, function):
+    """A tuple of tensors, and whether it was one; TypeError as PyTorch's."""
+    is_tuple = isinstance(value, tuple)
+    values = value if is_tuple else (value,)
+    for i, x in enumerate(values):
+        if isinstance(x, _C.TensorBase):
+            continue
+        if is_tuple:
+            raise TypeError(
+                f"The {what} given to {function} must be either a Tensor or a tuple of "
+                f"Tensors but the value at index {i} has type {type(x)}."
+            )
+        raise TypeError(
+            f"The {what} given to {function} must be either a Tensor or a tuple of "
+            f"Tensors but the given {what} has type {type(x)}."
+        )
+    return is_tuple, values
+
+
+def _prepared(inputs, create_graph, need_graph=True):
+    """Inputs to differentiate with respect to: part of the caller's graph, or not."""
+    return tuple(
+        (
+            x.view_as(x)
+            if create_graph and x.requires_grad
+            else x.detach().requires_grad_(need_graph)
+        )
+        for x in inputs
+    )
+
+
+def _finished(tensors, create_graph):
+    return tensors if create_graph else tuple(x.detach() for x in tensors)
+
+
+def _unwrapped(values, is_tuple):
+    return values if is_tuple else values[0]
+
+
+def _check_vector(v, other, is_tuple):
+    if len(v) != len(other):
+        if is_tuple:
+            raise RuntimeError(
+                f"v is a tuple of invalid length: should be {len(other)} but got "
+                f"{len(v)}."
+            )
+        raise RuntimeError("The given v should contain a single Tensor.")
+    for i, (a, b) in enumerate(zip(v, other)):
+        if a.shape != b.shape:
+            prepend = f"Entry {i} in " if is_tuple else ""
+            raise RuntimeError(
+                f"{prepend}v has invalid size: should be {b.shape} but got {a.shape}."
+            )
+
+
+def _check_strict(tensors, strict, what):
+    for i, x in enumerate(tensors):
+        if strict and not x.requires_grad:
+            raise RuntimeError(
+                f"Output {i} of the user-provided function does not require gradients. "
+                f"The outputs must be computed in a differentiable manner from the "
+                f"input when running in strict mode{what}."
+            )
+
+
+def _grads(outputs, inputs, vectors=None, create_graph=False):
+    """The gradients, ``None`` where nothing leads from an input to the outputs."""
+    pairs = [
+        (o, v)
+        for o, v in zip(outputs, vectors or [None] * len(outputs))
+        if o is not None and o.requires_grad
+    ]
+    if not pairs:
+        return (None,) * len(inputs)
+    outputs, vectors = zip(*pairs)
+    return grad(
+        outputs,
+        inputs,
+        vectors,
+        allow_unused=True,
+        create_graph=create_graph,
+        retain_graph=True,
+    )
+
+
+def _filled(grads, like, strict, function, create_graph=False):
+    out = []
+    for i, (g, x) in enumerate(zip(grads, like)):
+        if g is None:
+            if strict:
+                raise RuntimeError(
+                    f"The output of the user-provided function is independent of input "
+                    f"{i}. This is not allowed in strict mode."
+                )
+            g = flashlight.zeros_like(x)
+        elif strict and create_graph and not g.requires_grad:
+            raise RuntimeError(
+                f"The {function} of the user-provided function is independent of input "
+                f"{i}. This is not allowed in strict mode when create_graph=True."
+            )
+        out.append(g)
+    return tuple(out)
+
+
+def _single_output(outputs, is_tuple, function):
+    if is_tuple or not isinstance(outputs[0], _C.TensorBase):
+        raise RuntimeError(
+            f"The function given to {function} should return a single Tensor"
+        )
+    if outputs[0].nelement() != 1:
+        raise RuntimeError(
+            f"The Tensor returned by the function given to {function} should contain a "
+            "single element"
+        )
+
+
+def vjp(func, inputs, v=None, create_graph=False, strict=False):
+    """The product of a vector with the Jacobian of ``func``.
+
+    Args:
+        func: A function of tensors that returns a tensor or a tuple of them.
+        inputs: A tensor, or a tuple of them.
+        v: The vector, of the shape of the output; may be absent for one element.
+        create_graph: Make the results differentiable.
+        strict: Raise where an output does not depend on an input.
+
+    Returns:
+        The outputs of ``func`` and the product, of the shape of the inputs.
+    """
+    with flashlight.enable_grad():
+        is_inputs_tuple, inputs = _as_tuple(inputs, "inputs", "vjp")
+        inputs = _prepared(inputs, create_graph)
+        outputs = func(*inputs)
+        is_outputs_tuple, outputs = _as_tuple(
+            outputs, "outputs of the user-provided function", "vjp"
+        )
+        _check_strict(outputs, strict, "")
+        if v is not None:
+            is_v_tuple, v = _as_tuple(v, "v", "vjp")
+            v = _prepared(v, create_graph, need_graph=False)
+            _check_vector(v, outputs, is_v_tuple)
+        elif len(outputs) != 1 or outputs[0].nelement() != 1:
+            raise RuntimeError(
+                "The vector v can only be None if the user-provided function returns a "
+                "single Tensor with a single element."
+            )
+        grads = _grads(outputs, inputs, v, create_graph)
+        product = _filled(grads, inputs, strict, "vjp", create_graph)
+    return (
+        _unwrapped(_finished(outputs, create_graph), is_outputs_tuple),
+        _unwrapped(_finished(product, create_graph), is_inputs_tuple),
+    )
+
+
+def jvp(func, inputs, v=None, create_graph=False, strict=False):
+    """The product of the Jacobian of ``func`` with a vector, by double backward.
+
+    Args:
+        func: A function of tensors that returns a tensor or a tuple of them.
+        inputs: A tensor, or a tuple of them.
+        v: The vector, of the shape of the inputs; may be absent for one element.
+        create_graph: Make the results differentiable.
+        strict: Raise where an output does not depend on an input.
+
+    Returns:
+        The outputs of ``func`` and the product, of the shape of the outputs.
+    """
+    with flashlight.enable_grad():
+        is_inputs_tuple, inputs = _as_tuple(inputs, "inputs", "jvp")
+        inputs = _prepared(inputs, create_graph)
+        if v is not None:
+            is_v_tuple, v = _as_tuple(v, "v", "jvp")
+            v = _prepared(v, create_graph, need_graph=False)
+            _check_vector(v, inputs, is_v_tuple)
+        elif len(inputs) != 1 or inputs[0].nelement() != 1:
+            raise RuntimeError(
+                "The vector v can only be None if the input to the user-provided "
+                "function is a single Tensor with a single element."
+            )
+        outputs = func(*inputs)
+        is_outputs_tuple, outputs = _as_tuple(
+            outputs, "outputs of the user-provided function", "jvp"
+        )
+        _check_strict(outputs, strict, "")
+        # The vjp is linear in its vector: its own vjp with v is the jvp.
+        dual = tuple(flashlight.zeros_like(o, requires_grad=True) for o in outputs)
+        grads = _filled(
+            _grads(outputs, inputs, dual, create_graph=True), inputs, strict, "jvp"
+        )
+        if v is None:
+            v = (flashlight.ones_like(inputs[0]),)
+        product = _filled(
+            _grads(grads, dual, v, create_graph), outputs, False, "jvp", create_graph
+        )
+    return (
+        _unwrapped(_finished(outputs, create_graph), is_outputs_tuple),
+        _unwrapped(_finished(product, create_graph), is_outputs_tuple),
+    )
+
+
+def jacobian(
+    func,
+    inputs,
+    create_graph=False,
+    strict=False,
+    vectorize=False,
+    strategy="reverse-mode",
+):
+    """The Jacobian of ``func``: for each output and input, of both shapes joined.
+
+    Args:
+        func: A function of tensors that returns a tensor or a tuple of them.
+        inputs: A tensor, or a tuple of them.
+        create_graph: Make the result differentiable.
+        strict: Raise where an output does not depend on an input.
+        vectorize: Accepted; the same values.
+        strategy: ``"reverse-mode"``.
+    """
+    if strategy not in ("forward-mode", "reverse-mode"):
+        raise AssertionError(
+            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If '
+            'your function has more outputs than inputs, "forward-mode" tends to be '
+            'more performant. Otherwise, prefer to use "reverse-mode".'
+        )
+    if strategy == "forward-mode":
+        raise NotImplementedError('jacobian(strategy="forward-mode") is not supported')
+    if strict and vectorize:
+        raise RuntimeError(
+            "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` "
+            "are not supported together. Please either set `strict=False` or "
+            "`vectorize=False`."
+        )
+    with flashlight.enable_grad():
+        is_inputs_tuple, inputs = _as_tuple(inputs, "inputs", "jacobian")
+        inputs = _prepared(inputs, create_graph)
+        outputs = func(*inputs)
+        is_outputs_tuple, outputs = _as_tuple(
+            outputs, "outputs of the user-provided function", "jacobian"
+        )
+        _check_strict(outputs, strict, "")
+        jacobians = []
+        for out in outputs:
+            columns = [[] for _ in inputs]
+            for element in out.reshape(-1).unbind(0) if out.numel() else ():
+                grads = _grads((element,), inputs, create_graph=create_graph)
+                grads = _filled(grads, inputs, strict, "jacobian", create_graph)
+                for column, g in zip(columns, grads):
+                    column.append(g)
+            jacobians.append(
+                _finished(
+                    tuple(
+                        (
+                            flashlight.stack(column).reshape(out.shape + x.shape)
+                            if column
+                            else out.new_zeros(out.shape + x.shape)
+                        )
+                        for column, x in zip(columns, inputs)
+                    ),
+                    create_graph,
+                )
+            )
+    rows = tuple(_unwrapped(j, is_inputs_tuple) for j in jacobians)
+    return _unwrapped(rows, is_outputs_tuple)
+
+
+def hessian(
+    func,
+    inputs,
+    create_graph=False,
+    strict=False,
+    vectorize=False,
+    outer_jacobian_strategy="reverse-mode",
+):
+    """The Hessian of a function that returns one element.
+
+    Args:
+        func: A function of tensors that returns a tensor of one element.
+        inputs: A tensor, or a tuple of them.
+        create_graph: Make the result differentiable.
+        strict: Raise where the derivative does not depend on an input.
+        vectorize: Accepted; the same values.
+        outer_jacobian_strategy: ``"reverse-mode"``.
+    """
+    is_inputs_tuple, inputs = _as_tuple(inputs, "inputs", "hessian")
+
+    def single(*args):
+        out = func(*args)
+        is_tuple, outputs = _as_tuple(
+            out, "outputs of the user-provided function", "hessian"
+        )
+        _single_output(outputs, is_tuple, "hessian")
+        return out.squeeze()
+
+    def first(*args):
+        return jacobian(single, args, create_graph=True, strict=strict)
+
+    result = jacobian(
+        first,
+        inputs,
+        create_graph=create_graph,
+        strict=strict,
+        vectorize=vectorize,
+        strategy=outer_jacobian_strategy,
+    )
+    return result if is_inputs_tuple else result[0][0]
+
+
+def _second_order(func, inputs, v, create_graph, strict, function):
+    is_inputs_tuple, inputs = _as_tuple(inputs, "inputs", function)
+    inputs = _prepared(inputs, create_graph)
+    if v is not None:
+        is_v_tuple, v = _as_tuple(v, "v", function)
+        v = _prepared(v, create_graph, need_graph=False)
+        _check_vector(v, inputs, is_v_tuple)
+    elif len(inputs) != 1 or inputs[0].nelement() != 1:
+        raise RuntimeError(
+            "The vector v can only be None if the input to the user-provided function "
+            "is a single Tensor with a single element."
+        )
+    outputs = func(*inputs)
+    is_outputs_tuple, outputs = _as_tuple(
+        outputs, "outputs of the user-provided function", function
+    )
+    _check_strict(outputs, strict, "")
+    _single_output(outputs, is_outputs_tuple, function)
+    first = _grads(outputs, inputs, create_graph=True)
+    first = _filled(first, inputs, strict, "jacobian", create_graph=True)
+    return is_inputs_tuple, inputs, v, outputs[0], first
+
+
+def vhp(func, inputs, v=None, create_graph=False, strict=False):
+    """The product of a vector with the Hessian of ``func``.
+
+    Args:
+        func: A function of tensors that returns a tensor of one element.
+        inputs: A tensor, or a tuple of them.
+        v: The vector, of the shape of the inputs; may be absent for one element.
+        create_graph: Make the results differentiable.
+        strict: Raise where the derivative does not depend on an input.
+
+    Returns:
+        The output of ``func`` and the product, of the shape of the inputs.
+    """
+    with flashlight.enable_grad():
+        is_tuple, inputs, v, output, first = _second_order(
+            func, inputs, v, create_graph, strict, "vhp"
+        )
+        product = _filled(
+            _grads(first, inputs, v, create_graph), inputs, strict, "vhp", create_graph
+        )
+    return (
+        _finished((output,), create_graph)[0],
+        _unwrapped(_finished(product, create_graph), is_tuple),
+    )
+
+
+def hvp(func, inputs, v=None, create_graph=False, strict=False):
+    """The product of the Hessian of ``func`` with a vector.
+
+    Args:
+        func: A function of tensors that returns a tensor of one element.
+        inputs: A tensor, or a tuple of them.
+        v: The vector, of the shape of the inputs; may be absent for one element.
+        create_graph: Make the results differentiable.
+        strict: Raise where the derivative does not depend on an input.
+
+    Returns:
+        The output of ``func`` and the product, of the shape of the inputs.
+    """
+    with flashlight.enable_grad():
+        is_tuple, inputs, v, output, first = _second_order(
+            func, inputs, v, create_graph, strict, "hvp"
+        )
+        dual = tuple(flashlight.zeros_like(x, requires_grad=True) for x in inputs)
+        double = _filled(
+            _grads(first, inputs, dual, create_graph=True), inputs, strict, "hvp"
+        )
+        if v is None:
+            v = (flashlight.ones_like(inputs[0]),)
+        product = _filled(
+            _grads(double, dual, v, create_graph), inputs, strict, "hvp", create_graph
+        )
+    return (
+        _finished((output,), create_graph)[0],
+        _unwrapped(_finished(product, create_graph), is_tuple),
+    )

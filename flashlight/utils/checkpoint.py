@@ -1,0 +1,437 @@
+"""Checkpointing: values of a forward are computed again in backward, not kept."""
+
+import contextlib
+import warnings
+import weakref
+
+import flashlight
+from flashlight import _C, autograd, nn
+from flashlight.autograd.graph import saved_tensors_hooks
+
+__all__ = [
+    "CheckpointError",
+    "CheckpointFunction",
+    "DefaultDeviceType",
+    "check_backward_validity",
+    "checkpoint",
+    "checkpoint_sequential",
+    "create_selective_checkpoint_contexts",
+    "detach_variable",
+    "get_device_states",
+    "noop_context_fn",
+    "set_checkpoint_debug_enabled",
+    "set_checkpoint_early_stop",
+    "set_device_states",
+]
+
+_early_stop = None  # what set_checkpoint_early_stop says; None: each call says
+
+_USE_REENTRANT = (
+    " parameter should be passed explicitly. {since} use_reentrant=False is "
+    "recommended, but if you need to preserve the current default behavior, you can "
+    "pass use_reentrant=True. Refer to docs for more details on the differences "
+    "between the two variants."
+)
+
+
+class CheckpointError(RuntimeError):
+    """What was computed again is not what the forward computed."""
+
+
+class DefaultDeviceType:
+    """The device type that checkpoints look at where no argument tells."""
+
+    _type = "cuda"
+
+    @staticmethod
+    def set_device_type(device="cuda"):
+        """Set the type."""
+        DefaultDeviceType._type = device
+
+    @staticmethod
+    def get_device_type():
+        """The type."""
+        return DefaultDeviceType._type
+
+
+def detach_variable(inputs):
+    """A tuple with its tensors detached; they require grad as before."""
+    if not isinstance(inputs, tuple):
+        raise RuntimeError(
+            "Only tuple of tensors is supported. Got Unsupported input type: "
+            f"{type(inputs).__name__}"
+        )
+    return tuple(
+        (
+            x.detach().requires_grad_(x.requires_grad)
+            if isinstance(x, _C.TensorBase)
+            else x
+        )
+        for x in inputs
+    )
+
+
+def check_backward_validity(inputs):
+    """Warn if no tensor among ``inputs`` requires grad."""
+    if not any(x.requires_grad for x in inputs if isinstance(x, _C.TensorBase)):
+        warnings.warn(
+            "None of the inputs have requires_grad=True. Gradients will be None",
+            stacklevel=2,
+        )
+
+
+def get_device_states(*args):
+    """Devices of the arguments with generators of their own: there are none."""
+    return [], []
+
+
+def set_device_states(devices, states, *, device_type=None):
+    """Set the states of the generators of ``devices``."""
+    if devices:
+        raise NotImplementedError(
+            "set_device_states(): the process has one generator; see set_rng_state()"
+        )
+
+
+def noop_context_fn():
+    """Two contexts that do nothing."""
+    return contextlib.nullcontext(), contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def set_checkpoint_early_stop(enable):
+    """Whether recomputation within stops at the last tensor that is needed."""
+    global _early_stop
+    before, _early_stop = _early_stop, enable
+    try:
+        yield
+    finally:
+        _early_stop = before
+
+
+@contextlib.contextmanager
+def set_checkpoint_debug_enabled(enabled):
+    """Not supported when ``enabled``: raises, for operators are not traced."""
+    if enabled:
+        raise NotImplementedError(
+            "set_checkpoint_debug_enabled(True): traces of operators are not supported"
+        )
+    yield
+
+
+def create_selective_checkpoint_contexts(
+    policy_fn_or_list, allow_cache_entry_mutation=False
+):
+    """Not supported: raises."""
+    raise NotImplementedError(
+        "create_selective_checkpoint_contexts(): which operators' results are kept "
+        "cannot be chosen yet"
+    )
+
+
+@contextlib.contextmanager
+def _rng(state):
+    """Within, random numbers are those that followed ``state``."""
+    if state is None:
+        yield
+        return
+    with flashlight.random.fork_rng():
+        flashlight.set_rng_state(state)
+        yield
+
+
+class CheckpointFunction(autograd.Function):
+    """The reentrant kind: a backward of its own inside the running one."""
+
+    @staticmethod
+    def forward(ctx, run_function, preserve_rng_state, *args):
+        check_backward_validity(args)
+        ctx.run_function = run_function
+        ctx.rng_state = flashlight.get_rng_state() if preserve_rng_state else None
+        # Tensors are saved as such, so that writes to them are noticed.
+        ctx.others = [None if isinstance(a, _C.TensorBase) else a for a in args]
+        ctx.places = [i for i, a in enumerate(args) if isinstance(a, _C.TensorBase)]
+        ctx.save_for_backward(*(args[i] for i in ctx.places))
+        with flashlight.no_grad():
+            return run_function(*args)
+
+    @staticmethod
+    def backward(ctx, *grads):
+        if not _C._is_checkpoint_valid():
+            raise RuntimeError(
+                "When use_reentrant=True, torch.utils.checkpoint is incompatible with "
+                ".grad() or passing an `inputs` parameter to .backward(). To resolve "
+                "this error, you can either set use_reentrant=False, or call "
+                ".backward() without passing the `inputs` argument."
+            )
+        inputs = list(ctx.others)
+        for i, tensor in zip(ctx.places, ctx.saved_tensors):
+            inputs[i] = tensor
+        inputs = detach_variable(tuple(inputs))
+        with _rng(ctx.rng_state), flashlight.enable_grad():
+            outputs = ctx.run_function(*inputs)
+        if isinstance(outputs, _C.TensorBase):
+            outputs = (outputs,)
+        pairs = [
+            (o, g)
+            for o, g in zip(outputs, grads)
+            if isinstance(o, _C.TensorBase) and o.requires_grad
+        ]
+        if not pairs:
+            raise RuntimeError(
+                "none of output has requires_grad=True, this checkpoint() is not "
+                "necessary"
+            )
+        autograd.backward(*zip(*pairs))
+        return None, None, *(getattr(x, "grad", None) for x in inputs)
+
+
+class _Stop(Exception):
+    """Everything that is needed has been computed again."""
+
+
+class _Slot:
+    """Stands for a saved tensor; holds what was computed again, by backward."""
+
+    def __init__(self, frame):
+        self.frame = frame
+        self.values = {}
+        self.seen = set()
+
+
+class _SavedInputs(autograd.Function):
+    """Saves the arguments, so that an enclosing checkpoint may drop them too."""
+
+    @staticmethod
+    def forward(ctx, dummy, *tensors):
+        ctx.save_for_backward(*tensors)
+        return dummy.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        raise RuntimeError("this node only holds tensors")
+
+
+class _Frame:
+    """One checkpointed call."""
+
+    def __init__(self, function, args, kwargs, rng_state, context, metadata, early):
+        self.function, self.kwargs = function, kwargs
+        self.rng_state, self.context = rng_state, context
+        self.metadata, self.early = metadata, early
+        self.slots = []  # weak: a slot dies with the node that holds it
+        self.expected = []
+        self.places = [i for i, a in enumerate(args) if isinstance(a, _C.TensorBase)]
+        self.others = [None if isinstance(a, _C.TensorBase) else a for a in args]
+        dummy = flashlight.empty(0, requires_grad=True)
+        self.saver = _SavedInputs.apply(dummy, *(args[i] for i in self.places))
+
+    def args(self):
+        args = list(self.others)
+        for i, tensor in zip(self.places, self.saver.grad_fn.saved_tensors):
+            args[i] = tensor
+        return args
+
+    def pack(self, tensor):
+        slot = _Slot(self)
+        self.slots.append(weakref.ref(slot))
+        self.expected.append(self.metadata(tensor))
+        return slot
+
+    def recompute(self, task):
+        count = 0
+        metadata = []
+
+        def pack(tensor):
+            nonlocal count
+            if count == len(self.slots):
+                raise CheckpointError(
+                    "torch.utils.checkpoint: trying to save more tensors during "
+                    "recomputation than during the original forward pass.\n"
+                )
+            slot = self.slots[count]()
+            if slot is not None:
+                slot.values[task] = tensor.detach()
+            metadata.append(self.metadata(tensor))
+            count += 1
+            if self.early and count == len(self.slots):
+                raise _Stop
+            # Backward within the function sees the tensor itself.
+            return tensor
+
+        hooks = saved_tensors_hooks(pack, lambda tensor: tensor)
+        with _rng(self.rng_state), self.context, flashlight.enable_grad(), hooks:
+            try:
+                self.function(*self.args(), **self.kwargs)
+            except _Stop:
+                pass
+        if count != len(self.slots):
+            raise CheckpointError(
+                "torch.utils.checkpoint: A different number of tensors was saved "
+                "during the original forward and recomputation.\n"
+                f"Number of tensors saved during forward: {len(self.slots)}\n"
+                f"Number of tensors saved during recomputation: {count}.\n"
+            )
+        wrong = "".join(
+            f"tensor at position {i}:\nsaved metadata: {before}\n"
+            f"recomputed metadata: {now}\n"
+            for i, (before, now) in enumerate(zip(self.expected, metadata))
+            if before != now
+        )
+        if wrong:
+            raise CheckpointError(
+                "torch.utils.checkpoint: Recomputed values for the following tensors "
+                f"have different metadata than during the forward pass.\n{wrong}.\n"
+            )
+
+
+def _unpack(slot):
+    task = _C._current_graph_task_id()
+    if task == -1:
+        task = object()  # looked at outside a backward
+    if task in slot.seen:
+        raise CheckpointError(
+            "torch.utils.checkpoint: Unpack is being triggered for a tensor that was "
+            "already unpacked once. If you are calling ctx.saved_tensors in backward, "
+            "make sure to do so only once. Otherwise please open an issue with details "
+            "on your use case."
+        )
+    if task not in slot.values:
+        slot.frame.recompute(task)
+    slot.seen.add(task)
+    return slot.values.pop(task)
+
+
+def _metadata(tensor):
+    return {"shape": tensor.shape, "dtype": tensor.dtype, "device": tensor.device}
+
+
+_DETERMINISM_CHECKS = {"default": _metadata, "none": lambda tensor: None}
+
+
+def checkpoint(
+    function,
+    *args,
+    use_reentrant=None,
+    context_fn=noop_context_fn,
+    determinism_check="default",
+    debug=False,
+    early_stop=True,
+    **kwargs,
+):
+    """Call a function whose intermediate values are computed again in backward.
+
+    Args:
+        function: Called with ``args`` and ``kwargs``, now and in backward.
+        use_reentrant: ``False`` is the kind to use; ``True`` the older one, which works
+            with ``backward()`` alone and takes no keyword arguments.
+        context_fn: Gives two context managers, for the forward and for the
+            recomputation.
+        determinism_check: ``"default"`` compares shapes, dtypes and devices of what is
+            computed again; ``"none"`` nothing.
+        debug: Not supported.
+        early_stop: Stop computing again at the last tensor that is needed.
+        preserve_rng_state: Draw the same random numbers again (``True``).
+
+    Raises:
+        CheckpointError: In backward, if the function computes something else.
+
+    Example:
+        >>> import flashlight as torch
+        >>> from flashlight.utils.checkpoint import checkpoint
+        >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+        >>> checkpoint(torch.exp, x, use_reentrant=False).sum().backward()
+        >>> x.grad
+        tensor([2.7183, 7.3891])
+    """
+    if use_reentrant is None:
+        since = (
+            "Starting in PyTorch 2.9, calling checkpoint without use_reentrant will "
+            "raise an exception."
+        )
+        warnings.warn(
+            "torch.utils.checkpoint: the use_reentrant"
+            + _USE_REENTRANT.format(since=since),
+            stacklevel=2,
+        )
+        use_reentrant = True
+    preserve = kwargs.pop("preserve_rng_state", True)
+    if use_reentrant:
+        if kwargs:
+            raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
+        if context_fn is not noop_context_fn or debug is not False:
+            raise ValueError(
+                "Passing `context_fn` or `debug` is only supported when "
+                "use_reentrant=False."
+            )
+        return CheckpointFunction.apply(function, preserve, *args)
+    if debug:
+        raise NotImplementedError(
+            "checkpoint(debug=True): traces of operators are not supported"
+        )
+    if determinism_check not in _DETERMINISM_CHECKS:
+        raise ValueError(
+            f"determinism_check should be one of {list(_DETERMINISM_CHECKS)}, but got "
+            f"{determinism_check}"
+        )
+    forward_context, recompute_context = context_fn()
+    if not flashlight.is_grad_enabled():
+        with forward_context:
+            return function(*args, **kwargs)
+    frame = _Frame(
+        function,
+        args,
+        kwargs,
+        flashlight.get_rng_state() if preserve else None,
+        recompute_context,
+        _DETERMINISM_CHECKS[determinism_check],
+        early_stop if _early_stop is None else _early_stop,
+    )
+    with saved_tensors_hooks(frame.pack, _unpack), forward_context:
+        return function(*args, **kwargs)
+
+
+def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwargs):
+    """Call functions one after the other, in checkpointed segments; not the last.
+
+    Args:
+        functions: A ``Sequential``, or a list of functions.
+        segments: The number of segments.
+        input: What the first function is given.
+        use_reentrant: As for :func:`checkpoint`.
+        preserve_rng_state: As for :func:`checkpoint`.
+    """
+    if use_reentrant is None:
+        since = (
+            "In version 2.9 we will raise an exception if use_reentrant is not passed."
+        )
+        warnings.warn(
+            "torch.utils.checkpoint.checkpoint_sequential: the use_reentrant"
+            + _USE_REENTRANT.format(since=since),
+            stacklevel=2,
+        )
+        use_reentrant = True
+    preserve = kwargs.pop("preserve_rng_state", True)
+    if kwargs:
+        raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
+
+    def run(part):
+        def forward(x):
+            for function in part:
+                x = function(x)
+            return x
+
+        return forward
+
+    if isinstance(functions, nn.Sequential):
+        functions = list(functions.children())
+    size = len(functions) // segments
+    last = size * (segments - 1)
+    for start in range(0, last, size) if size else ():
+        input = checkpoint(
+            run(functions[start : start + size]),
+            input,
+            use_reentrant=use_reentrant,
+            preserve_rng_state=preserve,
+        )
+    return run(functions[last:])(input)

@@ -1,0 +1,88 @@
+"""torch.autograd.functional, against PyTorch's."""
+
+import pytest
+from comparing import compare_scripts
+
+SCRIPTS = []
+
+
+def script(f):
+    SCRIPTS.append(f)
+    return f
+
+
+def inputs(t):
+    x = t.tensor([1.0, 2.0], dtype=t.float64)
+    y = t.tensor([[0.5, -1.0], [2.0, 3.0]], dtype=t.float64)
+    return x, y
+
+
+def several(t):
+    return lambda x, y: ((y * x).sin().sum(0), (x * x).sum() * y[0, 0])
+
+
+def scalar(t):
+    return lambda x, y: ((y * x).exp() * x).sum()
+
+
+@script
+def products(t, log, fails):
+    F = t.autograd.functional
+    x, y = inputs(t)
+    out, product = F.vjp(several(t), (x, y), (x, t.ones((), dtype=t.float64)))
+    log(out[0], out[1], product[0], product[1], product[0].requires_grad)
+    out, product = F.jvp(several(t), (x, y), (x, y))
+    log(out[0], out[1], product[0], product[1])
+    log(F.vjp(lambda x: x.exp().sum(), x), F.jvp(t.exp, x[0], None))
+    for f in (F.vhp, F.hvp):
+        out, product = f(scalar(t), (x, y), (x * 2, y))
+        log(out, product[0], product[1])
+        log(f(lambda x: (x**3).sum(), x, t.ones_like(x)))
+    z = x.clone().requires_grad_()
+    for f in (F.vjp, F.jvp):
+        _, product = f(t.exp, z, x, create_graph=True)
+        log(t.autograd.grad(product.sum(), z))
+    for f in (F.vhp, F.hvp):
+        _, product = f(lambda x: (x**4).sum(), z, x, create_graph=True)
+        log(t.autograd.grad(product.sum(), z))
+
+
+@script
+def whole_matrices(t, log, fails):
+    F = t.autograd.functional
+    x, y = inputs(t)
+    log(F.jacobian(t.exp, x), F.jacobian(lambda x: x.sum(), x))
+    log(F.jacobian(several(t), (x, y)))
+    log(F.jacobian(lambda x: (x, x * 2), x))
+    log(F.jacobian(lambda x: t.ones(2), x))
+    log(F.hessian(lambda x: (x**3).sum(), x))
+    log(F.hessian(scalar(t), (x, y)))
+    z = x.clone().requires_grad_()
+    j = F.jacobian(lambda x: x**3, z, create_graph=True)
+    log(t.autograd.grad(j.sum(), z))
+    h = F.hessian(lambda x: (x**4).sum(), z, create_graph=True)
+    log(t.autograd.grad(h.sum(), z))
+
+
+@script
+def errors(t, log, fails):
+    F = t.autograd.functional
+    x, y = inputs(t)
+    fails(lambda: F.vjp(t.exp, x))
+    fails(lambda: F.vjp(t.exp, x, y))
+    fails(lambda: F.vjp(t.exp, x, (x, x)))
+    fails(lambda: F.jvp(t.exp, x))
+    fails(lambda: F.jvp(t.exp, 3, x))
+    fails(lambda: F.jacobian(t.exp, (x, 3)))
+    fails(lambda: F.jacobian(lambda x: 3, x))
+    fails(lambda: F.hessian(t.exp, x))
+    fails(lambda: F.hessian(lambda x: (x, x), x))
+    fails(lambda: F.vhp(t.exp, x, x))
+    fails(lambda: F.jacobian(lambda x, y: x, (x, y), strict=True))
+    fails(lambda: F.jacobian(lambda x: t.ones(2), x, strict=True))
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("program", SCRIPTS, ids=lambda f: f.__name__)
+def test_script(program):
+    compare_scripts(program)
