@@ -145,9 +145,9 @@ def vjp(func, inputs, v=None, create_graph=False, strict=False):
         )
         _check_strict(outputs, strict, "")
         if v is not None:
-            is_v_tuple, v = _as_tuple(v, "v", "vjp")
+            _, v = _as_tuple(v, "v", "vjp")
             v = _prepared(v, create_graph, need_graph=False)
-            _check_vector(v, outputs, is_v_tuple)
+            _check_vector(v, outputs, is_outputs_tuple)
         elif len(outputs) != 1 or outputs[0].nelement() != 1:
             raise RuntimeError(
                 "The vector v can only be None if the user-provided function returns a "
@@ -178,9 +178,9 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
         is_inputs_tuple, inputs = _as_tuple(inputs, "inputs", "jvp")
         inputs = _prepared(inputs, create_graph)
         if v is not None:
-            is_v_tuple, v = _as_tuple(v, "v", "jvp")
+            _, v = _as_tuple(v, "v", "jvp")
             v = _prepared(v, create_graph, need_graph=False)
-            _check_vector(v, inputs, is_v_tuple)
+            _check_vector(v, inputs, is_inputs_tuple)
         elif len(inputs) != 1 or inputs[0].nelement() != 1:
             raise RuntimeError(
                 "The vector v can only be None if the input to the user-provided "
@@ -318,9 +318,9 @@ def _second_order(func, inputs, v, create_graph, strict, function):
     is_inputs_tuple, inputs = _as_tuple(inputs, "inputs", function)
     inputs = _prepared(inputs, create_graph)
     if v is not None:
-        is_v_tuple, v = _as_tuple(v, "v", function)
+        _, v = _as_tuple(v, "v", function)
         v = _prepared(v, create_graph, need_graph=False)
-        _check_vector(v, inputs, is_v_tuple)
+        _check_vector(v, inputs, is_inputs_tuple)
     elif len(inputs) != 1 or inputs[0].nelement() != 1:
         raise RuntimeError(
             "The vector v can only be None if the input to the user-provided function "

@@ -163,7 +163,7 @@ class save_on_cpu(saved_tensors_hooks):
 
     def __init__(self, pin_memory=False, device_type="cuda"):
         super().__init__(
-            lambda tensor: (tensor.device, tensor.cpu()),
+            lambda tensor: (tensor.device, tensor.to("cpu")),
             lambda packed: packed[1].to(packed[0]),
         )
 

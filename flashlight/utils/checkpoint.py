@@ -256,8 +256,8 @@ class _Frame:
             count += 1
             if self.early and count == len(self.slots):
                 raise _Stop
-            # Backward within the function sees the tensor itself.
-            return tensor
+            # Detached: a node that held its own output would be a cycle.
+            return tensor.detach()
 
         hooks = saved_tensors_hooks(pack, lambda tensor: tensor)
         with _rng(self.rng_state), self.context, flashlight.enable_grad(), hooks:

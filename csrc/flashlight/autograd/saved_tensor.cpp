@@ -7,6 +7,28 @@ std::function<std::unique_ptr<SavedTensorHook>()>& saved_tensor_hook_factory() {
   return factory;
 }
 
+namespace {
+
+// What unpack() gives back the history from, if not the tensor itself; each is
+// kept where it is asked for.
+void keep_history(
+    const Tensor& tensor,
+    std::weak_ptr<Node>* weak_grad_fn,
+    std::weak_ptr<Node>* accumulator,
+    std::shared_ptr<Node>* fn) {
+  if (weak_grad_fn) {
+    *weak_grad_fn = grad_fn(tensor);
+  }
+  if (accumulator) {
+    *accumulator = grad_accumulator(tensor);
+  }
+  if (fn) {
+    *fn = grad_fn(tensor);
+  }
+}
+
+} // namespace
+
 SavedTensor::SavedTensor(
     const Tensor& tensor,
     bool is_output,
@@ -39,23 +61,16 @@ SavedTensor::SavedTensor(
     data_ = tensor;
     return;
   }
-  keep_history(tensor);
+  keep_history(
+      tensor,
+      inplace_view_ ? &weak_grad_fn_ : nullptr,
+      is_leaf_ ? &accumulator_ : nullptr,
+      is_leaf_ || is_output_ ? nullptr : &grad_fn_);
   if (hook) {
     hook_ = std::move(hook);
     hook_->pack(tensor);
   } else {
     data_ = detached(tensor);
-  }
-}
-
-void SavedTensor::keep_history(const Tensor& tensor) {
-  if (inplace_view_) {
-    weak_grad_fn_ = grad_fn(tensor);
-  }
-  if (is_leaf_) {
-    accumulator_ = grad_accumulator(tensor);
-  } else if (!is_output_) {
-    grad_fn_ = grad_fn(tensor);
   }
 }
 
@@ -65,7 +80,11 @@ void SavedTensor::register_hook(std::unique_ptr<SavedTensorHook> hook) {
       "Calling register_hooks on a saved tensor whose hooks have already been "
       "set. Hint: only one pair of hooks is allowed at a time.");
   if (original_) {
-    keep_history(data_);
+    keep_history(
+        data_,
+        inplace_view_ ? &weak_grad_fn_ : nullptr,
+        is_leaf_ ? &accumulator_ : nullptr,
+        is_leaf_ || is_output_ ? nullptr : &grad_fn_);
   }
   hook->pack(original_ ? detached(data_) : data_);
   hook_ = std::move(hook);

@@ -40,9 +40,6 @@ class FL_API SavedTensor {
   }
 
  private:
-  // What unpack() gives back its history from, if not the tensor itself.
-  void keep_history(const Tensor& tensor);
-
   Tensor data_;
   std::shared_ptr<Node> grad_fn_;
   std::weak_ptr<Node> weak_grad_fn_;

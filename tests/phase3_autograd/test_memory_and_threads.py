@@ -1,0 +1,240 @@
+"""What the tape keeps, and what happens on several threads or when interrupted."""
+
+import _thread
+import gc
+import threading
+import time
+import weakref
+
+import pytest
+
+import flashlight as torch
+
+
+@pytest.fixture(autouse=True)
+def no_collector():
+    """Graphs go with their last reference, not with the garbage collector."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_the_graph_goes_with_its_last_tensor():
+    x = torch.ones(2, requires_grad=True)
+    y = x.exp()
+    z = y * y
+    loss = z.sum()
+    refs = [weakref.ref(t) for t in (y, z, loss)]
+    node = weakref.ref(z.grad_fn) if hasattr(z.grad_fn, "__weakref__") else None
+    del y, z
+    assert refs[0]() is not None  # saved by the product
+    del loss
+    assert all(ref() is None for ref in refs)
+    assert node is None or node() is None
+
+
+def test_backward_frees_what_was_saved():
+    x = torch.ones(2, requires_grad=True)
+    y = x * 2
+    z = y * y
+    ref = weakref.ref(y)
+    del y
+    z.sum().backward(retain_graph=True)
+    assert ref() is not None
+    z.sum().backward()
+    assert ref() is None
+
+
+def test_an_output_that_is_saved_is_no_cycle():
+    x = torch.ones(2, requires_grad=True)
+    for op in (torch.exp, torch.tanh, lambda t: t.sigmoid().relu()):
+        y = op(x)
+        ref = weakref.ref(y)
+        del y
+        assert ref() is None
+
+
+def test_views_and_writes_are_no_cycle():
+    x = torch.ones(4, requires_grad=True)
+    y = x * 1
+    v = y[1:]
+    v.mul_(2)
+    y[0] = v[0]
+    refs = [weakref.ref(y), weakref.ref(v)]
+    del y, v
+    assert all(ref() is None for ref in refs)
+
+
+def test_a_custom_function_frees_its_context():
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = x * x
+            ctx.save_for_backward(x, y)
+            return y
+
+        @staticmethod
+        def backward(ctx, grad):
+            return 2 * ctx.saved_tensors[0] * grad
+
+    x = torch.ones(2, requires_grad=True)
+    y = Square.apply(x)
+    refs = [weakref.ref(y), weakref.ref(y.grad_fn)]
+    y.sum().backward()
+    del y
+    assert all(ref() is None for ref in refs)
+
+
+def test_hooks_go_with_the_graph():
+    class Hook:
+        def __call__(self, grad):
+            pass
+
+    x = torch.ones(2, requires_grad=True)
+    hook = Hook()
+    ref = weakref.ref(hook)
+    y = x * 2
+    y.register_hook(hook)
+    y.grad_fn.register_prehook(lambda grads, hook=hook: None)
+    y.retain_grad()
+    del hook
+    y.sum().backward()
+    del y
+    assert ref() is None
+
+
+def test_cycles_through_hooks_are_collected():
+    def cyclic():
+        x = torch.ones(2, requires_grad=True)
+        x.register_hook(lambda grad: x)
+        return weakref.ref(x)
+
+    ref = cyclic()
+    gc.collect()
+    assert ref() is None
+
+
+def test_the_cost_of_a_long_chain_is_linear():
+    def seconds(n):
+        start = time.perf_counter()
+        x = torch.ones((), requires_grad=True)
+        y = x
+        for _ in range(n):
+            y = y * 1.0
+        y.backward()
+        assert x.grad.item() == 1
+        del y
+        return time.perf_counter() - start
+
+    seconds(1000)
+    assert seconds(100_000) < 60 * seconds(10_000)
+
+
+def test_a_graph_that_is_dropped_without_a_backward():
+    y = torch.ones((), requires_grad=True)
+    for _ in range(100_000):
+        y = y * 1.0
+    del y
+
+
+def train(seed, losses):
+    generator = torch.Generator().manual_seed(seed)
+    w = torch.randn(8, 8, generator=generator).requires_grad_()
+    x = torch.randn(16, 8, generator=generator)
+    for _ in range(30):
+        loss = ((x @ w).tanh() - 0.5).square().mean()
+        loss.backward()
+        with torch.no_grad():
+            w.sub_(w.grad)
+        w.grad = None
+        losses.append(loss.item())
+
+
+def test_threads_that_train_do_not_mix():
+    alone = []
+    for seed in range(4):
+        alone.append([])
+        train(seed, alone[-1])
+    together = [[] for _ in range(4)]
+    errors = []
+
+    def run(seed):
+        try:
+            train(seed, together[seed])
+        except BaseException as e:
+            errors.append(e)
+
+    threads = [threading.Thread(target=run, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    for a, b in zip(alone, together):
+        assert a == pytest.approx(b, rel=1e-5)
+        assert a[-1] < a[0]
+
+
+def test_backward_of_one_graph_from_several_threads():
+    x = torch.ones(100, requires_grad=True)
+    y = (x * 2).square()
+
+    def run():
+        for _ in range(20):
+            y.sum().backward(retain_graph=True)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert x.grad.tolist() == [80 * 8.0] * 100
+
+
+def test_grad_mode_is_each_threads_own():
+    seen = []
+
+    def run():
+        seen.append(torch.is_grad_enabled())
+        with torch.no_grad():
+            barrier.wait()
+            barrier.wait()
+
+    barrier = threading.Barrier(2)
+    thread = threading.Thread(target=run)
+    with torch.no_grad():
+        thread.start()
+        barrier.wait()
+    assert torch.is_grad_enabled()
+    barrier.wait()
+    thread.join()
+    assert seen == [True]
+
+
+def test_an_interrupt_leaves_the_engine_usable():
+    x = torch.ones((), requires_grad=True)
+    y = x
+    for _ in range(5000):
+        y = y * 1.0
+    y.register_hook(lambda grad: _thread.interrupt_main())
+    with pytest.raises(KeyboardInterrupt):
+        y.backward()
+        while True:  # the signal may come late
+            time.sleep(0.01)
+    assert torch.is_grad_enabled()
+    assert torch._C._current_graph_task_id() == -1
+    z = x * 3
+    z.backward()
+    assert z.grad_fn is not None and torch._C._current_autograd_node() is None
+
+
+def test_an_error_in_a_hook_leaves_the_engine_usable():
+    x = torch.ones(2, requires_grad=True)
+    y = x * 2
+    handle = y.register_hook(lambda grad: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        y.sum().backward(retain_graph=True)
+    handle.remove()
+    y.sum().backward()
+    assert x.grad.tolist() == [2, 2]
