@@ -92,13 +92,13 @@ def _grads(outputs, inputs, vectors=None, create_graph=False):
     )
 
 
-def _filled(grads, like, strict, function, create_graph=False):
+def _filled(grads, like, strict, function, create_graph=False, output="The output"):
     out = []
     for i, (g, x) in enumerate(zip(grads, like)):
         if g is None:
             if strict:
                 raise RuntimeError(
-                    f"The output of the user-provided function is independent of input "
+                    f"{output} of the user-provided function is independent of input "
                     f"{i}. This is not allowed in strict mode."
                 )
             g = flashlight.zeros_like(x)
@@ -248,11 +248,13 @@ def jacobian(
         )
         _check_strict(outputs, strict, "")
         jacobians = []
-        for out in outputs:
+        for k, out in enumerate(outputs):
             columns = [[] for _ in inputs]
             for element in out.reshape(-1).unbind(0) if out.numel() else ():
                 grads = _grads((element,), inputs, create_graph=create_graph)
-                grads = _filled(grads, inputs, strict, "jacobian", create_graph)
+                grads = _filled(
+                    grads, inputs, strict, "jacobian", create_graph, f"Output {k}"
+                )
                 for column, g in zip(columns, grads):
                     column.append(g)
             jacobians.append(

@@ -287,8 +287,10 @@ class Outputs {
         "operation.");
     if (!is_input) {
       warn(
-          "ctx.mark_dirty() received a tensor that was not an input. Only input "
-          "Tensors that have been mutated should be passed to ctx.mark_dirty().");
+          "ctx.mark_dirty() received a tensor that was not an input. Only "
+          "input "
+          "Tensors that have been mutated should be passed to "
+          "ctx.mark_dirty().");
     }
     FL_CHECK(
         !is_view(t) || count <= 1,
