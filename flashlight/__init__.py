@@ -87,6 +87,7 @@ from flashlight import (  # noqa: F401
     amp,
     backends,
     cuda,
+    distributed,
     functional,
     linalg,
     mps,
