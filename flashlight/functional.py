@@ -7,12 +7,16 @@ from flashlight import overrides as _overrides
 from flashlight._size import Size as _Size
 
 __all__ = [
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
     "broadcast_shapes",
     "broadcast_tensors",
     "cdist",
     "chain_matmul",
     "einsum",
     "norm",
+    "split",
     "tensordot",
     "unique",
     "unique_consecutive",
@@ -66,6 +70,41 @@ def broadcast_shapes(*shapes):
                 )
             result[at] = n
     return _Size(result)
+
+
+def split(tensor, split_size_or_sections, dim=0):
+    """Parts of a tensor along a dimension, views of it.
+
+    Args:
+        tensor: What to split.
+        split_size_or_sections: The size of each part (the last may be smaller), or
+            a list with the size of each.
+        dim: Along which dimension.
+    """
+    other = _overridden(split, (tensor,), tensor, split_size_or_sections, dim=dim)
+    return other[0] if other else tensor.split(split_size_or_sections, dim)
+
+
+def _at_least(function, native, tensors):
+    other = _overridden(function, tensors, *tensors)
+    if other:
+        return other[0]
+    return native(tensors[0] if len(tensors) == 1 else tensors)
+
+
+def atleast_1d(*tensors):
+    """Each tensor, with a dimension of size 1 if it has none."""
+    return _at_least(atleast_1d, _native.atleast_1d, tensors)
+
+
+def atleast_2d(*tensors):
+    """Each tensor, with dimensions of size 1 in front until it has two."""
+    return _at_least(atleast_2d, _native.atleast_2d, tensors)
+
+
+def atleast_3d(*tensors):
+    """Each tensor, with dimensions of size 1 around until it has three."""
+    return _at_least(atleast_3d, _native.atleast_3d, tensors)
 
 
 def _subscript(n):

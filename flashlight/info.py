@@ -35,6 +35,31 @@ def is_nonzero(input):
     return bool(input)
 
 
+def is_signed(input):
+    """Whether the dtype of ``input`` has negative values."""
+    return input.is_signed()
+
+
+def is_same_size(input, other):
+    """Whether both tensors have the same sizes."""
+    return input.is_same_size(other)
+
+
+def is_conj(input):
+    """Whether the conjugate bit of ``input`` is set."""
+    return input.is_conj()
+
+
+def is_neg(input):
+    """Whether the negative bit of ``input`` is set."""
+    return input.is_neg()
+
+
+def is_inference(input):
+    """Whether ``input`` was made in inference mode."""
+    return input.is_inference()
+
+
 def numel(input):
     """The number of elements."""
     return input.numel()

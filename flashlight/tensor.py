@@ -7,8 +7,10 @@ the protocols that other libraries use.
 
 import collections
 import copyreg
+import warnings
 
 from flashlight import _C
+from flashlight._conversions import Conversions
 
 __all__ = ["Tensor"]
 
@@ -43,11 +45,27 @@ def _legacy_new(cls, *args, **kwargs):
     return _C.TensorBase._make_subclass(cls, out)
 
 
+def _warn(text):
+    warnings.warn(text, stacklevel=3)
+
+
+def _transposed(tensor, name, advice):
+    if tensor.ndim == 1:
+        raise RuntimeError(
+            f"tensor.{name} is only supported on matrices or batches of matrices. Got "
+            "1-D tensor."
+        )
+    if tensor.ndim == 0:
+        _warn(f"Tensor.{name} is deprecated on 0-D tensors. {advice}")
+        return tensor
+    return tensor.transpose(-2, -1)
+
+
 class _TensorMeta(type):
     """Lets ``isinstance`` see through to the engine's type."""
 
 
-class Tensor(_C.TensorBase, metaclass=_TensorMeta):
+class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
     """A multi-dimensional array of one dtype, with a gradient if asked for."""
 
     __module__ = "torch"
@@ -61,30 +79,25 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
     @property
     def T(self):
         """Dimensions reversed."""
-        if self.ndim != 2:
-            import warnings
-
-            if self.ndim == 0:
-                return self.view_as(self) if self.ndim else self.permute(())
-            warnings.warn(
+        if self.ndim == 0:
+            _warn("Tensor.T is deprecated on 0-D tensors. This function is the "
+                  "identity in these cases.")
+        elif self.ndim != 2:
+            _warn(
                 "The use of `x.T` on tensors of dimension other than 2 to reverse "
                 "their shape is deprecated and it will throw an error in a future "
                 "release. Consider `x.mT` to transpose batches of matrices or "
                 "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the "
-                "dimensions of a tensor.",
-                stacklevel=2,
+                "dimensions of a tensor."
             )
         return self.permute(tuple(range(self.ndim - 1, -1, -1)))
 
     @property
     def mT(self):
         """The last two dimensions swapped."""
-        if self.ndim < 2:
-            raise RuntimeError(
-                "tensor.mT is only supported on matrices or batches of matrices. Got "
-                f"{self.ndim}-D tensor."
-            )
-        return self.transpose(-2, -1)
+        return _transposed(
+            self, "mT", "This function is the identity in these cases."
+        )
 
     @property
     def H(self):
@@ -99,19 +112,12 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
                     else ""
                 )
             )
-        if self.ndim == 0:
-            return self.conj() if self.is_complex() else self.permute(())
-        return self.transpose(0, 1).conj()
+        return _transposed(self, "H", "Consider using x.conj().").conj()
 
     @property
     def mH(self):
         """The last two dimensions swapped, conjugated."""
-        if self.ndim < 2:
-            raise RuntimeError(
-                "tensor.mH is only supported on matrices or batches of matrices. Got "
-                f"{self.ndim}-D tensor."
-            )
-        return self.transpose(-2, -1).conj()
+        return _transposed(self, "mH", "Consider using x.conj().").conj()
 
     @property
     def real(self):

@@ -134,8 +134,11 @@ def without_clashes(parsed):
 def functions(parsed, forms):
     """The declarations and definitions of one row."""
     name, overload, arguments, returns = parsed
+    if "copy" in forms:
+        yield from functions((name + "_copy", *parsed[1:]), [])
     full = f"{name}.{overload}" if overload else name
     names = ", ".join(a[1] for a in arguments)
+    row = "row_" if "row" in names.split(", ") else "row"
 
     def emit(cpp_name, cpp_result, call):
         decl = ", ".join(
@@ -145,7 +148,7 @@ def functions(parsed, forms):
         head = f"FL_API {cpp_result} {cpp_name}({decl});"
         body = (
             f"{cpp_result} {cpp_name}({plain}) {{\n"
-            f'  static const Op& row = get_op("{full}");\n  {call}\n}}'
+            f'  static const Op& {row} = get_op("{full}");\n  {call}\n}}'
         )
         return head, body
 
@@ -153,13 +156,13 @@ def functions(parsed, forms):
     tail = f", {names}" if names else ""
     values = ", ".join(f"Value({n})" for n in names.split(", ") if n)
     if cpp_result == "void":
-        call = f"Value args[] = {{{values}}};\n  call(row, args);"
+        call = f"Value args[] = {{{values}}};\n  call({row}, args);"
     else:
-        call = f"return invoke<{cpp_result}>(row{tail});"
+        call = f"return invoke<{cpp_result}>({row}{tail});"
     cpp_name = name + "_" if name in KEYWORDS else name
     yield emit(cpp_name, cpp_result, call)
     if "inplace" in forms:
-        call = f"Value args[] = {{{values}}};\n  return call_inplace(row, args);"
+        call = f"Value args[] = {{{values}}};\n  return call_inplace({row}, args);"
         yield emit(name + "_", "Tensor", call)
 
 

@@ -83,6 +83,12 @@ FL_API void rebase_history(
     const Tensor& tensor,
     const std::shared_ptr<Node>& node);
 
+// The same after an in-place view op, which changes what the tensor shows and
+// nothing of its storage: `node` may be null.
+FL_API void replace_history(
+    const Tensor& tensor,
+    const std::shared_ptr<Node>& node);
+
 // As torch.Tensor.detach: an alias without history.
 FL_API Tensor detached(const Tensor& tensor);
 

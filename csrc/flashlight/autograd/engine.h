@@ -31,6 +31,12 @@ struct AutogradOps {
   Tensor (*zeros)(const IntList&, Dtype, Device);
   Tensor (*as_strided)(const Tensor&, const Geometry&);
   Tensor (*as_strided_scatter)(const Tensor&, const Tensor&, const Geometry&);
+  // The gradient of a tensor that lies as `base` from that of a window on its
+  // storage: sums where the window overlaps itself.
+  Tensor (*scatter_window)(
+      const Tensor& grad,
+      const Geometry& window,
+      const Geometry& base);
   Tensor (*clone)(const Tensor&);
   Tensor (*real)(const Tensor&);
   bool (*has_nan)(const Tensor&);

@@ -46,13 +46,7 @@ class AsStridedBackward : public Node {
     if (!g.defined() || !should_compute(0)) {
       return {Tensor()};
     }
-    const AutogradOps& ops = autograd_ops();
-    Tensor flat =
-        ops.zeros(flat_geometry(base_).sizes, g.dtype(), base_.device);
-    flat = ops.as_strided_scatter(flat, g, base_.window(window_));
-    Geometry whole = base_.geometry;
-    whole.offset = 0;
-    return {ops.as_strided(flat, whole)};
+    return {autograd_ops().scatter_window(g, window_, base_.geometry)};
   }
 
  private:
@@ -330,6 +324,19 @@ void adopt_history(const Tensor& tensor, const Tensor& from) {
   swap_history(tensor, meta->grad_fn);
 }
 
+void replace_history(const Tensor& tensor, const std::shared_ptr<Node>& node) {
+  tensor.bump_version();
+  if (!node) {
+    return;
+  }
+  AutogradMeta& meta = ensure_autograd_meta(tensor);
+  meta.output_nr = node->add_input(tensor);
+  swap_history(tensor, node);
+  if (meta.is_view) {
+    meta.attr_version = tensor.version();
+  }
+}
+
 void move_history(const Tensor& tensor, const std::shared_ptr<Node>& node) {
   AutogradMeta& meta = ensure_autograd_meta(tensor);
   uint32_t output = node->add_input(tensor);
@@ -339,18 +346,6 @@ void move_history(const Tensor& tensor, const std::shared_ptr<Node>& node) {
     return;
   }
   write_through_view(tensor, node);
-}
-
-Tensor
-scatter_window(const Tensor& grad, const Geometry& window, const Tensor& base) {
-  const AutogradOps& ops = autograd_ops();
-  Geometry whole = base.geometry();
-  whole.offset = 0;
-  Geometry inner = window;
-  inner.offset -= base.storage_offset();
-  Tensor flat =
-      ops.zeros(IntList{storage_extent(whole)}, grad.dtype(), base.device());
-  return ops.as_strided(ops.as_strided_scatter(flat, grad, inner), whole);
 }
 
 } // namespace flashlight

@@ -36,10 +36,4 @@ FL_API void take_retain_hook(const Tensor& tensor, Node* from, Node& to);
 // Raises if a view whose history is stale may not be given a new one.
 FL_API void check_stale_view(const AutogradMeta& meta);
 
-// `geometry`, a window on the storage of `base`, as a window on the elements of
-// a contiguous tensor of base's sizes; and the sum over overlaps that the
-// gradient of a window needs.
-FL_API Tensor
-scatter_window(const Tensor& grad, const Geometry& window, const Tensor& base);
-
 } // namespace flashlight

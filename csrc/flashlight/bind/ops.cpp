@@ -136,7 +136,7 @@ PyObject* run_out(const Op& op, Parsed& parsed) {
     }
     return results_object(op, results);
   }
-  return Py_NewRef(parsed.out);
+  return Py_NewRef(op.list_result ? Py_None : parsed.out);
 }
 
 PyObject* invoke_group(
@@ -568,7 +568,7 @@ void bind_ops(nb::module_& m) {
     if (op->inplace && (op->method || op->python_module.empty())) {
       add(methods[{Form::Inplace, name + "_"}], Form::Inplace, name + "_");
     }
-    if (op->inplace && op->function) {
+    if (op->inplace && (op->function || op->inplace_function)) {
       add(functions[{op->python_module, name + "_"}],
           Form::InplaceFunction,
           name + "_");

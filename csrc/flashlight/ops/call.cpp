@@ -224,7 +224,9 @@ void check_overlap(const Op& op, const Value* args, const Tensor& to) {
       return; // itself
     }
   }
-  check_writable(to);
+  if (!op.fills) {
+    check_writable(to);
+  }
   if (!op.elementwise) {
     return;
   }
@@ -388,6 +390,21 @@ Results call(const Op& op, Value* args) {
 
 namespace {
 
+// The view's geometry put on `self`. Its storage is not written to.
+Tensor call_inplace_view(const Op& op, Value* args) {
+  Tensor self = *args[0].tensor();
+  bool any = recording() && any_requires_grad(op, args);
+  check_inplace(self, any);
+  ViewSpec spec = std::move(op.view_fn(Call{op, args}).at(0));
+  std::shared_ptr<OpNode> node;
+  if (any && differentiable_dtype(self.dtype())) {
+    node = std::make_shared<OpNode>(op, args, /*inplace=*/true);
+  }
+  self->geometry = std::move(spec.geometry);
+  replace_history(self, node);
+  return self;
+}
+
 void check_fits(const Tensor& result, const Tensor& self) {
   FL_CHECK(
       result.sizes() == self.sizes(),
@@ -456,6 +473,9 @@ Tensor call_inplace(const Op& op, Value* args) {
   if (op.target) [[unlikely]] {
     return call_inplace(*op.target, args);
   }
+  if (op.view) {
+    return call_inplace_view(op, args);
+  }
   Tensor self = *args[0].tensor();
   if (op.composite) {
     return call_composite_inplace(op, args);
@@ -482,6 +502,29 @@ Tensor call_inplace(const Op& op, Value* args) {
   return self;
 }
 
+namespace {
+
+// zeros, arange and the like make what `out` can hold.
+void factory_dtype(const Op& op, Value* args, const TensorList& outs) {
+  int i = op.schema.index_of("dtype");
+  if (i < 0 || op.schema.index_of("layout") < 0 || outs.empty()) {
+    return;
+  }
+  Value& dtype = args[i];
+  if (dtype.is_none()) {
+    dtype = outs[0].dtype();
+  }
+  FL_CHECK(
+      dtype.as<Dtype>() == outs[0].dtype(),
+      "dtype ",
+      scalar_name(dtype.as<Dtype>()),
+      " does not match dtype of out parameter (",
+      scalar_name(outs[0].dtype()),
+      ")");
+}
+
+} // namespace
+
 void call_out(const Op& op, Value* args, TensorList& outs) {
   enter(op);
   if (op.target) [[unlikely]] {
@@ -503,6 +546,7 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
         "(): functions with out=... arguments don't support automatic "
         "differentiation, but one of the arguments requires grad.");
   }
+  factory_dtype(op, args, outs);
   NoGrad guard;
   WithoutAutocast no_casts;
   for (const Tensor& t : outs) {

@@ -120,6 +120,12 @@ void register_copy() {
             self, other.dtype(), other.device(), non_blocking, copy, format);
       })
       .doc("The tensor with the dtype and device of another.");
+  op("type_as(Tensor self, Tensor other) -> Tensor")
+      .forms("method")
+      .composite([](const Tensor& self, const Tensor& other) {
+        return to(self, other.dtype(), other.device(), false, false, {});
+      })
+      .doc("The tensor with the dtype and device of another.");
   op("_to_copy(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, "
      "Device? device=None, bool? pin_memory=None, bool non_blocking=False, "
      "MemoryFormat? memory_format=None) -> Tensor")

@@ -77,13 +77,19 @@ void set_forms(Op& op, std::string_view words) {
       op.inplace = true;
     } else if (w == "out") {
       op.out = true;
+    } else if (w == "inplace_function") {
+      op.inplace = op.inplace_function = true;
+    } else if (w == "copy") {
+      op.copy = true;
+    } else if (w == "fills") {
+      op.fills = true;
     } else {
       fail(op.schema.full_name(), ": unknown form ", w);
     }
   });
 }
 
-void add_op(std::unique_ptr<Op> owned) {
+const Op& add_op(std::unique_ptr<Op> owned) {
   owned->finish();
   Registry& r = registry();
   const Op* op = owned.release();
@@ -92,6 +98,7 @@ void add_op(std::unique_ptr<Op> owned) {
       op->schema.full_name(),
       ": two rows");
   r.ops.push_back(op);
+  return *op;
 }
 
 // A row under `text` whose calls are the target's.
@@ -116,11 +123,54 @@ void add_alias(const Alias& alias, const std::string& text, const Op& target) {
     op->function = target.function;
     op->method = target.method;
     op->inplace = target.inplace;
+    op->inplace_function = target.inplace_function;
     op->out = target.out;
   } else {
     set_forms(*op, alias.forms);
   }
   add_op(std::move(op));
+}
+
+// transpose.int(Tensor(a) self, ...) -> transpose_copy.int(Tensor self, ...)
+std::string copy_schema(const Schema& schema) {
+  std::string text = schema.text;
+  text.insert(schema.name.size(), "_copy");
+  for (std::string_view alias : {"(a)", "(a -> *)"}) {
+    for (size_t at; (at = text.find(alias)) != std::string::npos;) {
+      text.erase(at, alias.size());
+    }
+  }
+  return text;
+}
+
+// The row name_copy of a view row: the view's values in storages of their own.
+// The derivative does not care whether memory is shared.
+std::unique_ptr<Op> copy_row(const Op& view) {
+  auto op = std::make_unique<Op>(copy_schema(view.schema));
+  op->function = op->out = true;
+  op->derivative = view.derivative == Derivative::Formula
+                       ? Derivative::Unstated
+                       : view.derivative;
+  op->formulas = view.formulas;
+  op->node_name = view.node_name + "_copy";
+  op->doc = "As " + view.schema.name + ", but a copy.";
+  op->forward = [&view](const Call& call) {
+    const Tensor& self = *call.args[0].tensor();
+    TensorList copies;
+    for (ViewSpec& spec : view.view_fn(call)) {
+      Tensor window = self.alias(std::move(spec.geometry), spec.dtype);
+      window->conj = spec.conj;
+      window->neg = spec.neg;
+      copies.push_back(Tensor(
+          window.value(), contiguous_strides(window.sizes()), self.device()));
+    }
+    Results results;
+    results.push_back(
+        view.list_result ? Value(std::move(copies))
+                         : Value(std::move(copies.at(0))));
+    return results;
+  };
+  return op;
 }
 
 } // namespace
@@ -480,7 +530,10 @@ Row::~Row() noexcept(false) {
   if (!op_) {
     return;
   }
-  add_op(std::move(op_));
+  const Op& op = add_op(std::move(op_));
+  if (op.copy) {
+    add_op(copy_row(op));
+  }
 }
 
 const std::vector<const Op*>& all_ops() {

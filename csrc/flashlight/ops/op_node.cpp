@@ -29,7 +29,8 @@ Tensor shape_of(const Tensor& t) {
 
 } // namespace
 
-OpNode::OpNode(const Op& op, const Value* args, bool inplace) : op_(op) {
+OpNode::OpNode(const Op& op, const Value* args, bool inplace)
+    : op_(op), inplace_view_(inplace && op.view) {
   for (int i : op.differentiable) {
     const Value& v = args[i];
     size_t n = 1;
@@ -269,6 +270,21 @@ void OpNode::release() {
       t.release();
     }
   }
+}
+
+// A view's in-place form has a node of its own: TransposeBackward1 beside
+// TransposeBackward0. They are numbered after all overloads of the view.
+std::string OpNode::name() const {
+  if (!inplace_view_) {
+    return op_.node_name;
+  }
+  int overloads = 0;
+  for (const Op* other : all_ops()) {
+    overloads += other->inplace && other->schema.name == op_.schema.name;
+  }
+  std::string name = op_.node_name;
+  name.back() = static_cast<char>(name.back() + overloads);
+  return name;
 }
 
 std::string OpNode::key_name(int key) const {

@@ -26,9 +26,7 @@ class FL_API OpNode : public Node {
   void save_results(const Results& results, bool inplace_view = false);
 
   TensorList apply(TensorList grads) override;
-  std::string name() const override {
-    return op_.node_name;
-  }
+  std::string name() const override;
   void release() override;
 
   const Op& op() const {
@@ -61,6 +59,7 @@ class FL_API OpNode : public Node {
   const Op& op_;
   std::vector<Saved> saved_;
   std::vector<std::pair<int, size_t>> edge_counts_; // argument, edges
+  bool inplace_view_ = false;
   size_t results_ = 0;
   bool released_ = false;
 };

@@ -11,6 +11,7 @@
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/registry.h"
+#include "flashlight/ops/views.h"
 
 namespace flashlight {
 
@@ -37,6 +38,7 @@ void lend_ops() {
       [](const Tensor& x, const Tensor& src, const Geometry& g) {
         return as_strided_scatter(x, src, g.sizes, g.strides, g.offset);
       };
+  ops.scatter_window = scatter_window;
   ops.clone = [](const Tensor& x) { return clone(x); };
   ops.real = [](const Tensor& x) { return real(x); };
   ops.has_nan = [](const Tensor& x) {

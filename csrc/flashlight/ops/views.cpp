@@ -14,14 +14,28 @@
 #include "flashlight/ops/functions/shape.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
+#include "flashlight/ops/views.h"
 
 namespace flashlight {
-
-namespace {
 
 ViewSpec spec_of(const Tensor& self) {
   return {self.geometry(), self.dtype(), self->conj, self->neg};
 }
+
+Tensor part_or_zeros(
+    const TensorList& grads,
+    size_t k,
+    const IntList& sizes) {
+  if (grads[k].defined()) {
+    return grads[k];
+  }
+  auto like = std::find_if(grads.begin(), grads.end(), [](const Tensor& g) {
+    return g.defined();
+  });
+  return zeros(sizes, like->dtype(), {}, like->device());
+}
+
+namespace {
 
 size_t at(int64_t i) {
   return static_cast<size_t>(i);
@@ -41,6 +55,8 @@ ViewSpec view_sizes(const Tensor& self, const IntList& size) {
   return spec;
 }
 
+} // namespace
+
 ViewSpec transposed(const Tensor& self, int64_t dim0, int64_t dim1) {
   ViewSpec spec = spec_of(self);
   int64_t a = wrap_dim(dim0, self.dim()), b = wrap_dim(dim1, self.dim());
@@ -49,6 +65,12 @@ ViewSpec transposed(const Tensor& self, int64_t dim0, int64_t dim1) {
     std::swap(spec.geometry.strides[at(a)], spec.geometry.strides[at(b)]);
   }
   return spec;
+}
+
+namespace {
+
+Tensor transpose_backward(const Tensor& grad, int64_t dim0, int64_t dim1) {
+  return transpose(grad, dim0, dim1);
 }
 
 ViewSpec permuted(const Tensor& self, const IntList& dims) {
@@ -155,6 +177,10 @@ ViewSpec squeezed(const Tensor& self, const IntList& dims) {
   return spec;
 }
 
+Tensor unsqueezed_to(const Tensor& grad, const Tensor& self) {
+  return view(grad, self.sizes());
+}
+
 ViewSpec strided(
     const Tensor& self,
     const IntList& size,
@@ -193,15 +219,58 @@ ViewSpec strided(
   return spec;
 }
 
-// The gradient of a window that may overlap itself: sums where it does.
+// Whether two indices may name one element: dimensions, from the least stride
+// on, that do not step over all of those before.
+bool may_overlap(const Geometry& g) {
+  std::vector<std::pair<int64_t, int64_t>> dims; // stride, size
+  for (size_t d = 0; d < g.sizes.size(); ++d) {
+    if (g.sizes[d] > 1) {
+      dims.emplace_back(g.strides[d], g.sizes[d]);
+    }
+  }
+  std::sort(dims.begin(), dims.end());
+  int64_t last = 0; // the greatest index of the dimensions so far
+  for (auto [stride, size] : dims) {
+    if (stride <= last) {
+      return true;
+    }
+    last += stride * (size - 1);
+  }
+  return false;
+}
+
+// Zeros, `numel` of them, to which `self` is added through a window.
+mx::array strided_sum(
+    const mx::array& self,
+    const IntList& size,
+    const IntList& stride,
+    int64_t offset,
+    int64_t numel) {
+  Geometry window{size, stride, offset};
+  Layout flat{IntList{numel}, IntList{1}};
+  mx::array out = mx::zeros(to_shape(flat.sizes), self.dtype());
+  if (self.size() == 0) {
+    return out;
+  }
+  if (!may_overlap(window)) {
+    return flatten(write_back(out, flat, window, self), flat);
+  }
+  auto n = static_cast<mx::ShapeElem>(self.size());
+  mx::array where = mx::arange(static_cast<int>(numel));
+  where = mx::reshape(read(where, flat, window), {n});
+  return mx::scatter_add(out, where, mx::reshape(self, {n, 1}), 0);
+}
+
 Tensor strided_backward(
     const Tensor& grad,
     const Tensor& self,
     const IntList& size,
     const IntList& stride,
     const std::optional<int64_t>& offset) {
-  return scatter_window(
-      grad, {size, stride, offset.value_or(self.storage_offset())}, self);
+  return flashlight::scatter_window(
+      grad,
+      {size, stride, offset.value_or(self.storage_offset())},
+      self.geometry());
 }
 
 ViewSpec conjugated(const Tensor& self) {
@@ -233,13 +302,34 @@ ViewSpec as_real(const Tensor& self) {
 
 } // namespace
 
+Tensor scatter_window(
+    const Tensor& grad,
+    const Geometry& window,
+    const Geometry& base) {
+  int64_t begin = std::min(window.offset, base.offset);
+  int64_t n = std::max(storage_extent(window), storage_extent(base)) - begin;
+  auto sum = [&](const Tensor& values, const Geometry& g) {
+    return _strided_sum(values, g.sizes, g.strides, g.offset - begin, n);
+  };
+  if (base.numel() == 0) {
+    return zeros(base.sizes, grad.dtype(), {}, grad.device());
+  }
+  Tensor flat = sum(grad, window);
+  if (may_overlap(base)) {
+    // Each index of an element gets its share.
+    Tensor ones_ = ones(base.sizes, grad.dtype(), {}, grad.device());
+    flat = flat / clamp_min(sum(ones_, base), 1);
+  }
+  return as_strided(flat, base.sizes, base.strides, base.offset - begin);
+}
+
 void register_views() {
   op("view(Tensor(a) self, SymInt[] size) -> Tensor(a)")
-      .forms("method")
+      .forms("method copy")
       .view(view_sizes)
       .grad(
           "self",
-          "self",
+          "self.shape",
           [](const Tensor& grad, const Tensor& self) {
             return reshape(grad, self.sizes());
           })
@@ -257,17 +347,20 @@ void register_views() {
           "The same elements under other sizes; a view where that is "
           "possible.");
   op("transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)")
-      .forms("function method")
+      .forms("function method inplace copy")
       .view(transposed)
-      .grad(
-          "self",
-          "dim0 dim1",
-          [](const Tensor& grad, int64_t dim0, int64_t dim1) {
-            return transpose(grad, dim0, dim1);
-          })
+      .grad("self", "dim0 dim1", transpose_backward)
       .doc("Swaps two dimensions.");
+  alias_op(
+      "swapaxes(Tensor(a) self, int axis0, int axis1) -> Tensor(a)",
+      "transpose.int",
+      "function method inplace");
+  alias_op(
+      "swapdims(Tensor(a) self, int dim0, int dim1) -> Tensor(a)",
+      "transpose.int",
+      "function method inplace");
   op("t(Tensor(a) self) -> Tensor(a)")
-      .forms("function method")
+      .forms("function method inplace copy")
       .view([](const Tensor& self) {
         FL_CHECK(
             self.dim() <= 2,
@@ -280,16 +373,11 @@ void register_views() {
       .grad("self", "", [](const Tensor& grad) { return t(grad); })
       .doc("A matrix with its dimensions swapped.");
   op("squeeze(Tensor(a) self) -> Tensor(a)")
-      .forms("function method")
+      .forms("function method inplace copy")
       .view([](const Tensor& self) {
         return squeezed(self, wrap_dims({}, self.dim()));
       })
-      .grad(
-          "self",
-          "self",
-          [](const Tensor& grad, const Tensor& self) {
-            return view(grad, self.sizes());
-          })
+      .grad("self", "self.shape", unsqueezed_to)
       .doc("Without the dimensions of size 1.");
   op("view_as(Tensor(a) self, Tensor other) -> Tensor(a)")
       .forms("method")
@@ -341,7 +429,7 @@ void register_views() {
       })
       .doc("Dimensions `start_dim` to `end_dim` as one.");
   op("unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]")
-      .forms("function method")
+      .forms("function method copy")
       .view([](const Tensor& self, int64_t dim) {
         FL_CHECK_INDEX(
             self.dim() > 0,
@@ -362,21 +450,19 @@ void register_views() {
       })
       .grad(
           "self",
-          "self dim",
+          "self.shape dim",
           [](const TensorList& grads, const Tensor& self, int64_t dim) {
-            TensorList rows;
             IntList sizes = self.sizes();
-            sizes.erase(sizes.begin() + wrap_dim(dim, self.dim()));
-            for (const Tensor& g : grads) {
-              rows.push_back(
-                  g.defined() ? g
-                              : zeros(sizes, self.dtype(), {}, self.device()));
+            sizes.erase(sizes.begin() + wrap_dim(dim, ndim_of(sizes)));
+            TensorList rows;
+            for (size_t k = 0; k < grads.size(); ++k) {
+              rows.push_back(part_or_zeros(grads, k, sizes));
             }
             return TensorList{stack(rows, dim)};
           })
       .doc("The slices along a dimension, without it.");
   op("permute(Tensor(a) self, int[] dims) -> Tensor(a)")
-      .forms("function method")
+      .forms("function method copy")
       .view(permuted)
       .grad(
           "self",
@@ -392,13 +478,13 @@ void register_views() {
       .doc("Reorders the dimensions.");
   op("expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> "
      "Tensor(a)")
-      .forms("method")
+      .forms("method copy")
       .view(expanded)
       // The engine sums over what was broadcast.
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .doc("Dimensions of size 1, and new ones in front, repeated.");
   op("unsqueeze(Tensor(a) self, int dim) -> Tensor(a)")
-      .forms("function method")
+      .forms("function method inplace copy")
       .view(unsqueezed)
       .grad(
           "self",
@@ -406,24 +492,45 @@ void register_views() {
           [](const Tensor& grad, int64_t dim) { return squeeze(grad, dim); })
       .doc("A dimension of size 1 at `dim`.");
   op("squeeze.dim(Tensor(a) self, int dim) -> Tensor(a)")
-      .forms("function method")
+      .forms("function method inplace copy")
       .view([](const Tensor& self, int64_t dim) {
         return squeezed(self, {wrap_dim(dim, self.dim())});
       })
       .node("SqueezeBackward1")
-      .grad(
-          "self",
-          "self",
-          [](const Tensor& grad, const Tensor& self) {
-            return view(grad, self.sizes());
-          })
+      .grad("self", "self.shape", unsqueezed_to)
       .doc("Without dimension `dim`, if its size is 1.");
+  op("squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a)")
+      .forms("function method inplace copy")
+      .view([](const Tensor& self, const IntList& dim) {
+        return squeezed(
+            self, dim.empty() ? IntList{} : wrap_dims(dim, self.dim()));
+      })
+      .node("SqueezeBackward2")
+      .grad("self", "self.shape", unsqueezed_to)
+      .doc("Without those of the dimensions whose size is 1.");
   op("as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? "
      "storage_offset=None) -> Tensor(a)")
-      .forms("function method")
+      .forms("function method inplace inplace_function copy")
       .view(strided)
-      .grad("self", "self size stride storage_offset", strided_backward)
+      .grad(
+          "self",
+          "self.shape size stride storage_offset",
+          strided_backward)
       .doc("A window on the storage with these sizes, strides and offset.");
+  op("_strided_sum(Tensor self, SymInt[] size, SymInt[] stride, SymInt "
+     "storage_offset, SymInt numel) -> Tensor")
+      .kernel(strided_sum)
+      .grad(
+          "self",
+          "size stride storage_offset",
+          [](const Tensor& grad,
+             const IntList& size,
+             const IntList& stride,
+             int64_t offset) {
+            return clone(as_strided(
+                clone(grad, MemoryFormat::Contiguous), size, stride, offset));
+          })
+      .doc("The gradient of a window on a storage, in storage order.");
   op("as_strided_scatter(Tensor self, Tensor src, SymInt[] size, SymInt[] "
      "stride, SymInt? storage_offset=None) -> Tensor")
       .forms("function method")
@@ -472,7 +579,7 @@ void register_views() {
           })
       .doc("A copy of `self` with `src` written to the window.");
   op("_conj(Tensor(a) self) -> Tensor(a)")
-      .forms("function method")
+      .forms("function method copy")
       .view(conjugated)
       .grad("self", "", [](const Tensor& grad) { return conj(grad); })
       .doc("The conjugate, as a view.");
@@ -483,13 +590,13 @@ void register_views() {
       })
       .doc("The conjugate, as a view; a real tensor itself.");
   op("view_as_real(Tensor(a) self) -> Tensor(a)")
-      .forms("function")
+      .forms("function copy")
       .view(as_real)
       .grad(
           "self", "", [](const Tensor& grad) { return view_as_complex(grad); })
       .doc("A complex tensor as pairs of reals.");
   op("view_as_complex(Tensor(a) self) -> Tensor(a)")
-      .forms("function")
+      .forms("function copy")
       .view([](const Tensor& self) {
         FL_CHECK(
             self.dtype() == Dtype::Float32,
@@ -533,6 +640,7 @@ void register_views() {
           [](const Tensor& self) { return self->conj ? clone(self) : self; })
       .doc("A tensor whose storage holds the conjugate.");
   op("alias(Tensor(a) self) -> Tensor(a)")
+      .forms("copy")
       .view([](const Tensor& self) { return spec_of(self); })
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .doc("A view of everything.");
@@ -543,6 +651,7 @@ void register_views() {
       .doc("An alias that autograd does not know.");
   op("slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? "
      "end=None, SymInt step=1) -> Tensor(a)")
+      .forms("copy")
       .view([](const Tensor& self,
                int64_t dim,
                const std::optional<int64_t>& start,
@@ -568,7 +677,7 @@ void register_views() {
       })
       .grad(
           "self",
-          "self dim start end step",
+          "self.shape dim start end step",
           [](const Tensor& grad,
              const Tensor& self,
              int64_t dim,
@@ -598,7 +707,7 @@ void register_views() {
       })
       .doc("The gradient of slice.");
   op("select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)")
-      .forms("function method")
+      .forms("function method copy")
       .view([](const Tensor& self, int64_t dim, int64_t index) {
         FL_CHECK_INDEX(
             self.dim() > 0, "select() cannot be applied to a 0-dim tensor.");
@@ -621,7 +730,7 @@ void register_views() {
       })
       .grad(
           "self",
-          "self dim index",
+          "self.shape dim index",
           [](const Tensor& grad,
              const Tensor& self,
              int64_t dim,
@@ -644,7 +753,7 @@ void register_views() {
       .forms("function")
       .composite([](const Tensor& self) {
         return self.is_complex()
-                   ? select(view_as_real(resolve_conj(self)), -1, 0)
+                   ? select(view_as_real(self->conj ? _conj(self) : self), -1, 0)
                    : self;
       })
       .doc("The real part, as a view; a real tensor itself.");
@@ -660,7 +769,7 @@ void register_views() {
       })
       .doc("The imaginary part, as a view.");
   op("_neg_view(Tensor(a) self) -> Tensor(a)")
-      .forms("function method")
+      .forms("function method copy")
       .view([](const Tensor& self) {
         ViewSpec spec{self.geometry(), self.dtype(), self->conj, !self->neg};
         return spec;

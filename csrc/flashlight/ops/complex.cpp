@@ -1,0 +1,179 @@
+// Complex numbers from their parts, and elements under another dtype.
+#include <mlx/ops.h>
+
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/complex.h"
+#include "flashlight/ops/functions/pointwise.h"
+#include "flashlight/ops/functions/views.h"
+#include "flashlight/ops/op.h"
+#include "flashlight/ops/views.h"
+
+namespace flashlight {
+
+namespace {
+
+// The bytes of a storage as elements of another size: the last dimension, of
+// stride 1, grows or shrinks.
+ViewSpec view_dtype(const Tensor& self, Dtype dtype) {
+  check_storable(dtype);
+  ViewSpec spec = spec_of(self);
+  if (dtype == self.dtype()) {
+    return spec;
+  }
+  FL_CHECK(
+      !self->conj,
+      "torch.Tensor.view is not supported for conjugate view tensors when "
+      "converting to a different dtype.");
+  FL_CHECK(
+      !self->neg,
+      "torch.Tensor.view is not supported for tensors with negative bit set "
+      "when converting to a different dtype.");
+  int64_t from = itemsize(self.dtype()), to = itemsize(dtype);
+  spec.dtype = dtype;
+  if (from == to) {
+    return spec;
+  }
+  auto what = detail::concat(
+      " to view ",
+      scalar_name(self.dtype()),
+      " as ",
+      scalar_name(dtype),
+      " (different element sizes), but got ");
+  FL_CHECK(
+      self.dim() > 0,
+      "self.dim() cannot be 0 to view ",
+      scalar_name(self.dtype()),
+      " as ",
+      scalar_name(dtype),
+      " (different element sizes)");
+  Geometry& g = spec.geometry;
+  FL_CHECK(
+      g.strides.back() == 1,
+      "self.stride(-1) must be 1",
+      what,
+      g.strides.back());
+  if (from > to) {
+    int64_t ratio = from / to;
+    for (int64_t& s : g.strides) {
+      s *= ratio;
+    }
+    g.strides.back() = 1;
+    g.sizes.back() *= ratio;
+    g.offset *= ratio;
+    return spec;
+  }
+  int64_t ratio = to / from;
+  FL_CHECK(
+      g.sizes.back() % ratio == 0,
+      "self.size(-1) must be divisible by ",
+      ratio,
+      what,
+      g.sizes.back());
+  FL_CHECK(
+      g.offset % ratio == 0,
+      "self.storage_offset() must be divisible by ",
+      ratio,
+      what,
+      g.offset);
+  for (size_t d = 0; d + 1 < g.strides.size(); ++d) {
+    FL_CHECK(
+        g.strides[d] % ratio == 0,
+        "self.stride(",
+        d,
+        ") must be divisible by ",
+        ratio,
+        what,
+        g.strides[d]);
+    g.strides[d] /= ratio;
+  }
+  g.sizes.back() /= ratio;
+  g.offset /= ratio;
+  return spec;
+}
+
+void check_parts(const Tensor& a, const Tensor& b) {
+  FL_CHECK(
+      a.is_floating_point() && b.is_floating_point() &&
+          a.dtype() != Dtype::BFloat16 && b.dtype() != Dtype::BFloat16,
+      "Expected both inputs to be Half, Float or Double tensors but got ",
+      scalar_name(a.dtype()),
+      " and ",
+      scalar_name(b.dtype()));
+  FL_CHECK(
+      a.dtype() == b.dtype(),
+      "Expected object of scalar type ",
+      scalar_name(a.dtype()),
+      " but got scalar type ",
+      scalar_name(b.dtype()),
+      " for second argument");
+  check_storable(to_complex(a.dtype())); // float32's alone
+}
+
+// Parts side by side in memory: no arithmetic that would spread NaN.
+mx::array from_parts(const mx::array& real, const mx::array& imag) {
+  auto both = mx::broadcast_arrays({real, imag});
+  mx::array pairs = mx::stack({both[0], both[1]}, -1);
+  return mx::squeeze(mx::view(pairs, mx::complex64), -1);
+}
+
+} // namespace
+
+void register_complex() {
+  op("view.dtype(Tensor(a) self, ScalarType dtype) -> Tensor(a)")
+      .forms("method copy")
+      .view(view_dtype)
+      .not_differentiable()
+      .doc("The same bytes as elements of another dtype.");
+  op("complex(Tensor real, Tensor imag) -> Tensor")
+      .forms("function out")
+      .elementwise()
+      .check(check_parts)
+      .kernel(from_parts)
+      .grad(
+          "real",
+          "",
+          [](const Tensor& grad) { return flashlight::real(grad); })
+      .grad(
+          "imag",
+          "",
+          [](const Tensor& grad) { return flashlight::imag(grad); })
+      .doc("Complex numbers of these parts.");
+  op("polar(Tensor abs, Tensor angle) -> Tensor")
+      .forms("function out")
+      .elementwise()
+      .check(check_parts)
+      .kernel([](const mx::array& abs, const mx::array& angle) {
+        return from_parts(
+            mx::multiply(abs, mx::cos(angle)),
+            mx::multiply(abs, mx::sin(angle)));
+      })
+      .grad(
+          "abs",
+          "result",
+          [](const Tensor& grad, const Tensor& result) {
+            return flashlight::real(conj(grad) * sgn(result));
+          })
+      .grad(
+          "angle",
+          "result",
+          [](const Tensor& grad, const Tensor& result) {
+            Scalar i(std::complex<double>(0, 1));
+            return flashlight::real(conj(grad) * (result * i));
+          })
+      .doc("Complex numbers of these lengths and angles.");
+  op("_conj_physical(Tensor self) -> Tensor")
+      .forms("function method")
+      .elementwise()
+      .node("ConjPhysicalBackward0")
+      .kernel([](const mx::array& self) { return mx::conjugate(self); })
+      .grad("self", "", [](const Tensor& grad) { return conj(grad); })
+      .doc("The conjugate, computed.");
+  op("conj_physical(Tensor self) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self) {
+        return self.is_complex() ? _conj_physical(self) : self;
+      })
+      .doc("The conjugate, computed; a real tensor itself.");
+}
+
+} // namespace flashlight
