@@ -26,7 +26,11 @@ from flashlight._C import (  # noqa: F401
     preserve_format,
     promote_types,
     result_type,
+    sparse_bsc,
+    sparse_bsr,
     sparse_coo,
+    sparse_csc,
+    sparse_csr,
     strided,
 )
 from flashlight._dtypes import *  # noqa: F401,F403
@@ -89,8 +93,10 @@ from flashlight.storage import *  # noqa: F401,F403
 # isort: split
 from flashlight import (  # noqa: F401
     _pickling,
+    accelerator,
     amp,
     backends,
+    cpu,
     cuda,
     distributed,
     functional,
@@ -99,6 +105,8 @@ from flashlight import (  # noqa: F401
     nn,
     optim,
     overrides,
+    version,
+    xpu,
 )
 from flashlight import random as random  # noqa: F401
 from flashlight import utils

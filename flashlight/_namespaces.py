@@ -1,5 +1,6 @@
 """The places where PyTorch keeps its native functions, filled from the op table."""
 
+import enum
 import types
 
 from flashlight import _C
@@ -18,3 +19,31 @@ def _fill():
 
 
 _fill()
+
+
+class _TorchFunctionState(enum.Enum):
+    """Which calls go through ``__torch_function__``."""
+
+    ENABLED = 0
+    SUBCLASSES_DISABLED = 1
+    ALL_DISABLED = 2
+
+
+def _get_torch_function_state():
+    subclasses, everything = _C._torch_function_enabled()
+    if not everything:
+        return _TorchFunctionState.ALL_DISABLED
+    if not subclasses:
+        return _TorchFunctionState.SUBCLASSES_DISABLED
+    return _TorchFunctionState.ENABLED
+
+
+def _facts():
+    _C._TorchFunctionState = _TorchFunctionState
+    _C._get_torch_function_state = _get_torch_function_state
+    _C._get_privateuse1_backend_name = lambda: "privateuseone"
+    _C.has_lapack = True  # MLX brings it
+    _C.has_mkl = _C.has_mkldnn = _C.has_openmp = _C.has_cuda = False
+
+
+_facts()

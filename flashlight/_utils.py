@@ -21,6 +21,16 @@ REBUILD_FUNCTIONS = (
 )
 
 
+def _element_size(dtype):
+    """Bytes an element."""
+    return dtype.itemsize
+
+
+def _is_privateuse1_backend_available():
+    """Whether there is a device of the user's own: no."""
+    return False
+
+
 def _is_served():
     """Whether ``torch`` is flashlight in this process: pickles then say torch."""
     return sys.modules.get("torch") is sys.modules["flashlight"]

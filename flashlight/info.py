@@ -128,6 +128,15 @@ class _Info:
         return hash((type(self).__name__, self.dtype))
 
 
+# eps, max and the smallest normal number of types that MLX has not.
+_FLOAT8 = {
+    "float8_e4m3fn": (2.0**-3, 448.0, 2.0**-6),
+    "float8_e5m2": (2.0**-2, 57344.0, 2.0**-14),
+    "float8_e4m3fnuz": (2.0**-3, 240.0, 2.0**-7),
+    "float8_e5m2fnuz": (2.0**-3, 57344.0, 2.0**-15),
+}
+
+
 class finfo(_Info):
     """Limits of a floating point dtype.
 
@@ -149,6 +158,11 @@ class finfo(_Info):
                 f"to handle '{dtype}'"
             )
         name = repr(dtype.to_real()).removeprefix("torch.")
+        if name in _FLOAT8:
+            self.dtype, self.bits, self.resolution = name, 8, 1.0
+            self.eps, self.max, self.tiny = _FLOAT8[name]
+            self.min, self.smallest_normal = -self.max, self.tiny
+            return
         info = mx.finfo(getattr(mx, name)) if name == "bfloat16" else np.finfo(name)
         self.dtype = name
         self.bits = dtype.to_real().itemsize * 8

@@ -1,5 +1,7 @@
 """``torch.backends.mps``."""
 
+import platform
+
 import mlx.core as mx
 
 
@@ -11,3 +13,10 @@ def is_built():
 def is_available():
     """Whether MLX runs on Metal here."""
     return mx.metal.is_available()
+
+
+def is_macos13_or_newer(minor=0):
+    """Whether the system is macOS 13 or newer."""
+    release = platform.mac_ver()[0]
+    version = tuple(int(n) for n in release.split(".")[:2]) if release else (0,)
+    return version >= (13, minor)

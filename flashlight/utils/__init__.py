@@ -1,5 +1,6 @@
 """Utilities around the engine: hooks, data loading, checkpointing."""
 
+from . import _pytree as _pytree
 from . import data as data
 from . import dlpack as dlpack
 from . import hooks as hooks

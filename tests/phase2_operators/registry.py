@@ -34,6 +34,10 @@ def rows():
     return table
 
 
+# Entries of functions that have only their last name in common with another.
+NAMESAKES = {"linalg.vander", "nn.functional.unfold"}
+
+
 @functools.cache
 def entries():
     """Base name of an op -> its OpInfo entries (several for variants)."""
@@ -41,6 +45,9 @@ def entries():
     for info in op_db:
         if info.name.startswith(("masked.", "sparse.", "signal.")):
             continue  # other functions of the same last name
+        if info.name in NAMESAKES:
+            found.setdefault(info.name.replace(".", "_"), []).append(info)
+            continue
         names = {info.name, info.aten_name, *(a.name for a in info.aliases)}
         for name in names:
             found.setdefault(name.removeprefix("nn.functional."), []).append(info)
@@ -217,7 +224,14 @@ REORDERED = {
 
 
 # Functions whose results have any values at all.
-UNFILLED = {"empty", "empty_like", "new_empty", "empty_permuted", "empty_strided"}
+UNFILLED = {
+    "empty",
+    "empty_like",
+    "empty_permuted",
+    "empty_strided",
+    "new_empty",
+    "new_empty_strided",
+}
 
 
 def filled(t, function):
@@ -244,16 +258,20 @@ def plainly(function):
     return call
 
 
+def both_filled(name, ours, theirs):
+    if name in UNFILLED and ours is not None:
+        return filled(flashlight, ours), filled(torch, theirs)
+    return ours, theirs
+
+
 def callables(info, name):
     """(ours, torch's) for an OpInfo entry or a name: the public function or method."""
     if info is not None and info.name in REORDERED:
         found = public(info if name in FUNCTIONAL else None, name)
         return tuple(map(REORDERED[info.name], found))
-    ours, theirs = public(info, name)
+    ours, theirs = both_filled(name, *public(info, name))
     if name == "scaled_dot_product_attention":
         return ours, plainly(theirs)
-    if name in UNFILLED and ours is not None:
-        return filled(flashlight, ours), filled(torch, theirs)
     return ours, theirs
 
 
@@ -319,10 +337,8 @@ def native(row, form="{}"):
         (getattr(_C, f"_{module}", None), getattr(torch._C, f"_{module}", None)),
         (flashlight.Tensor, torch.Tensor) if form != "{}" else (flashlight, torch),
     ):
-        if module and hasattr(o, name) and hasattr(t, name):
-            return getattr(o, name), getattr(t, name)
-        if not module and hasattr(t, name):
-            return getattr(o, name), getattr(t, name)
+        if hasattr(t, name) and (hasattr(o, name) or not module):
+            return both_filled(name, getattr(o, name), getattr(t, name))
     if not module and hasattr(torch, name):  # torch.celu_ is no method
         return getattr(flashlight, name), getattr(torch, name)
     return None, None
@@ -382,7 +398,8 @@ def cases(full, dtype, requires_grad=False):
                 method = getattr(torch.Tensor, row["name"], None)
                 if method is not None and isinstance(sample.input, torch.Tensor):
                     mine = getattr(flashlight.Tensor, row["name"])
-                    yield Case(mine, method, args, sample.kwargs)
+                    both = both_filled(row["name"], mine, method)
+                    yield Case(*both, args, sample.kwargs)
 
 
 def with_numbers(ours, theirs, args, kwargs):

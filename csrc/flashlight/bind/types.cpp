@@ -8,6 +8,7 @@
 
 #include <array>
 
+#include "flashlight/core/names.h"
 #include "flashlight/bind/py_tensor.h"
 #include "flashlight/core/runtime.h"
 
@@ -25,8 +26,17 @@ struct MemoryFormatObject {
   MemoryFormat format;
 };
 
-std::array<PyObject*, kDtypes> dtypes{};
-std::array<PyObject*, 3> layouts{};
+std::array<PyObject*, kDtypes + kMoreDtypes> dtypes{};
+// Only strided tensors can be made; the rest are names.
+constexpr std::array kLayouts = {
+    "strided",
+    "sparse_coo",
+    "jagged",
+    "sparse_csr",
+    "sparse_csc",
+    "sparse_bsr",
+    "sparse_bsc"};
+std::array<PyObject*, kLayouts.size()> layouts{};
 PyTypeObject* size_type = nullptr;
 
 Dtype dtype_of(nb::handle h) {
@@ -385,19 +395,15 @@ void bind_types(nb::module_& m) {
           .def(
               "__repr__",
               [](LayoutObject& l) {
-                static constexpr const char* kNames[] = {
-                    "torch.strided", "torch.sparse_coo", "torch.jagged"};
-                return kNames[static_cast<size_t>(l.layout)];
+                return std::string("torch.") +
+                       kLayouts[static_cast<size_t>(l.layout)];
               })
           .def("__copy__", [](nb::object self) { return self; })
           .def("__deepcopy__", [](nb::object self, nb::handle) { return self; })
           .def("__reduce__", [](LayoutObject& l) {
-            static constexpr const char* kNames[] = {
-                "strided", "sparse_coo", "jagged"};
-            return kNames[static_cast<size_t>(l.layout)];
+            return kLayouts[static_cast<size_t>(l.layout)];
           });
   layout.attr("__module__") = "torch";
-  static constexpr const char* kLayouts[] = {"strided", "sparse_coo", "jagged"};
   for (size_t i = 0; i < layouts.size(); ++i) {
     nb::object o = nb::cast(LayoutObject{static_cast<MemoryLayout>(i)});
     m.attr(kLayouts[i]) = o;

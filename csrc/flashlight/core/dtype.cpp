@@ -3,12 +3,13 @@
 #include <atomic>
 
 #include "flashlight/core/error.h"
+#include "flashlight/core/names.h"
 
 namespace flashlight {
 
 namespace {
 
-constexpr std::array<DtypeInfo, kDtypes> kInfo{{
+constexpr std::array<DtypeInfo, kDtypes + kMoreDtypes> kInfo{{
     {"bool", "", "Bool", 1, false, false, false},
     {"uint8", "", "Byte", 1, false, false, false},
     {"uint16", "", "UInt16", 2, false, false, false},
@@ -32,6 +33,8 @@ constexpr std::array<DtypeInfo, kDtypes> kInfo{{
     {"qint8", "", "QInt8", 1, false, false, true},
     {"quint8", "", "QUInt8", 1, false, false, false},
     {"qint32", "", "QInt32", 4, false, false, true},
+    {"quint4x2", "", "QUInt4x2", 1, false, false, false},
+    {"quint2x4", "", "QUInt2x4", 1, false, false, false},
 }};
 
 std::atomic<Dtype> default_dtype_{Dtype::Float32};

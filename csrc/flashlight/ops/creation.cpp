@@ -73,8 +73,9 @@ Tensor filled(
   if (strides.size() != sizes.size()) {
     strides = contiguous_strides(sizes);
   }
+  Scalar v = dtype == Dtype::Bool ? Scalar(value.to_bool()) : value;
   return Tensor(
-      mx::full(to_shape(sizes), scalar_array(value, dtype)), strides, device);
+      mx::full(to_shape(sizes), scalar_array(v, dtype)), strides, device);
 }
 
 Tensor filled_like(
@@ -544,7 +545,7 @@ void register_creation() {
       .mutating([](const Tensor& self, const IntList& size, OptFormat format) {
         FL_CHECK(
             format != MemoryFormat::Preserve,
-            "Unsupported memory format Preserve");
+            "Unsupported memory formatPreserve");
         resize(self, size, format);
         return self;
       })

@@ -334,6 +334,20 @@ void register_views() {
             return reshape(grad, self.sizes());
           })
       .doc("The same elements under other sizes, without a copy.");
+  op("_unsafe_view(Tensor self, SymInt[] size) -> Tensor")
+      .forms("function")
+      .kernel([](const Tensor& self, const IntList& size) {
+        Tensor out = self.alias(view_sizes(self, size).geometry, self.dtype());
+        out->version = make_ref<VersionCounter>();
+        return out;
+      })
+      .grad(
+          "self",
+          "self.shape",
+          [](const Tensor& grad, const Tensor& self) {
+            return reshape(grad, self.sizes());
+          })
+      .doc("A temporary under other sizes: no view of it, which nobody else has.");
   op("reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)")
       .forms("function method")
       .composite([](const Tensor& self, const IntList& shape) {
@@ -341,7 +355,7 @@ void register_views() {
         if (view_strides(self.sizes(), self.strides(), sizes)) {
           return view(self, sizes);
         }
-        return view(clone(self, MemoryFormat::Contiguous), sizes);
+        return _unsafe_view(clone(self, MemoryFormat::Contiguous), sizes);
       })
       .doc(
           "The same elements under other sizes; a view where that is "
