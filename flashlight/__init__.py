@@ -105,8 +105,6 @@ from flashlight import (  # noqa: F401
     nn,
     optim,
     overrides,
-    version,
-    xpu,
 )
 from flashlight import random as random  # noqa: F401
 from flashlight import utils

@@ -1,4 +1,4 @@
-"""The methods of tensors that PyTorch writes by hand: conversions, facts, host loops."""
+"""Methods of tensors that PyTorch writes by hand: conversions, facts, host loops."""
 
 from flashlight import _C
 
@@ -42,9 +42,7 @@ class Conversions:
 
     def pin_memory(self, device=None):
         """Raises: memory is unified, or there is no accelerator to pin it for."""
-        raise RuntimeError(
-            "Cannot access accelerator device when none is available."
-        )
+        raise RuntimeError("Cannot access accelerator device when none is available.")
 
     def set_(self, source=None, storage_offset=None, size=None, stride=None):
         """Become a window on the storage of ``source``, a tensor or a storage.
@@ -123,9 +121,7 @@ class Conversions:
 
     def _host_loop(self, name, callable, *others):
         self._check_host_loop(name)
-        columns = [
-            t.expand_as(self).reshape(-1).tolist() for t in (self, *others)
-        ]
+        columns = [t.expand_as(self).reshape(-1).tolist() for t in (self, *others)]
         values = [callable(*row) for row in zip(*columns)]
         new = _C._tensor(values, self.dtype, self.device).reshape(self.size())
         return self.copy_(new)

@@ -80,8 +80,10 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
     def T(self):
         """Dimensions reversed."""
         if self.ndim == 0:
-            _warn("Tensor.T is deprecated on 0-D tensors. This function is the "
-                  "identity in these cases.")
+            _warn(
+                "Tensor.T is deprecated on 0-D tensors. This function is the "
+                "identity in these cases."
+            )
         elif self.ndim != 2:
             _warn(
                 "The use of `x.T` on tensors of dimension other than 2 to reverse "
@@ -95,9 +97,7 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
     @property
     def mT(self):
         """The last two dimensions swapped."""
-        return _transposed(
-            self, "mT", "This function is the identity in these cases."
-        )
+        return _transposed(self, "mT", "This function is the identity in these cases.")
 
     @property
     def H(self):

@@ -8,6 +8,6 @@ _flags_frozen = False
 
 
 def disable_global_flags():
-    """Flags are set in ``with`` statements alone from now on. Here they choose nothing."""
+    """Let flags be set in ``with`` statements alone; here they choose nothing."""
     global _flags_frozen
     _flags_frozen = True

@@ -1,7 +1,7 @@
 """Samples of the rows that view, split and reinterpret tensors."""
 
 import torch
-from sampling import case, real, t
+from sampling import case, not_bool, real, t
 
 
 def named(name):
@@ -71,8 +71,8 @@ EXTRA = {
     "split_copy.Tensor": [case(t(5, 2), 2), case(t(5, 2), 2, 1)],
     "unsafe_split_with_sizes": [case(t(5, 2), (2, 3)), case(t(5, 2), (1, 1), 1)],
     "squeeze_copy.dims": [case(t(1, 3, 1), (0, 2)), case(t(1, 3, 1), (0, 1))],
-    "_conj_copy": [case(t(3, 2))],
-    "_neg_view_copy": [case(t(3, 2))],
+    "_conj_copy": [case(t(3, 2), only=complexes)],
+    "_neg_view_copy": [case(t(3, 2), only=not_bool)],
     "_conj_physical": [case(t(3, 2)), case(t(2, 3))],
     "alias_copy": [case(t(3, 2))],
     "_unsafe_view": [case(t(3, 2), (2, 3)), case(t(3, 2), (-1,))],

@@ -1,7 +1,6 @@
 """Making, filling, resizing and converting tensors, and their errors, against torch."""
 
 import pytest
-import torch
 from test_views import agree
 
 import flashlight
@@ -13,7 +12,18 @@ DTYPES = ("bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64").
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "complex64"])
 def test_numbers_that_do_not_fit(dtype):
-    for value in (300, -1, -300, 2.5, 1e10, 1e40, float("inf"), float("nan"), 2j, 3 + 0j):
+    for value in (
+        300,
+        -1,
+        -300,
+        2.5,
+        1e10,
+        1e40,
+        float("inf"),
+        float("nan"),
+        2j,
+        3 + 0j,
+    ):
 
         def full(t):
             return str(t.full((1,), value, dtype=getattr(t, dtype)).tolist())
@@ -175,7 +185,10 @@ def test_gradients_pass_conversions():
         lambda t: t.ones(2).is_nonzero(),
         lambda t: t.zeros(0).is_nonzero(),
         lambda t: (t.ones(2).is_signed(), t.is_signed(t.ones(2, dtype=t.uint8))),
-        lambda t: (t.ones(2).is_same_size(t.ones(2)), t.is_same_size(t.ones(2), t.ones(()))),
+        lambda t: (
+            t.ones(2).is_same_size(t.ones(2)),
+            t.is_same_size(t.ones(2), t.ones(())),
+        ),
         lambda t: t.ones(2, 3, 4, 5).to(memory_format=t.channels_last).dim_order(),
         lambda t: t.ones(2, 3, 4).permute(2, 0, 1).dim_order(),
         lambda t: t.ones(1, 3, 1, 5).dim_order(),

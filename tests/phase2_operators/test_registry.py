@@ -75,7 +75,9 @@ def beyond_mlx(error, case):
     """Whether the error names a dtype that MLX has not, and that torch's result has."""
     if "MLX has no such type" not in str(error):
         return False
-    return any(t.dtype in NOT_IN_MLX for t in flat(case.theirs(*case.args, **case.kwargs)))
+    return any(
+        t.dtype in NOT_IN_MLX for t in flat(case.theirs(*case.args, **case.kwargs))
+    )
 
 
 def reach(full, dtype, limit, requires_grad=False):
@@ -332,7 +334,9 @@ OUT_IS_WRONG = {"binary_cross_entropy"}
 @each("out", [r for r in ROWS if ROWS[r]["out"]])
 def test_out(name, limit):
     seen, (mine_native, torchs_native) = 0, native(ROWS[name])
-    for dtype in (torch.float32, torch.int64):
+    for dtype in (torch.float32, torch.int64, torch.complex64):
+        if dtype.is_complex and seen:
+            break  # asked of rows for complex numbers alone
         for case, args, kwargs, result in reach(name, dtype, limit):
             if "out" in case.kwargs or not flat(result):
                 continue
