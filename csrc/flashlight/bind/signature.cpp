@@ -595,7 +595,8 @@ PySignature make_signature(const Op& op, Form form) {
   if (form == Form::Function && op.out) {
     Parameter p;
     p.name = "out";
-    p.type = schema.returns.size() > 1 ? Type::TensorList : Type::Tensor;
+    bool several = schema.returns.size() > 1 || op.list_result;
+    p.type = several ? Type::TensorList : Type::Tensor;
     p.keyword_only = p.optional = p.has_default = true;
     p.default_text = "None";
     s.params.push_back(p);

@@ -8,8 +8,8 @@
 
 #include <array>
 
-#include "flashlight/core/names.h"
 #include "flashlight/bind/py_tensor.h"
+#include "flashlight/core/names.h"
 #include "flashlight/core/runtime.h"
 
 namespace flashlight::bind {

@@ -130,13 +130,9 @@ void register_complex() {
       .check(check_parts)
       .kernel(from_parts)
       .grad(
-          "real",
-          "",
-          [](const Tensor& grad) { return flashlight::real(grad); })
+          "real", "", [](const Tensor& grad) { return flashlight::real(grad); })
       .grad(
-          "imag",
-          "",
-          [](const Tensor& grad) { return flashlight::imag(grad); })
+          "imag", "", [](const Tensor& grad) { return flashlight::imag(grad); })
       .doc("Complex numbers of these parts.");
   op("polar(Tensor abs, Tensor angle) -> Tensor")
       .forms("function out")

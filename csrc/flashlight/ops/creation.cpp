@@ -155,10 +155,7 @@ void check_resizable(const Tensor& self) {
   FL_CHECK(!requires_grad(self), "cannot resize variables that require grad");
 }
 
-void resize(
-    const Tensor& self,
-    const IntList& size,
-    OptFormat format) {
+void resize(const Tensor& self, const IntList& size, OptFormat format) {
   check_resizable(self);
   check_overflow(size, self.dtype());
   // Checks the number of dimensions before anything changes.
@@ -235,9 +232,7 @@ Tensor diagonal_filled(const Tensor& self, const Scalar& value, bool wrap) {
   fill(length, self.storage_offset());
   if (wrap && n == 2 && height > width + 1) {
     int64_t all = (self.numel() + width) / (width + 1);
-    fill(
-        all - length,
-        self.storage_offset() + self.stride(0) * (width + 1));
+    fill(all - length, self.storage_offset() + self.stride(0) * (width + 1));
   }
   return self;
 }

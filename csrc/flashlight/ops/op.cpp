@@ -148,9 +148,8 @@ std::string copy_schema(const Schema& schema) {
 std::unique_ptr<Op> copy_row(const Op& view) {
   auto op = std::make_unique<Op>(copy_schema(view.schema));
   op->function = op->out = true;
-  op->derivative = view.derivative == Derivative::Formula
-                       ? Derivative::Unstated
-                       : view.derivative;
+  op->derivative = view.derivative == Derivative::Formula ? Derivative::Unstated
+                                                          : view.derivative;
   op->formulas = view.formulas;
   op->node_name = view.node_name + "_copy";
   op->doc = "As " + view.schema.name + ", but a copy.";

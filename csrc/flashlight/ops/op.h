@@ -105,14 +105,14 @@ class FL_API Op {
   explicit Op(std::string_view schema);
 
   Schema schema;
-  std::string python_module; // "", "nn", "linalg", "fft", "special"
-  bool function = false;     // torch.name
-  bool method = false;       // Tensor.name
-  bool inplace = false;      // name_
+  std::string python_module;     // "", "nn", "linalg", "fft", "special"
+  bool function = false;         // torch.name
+  bool method = false;           // Tensor.name
+  bool inplace = false;          // name_
   bool inplace_function = false; // torch.name_
   bool copy = false;  // of a view: name_copy, with the same derivative
   bool fills = false; // with one value: overlapping elements are no conflict
-  bool out = false;          // out=
+  bool out = false;   // out=
   bool view = false;
   bool composite = false;
   bool elementwise = false; // results lie as TensorIterator's do

@@ -60,10 +60,8 @@ IntList distinct_dims(const IntList& dims, int64_t ndim, const char* which) {
   return out;
 }
 
-Tensor moved(
-    const Tensor& self,
-    const IntList& source,
-    const IntList& destination) {
+Tensor
+moved(const Tensor& self, const IntList& source, const IntList& destination) {
   FL_CHECK(
       source.size() == destination.size(),
       "movedim: Invalid source or destination dims: source (",
@@ -124,9 +122,8 @@ void register_reshaping() {
       .doc("The same elements in the sizes of `other`.");
   op("ravel(Tensor(a) self) -> Tensor(a)")
       .forms("function method")
-      .composite([](const Tensor& self) {
-        return view(contiguous(self), {-1});
-      })
+      .composite(
+          [](const Tensor& self) { return view(contiguous(self), {-1}); })
       .doc("All elements in one dimension, a copy only if there must be one.");
   op("unflatten.int(Tensor(a) self, int dim, SymInt[] sizes) -> Tensor(a)")
       .forms("function method")
@@ -170,9 +167,8 @@ void register_reshaping() {
       .doc("With a dimension of size 1, if there is none.");
   op("atleast_1d.Sequence(Tensor[] tensors) -> Tensor[]")
       .forms("function")
-      .composite([](const TensorList& tensors) {
-        return all_at_least(tensors, 1);
-      })
+      .composite(
+          [](const TensorList& tensors) { return all_at_least(tensors, 1); })
       .doc("Each with a dimension of size 1, if it has none.");
   op("atleast_2d(Tensor self) -> Tensor")
       .forms("function")
@@ -180,9 +176,8 @@ void register_reshaping() {
       .doc("With dimensions of size 1 in front, until there are two.");
   op("atleast_2d.Sequence(Tensor[] tensors) -> Tensor[]")
       .forms("function")
-      .composite([](const TensorList& tensors) {
-        return all_at_least(tensors, 2);
-      })
+      .composite(
+          [](const TensorList& tensors) { return all_at_least(tensors, 2); })
       .doc("Each with dimensions of size 1 in front, until there are two.");
   op("atleast_3d(Tensor self) -> Tensor")
       .forms("function")
@@ -190,9 +185,8 @@ void register_reshaping() {
       .doc("With dimensions of size 1 around, until there are three.");
   op("atleast_3d.Sequence(Tensor[] tensors) -> Tensor[]")
       .forms("function")
-      .composite([](const TensorList& tensors) {
-        return all_at_least(tensors, 3);
-      })
+      .composite(
+          [](const TensorList& tensors) { return all_at_least(tensors, 3); })
       .doc("Each with dimensions of size 1 around, until there are three.");
 }
 

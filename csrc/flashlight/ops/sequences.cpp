@@ -197,9 +197,7 @@ Tensor linspace_kernel(
   }
   if (is_integral(made, true)) {
     // The ends are cut to integers first, then each number is.
-    auto cut = [](const Scalar& x) {
-      return static_cast<double>(x.to_int());
-    };
+    auto cut = [](const Scalar& x) { return static_cast<double>(x.to_int()); };
     auto at = spaced(cut(start), cut(end), steps);
     return generated<int64_t>(steps, made, on, [&](int64_t i) {
       return static_cast<int64_t>(at(i));
@@ -240,16 +238,16 @@ Tensor logspace_kernel(
 }
 
 // Ends that are tensors must not have dimensions.
-void check_ends(
-    const char* name,
-    const Tensor* start,
-    const Tensor* end) {
+void check_ends(const char* name, const Tensor* start, const Tensor* end) {
   bool points = (!start || start->dim() == 0) && (!end || end->dim() == 0);
   std::string got;
   for (auto [t, which] : {std::pair(start, "start"), std::pair(end, "end")}) {
     if (t) {
       got += detail::concat(
-          got.empty() ? "" : " and ", which, " with ", t->dim(),
+          got.empty() ? "" : " and ",
+          which,
+          " with ",
+          t->dim(),
           " dimension(s)");
     }
   }

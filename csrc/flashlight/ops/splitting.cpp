@@ -138,9 +138,7 @@ TensorList untracked(const Tensor& self, const std::vector<ViewSpec>& specs) {
 void check_chunks(const Tensor& self, int64_t chunks) {
   FL_CHECK(self.dim() > 0, "chunk expects at least a 1-dimensional tensor");
   FL_CHECK(
-      chunks > 0,
-      "chunk expects `chunks` to be greater than 0, got: ",
-      chunks);
+      chunks > 0, "chunk expects `chunks` to be greater than 0, got: ", chunks);
 }
 
 // The size of the parts of split that are at most `chunks`; where a dimension
@@ -181,9 +179,7 @@ tensor_split_sections(const Tensor& self, int64_t sections, int64_t dim) {
       " dims");
   int64_t d = wrap_dim(dim, self.dim());
   FL_CHECK(
-      sections > 0,
-      "number of sections must be larger than 0, got ",
-      sections);
+      sections > 0, "number of sections must be larger than 0, got ", sections);
   int64_t n = self.size(d), length = n / sections, longer = n % sections;
   TensorList out;
   int64_t start = 0;
@@ -224,8 +220,7 @@ int64_t dim_of_split(const char* name, const Tensor& self) {
   return least == 2 ? 0 : 2;
 }
 
-TensorList
-split_in(const char* name, const Tensor& self, int64_t sections) {
+TensorList split_in(const char* name, const Tensor& self, int64_t sections) {
   int64_t dim = dim_of_split(name, self);
   FL_CHECK(
       sections != 0 && self.size(dim) % sections == 0,
@@ -259,11 +254,8 @@ int64_t narrow_start(int64_t start, int64_t n) {
   return start < 0 ? start + n : start;
 }
 
-ViewSpec diagonal_view(
-    const Tensor& self,
-    int64_t offset,
-    int64_t dim1,
-    int64_t dim2) {
+ViewSpec
+diagonal_view(const Tensor& self, int64_t offset, int64_t dim1, int64_t dim2) {
   int64_t a = wrap_dim(dim1, self.dim()), b = wrap_dim(dim2, self.dim());
   FL_CHECK(
       a != b, "diagonal dimensions cannot be identical ", dim1, ", ", dim2);
@@ -273,8 +265,8 @@ ViewSpec diagonal_view(
                           : std::min(g.sizes[at(a)] + offset, g.sizes[at(b)]);
   n = std::max<int64_t>(n, 0);
   if (n > 0) {
-    g.offset += offset >= 0 ? offset * g.strides[at(b)]
-                            : -offset * g.strides[at(a)];
+    g.offset +=
+        offset >= 0 ? offset * g.strides[at(b)] : -offset * g.strides[at(a)];
   }
   int64_t stride = g.strides[at(a)] + g.strides[at(b)];
   for (int64_t d : {std::max(a, b), std::min(a, b)}) {
@@ -286,11 +278,8 @@ ViewSpec diagonal_view(
   return spec;
 }
 
-ViewSpec unfolded(
-    const Tensor& self,
-    int64_t dimension,
-    int64_t size,
-    int64_t step) {
+ViewSpec
+unfolded(const Tensor& self, int64_t dimension, int64_t size, int64_t step) {
   int64_t d = wrap_dim(dimension, self.dim());
   bool point = self.dim() == 0;
   int64_t n = point ? 1 : self.sizes()[at(d)];
@@ -455,7 +444,8 @@ void register_splitting() {
         FL_CHECK(
             given.dim() <= 1,
             "tensor_split expected tensor_indices_or_sections to be a "
-            "zero-dimensional or one-dimensional tensor, but got a tensor with ",
+            "zero-dimensional or one-dimensional tensor, but got a tensor "
+            "with ",
             given.dim(),
             " dims");
         if (given.dim() == 0) {
@@ -507,26 +497,25 @@ void register_splitting() {
   op("narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> "
      "Tensor(a)")
       .forms("function method")
-      .composite([](const Tensor& self,
-                    int64_t dim,
-                    int64_t start,
-                    int64_t length) {
-        FL_CHECK(
-            self.dim() > 0, "narrow() cannot be applied to a 0-dim tensor.");
-        FL_CHECK(length >= 0, "narrow(): length must be non-negative.");
-        int64_t n = self.size(dim);
-        int64_t from = narrow_start(start, n);
-        FL_CHECK(
-            from <= n - length,
-            "start (",
-            from,
-            ") + length (",
-            length,
-            ") exceeds dimension size (",
-            n,
-            ").");
-        return slice(self, dim, from, from + length, 1);
-      })
+      .composite(
+          [](const Tensor& self, int64_t dim, int64_t start, int64_t length) {
+            FL_CHECK(
+                self.dim() > 0,
+                "narrow() cannot be applied to a 0-dim tensor.");
+            FL_CHECK(length >= 0, "narrow(): length must be non-negative.");
+            int64_t n = self.size(dim);
+            int64_t from = narrow_start(start, n);
+            FL_CHECK(
+                from <= n - length,
+                "start (",
+                from,
+                ") + length (",
+                length,
+                ") exceeds dimension size (",
+                n,
+                ").");
+            return slice(self, dim, from, from + length, 1);
+          })
       .doc("The `length` slices of a dimension from `start` on.");
   op("narrow.Tensor(Tensor(a) self, int dim, Tensor start, SymInt length) -> "
      "Tensor(a)")
@@ -617,29 +606,27 @@ void register_splitting() {
   op("diag_embed(Tensor self, int offset=0, int dim1=-2, int dim2=-1) -> "
      "Tensor")
       .forms("function method")
-      .kernel([](const Tensor& self,
-                 int64_t offset,
-                 int64_t dim1,
-                 int64_t dim2) {
-        int64_t n = self.dim() + 1;
-        int64_t a = wrap_dim(dim1, n), b = wrap_dim(dim2, n);
-        FL_CHECK(
-            a != b,
-            "diagonal dimensions cannot be identical ",
-            dim1,
-            ", ",
-            dim2);
-        IntList sizes = self.sizes();
-        int64_t length = std::abs(offset) + self.size(-1);
-        sizes.pop_back();
-        for (int64_t d : {std::min(a, b), std::max(a, b)}) {
-          sizes.insert(sizes.begin() + d, length);
-        }
-        Tensor out = zeros(sizes, self.dtype(), {}, self.device());
-        Geometry window = diagonal_view(out, offset, dim1, dim2).geometry;
-        out.alias(window, out.dtype()).set_value(self.value());
-        return out;
-      })
+      .kernel(
+          [](const Tensor& self, int64_t offset, int64_t dim1, int64_t dim2) {
+            int64_t n = self.dim() + 1;
+            int64_t a = wrap_dim(dim1, n), b = wrap_dim(dim2, n);
+            FL_CHECK(
+                a != b,
+                "diagonal dimensions cannot be identical ",
+                dim1,
+                ", ",
+                dim2);
+            IntList sizes = self.sizes();
+            int64_t length = std::abs(offset) + self.size(-1);
+            sizes.pop_back();
+            for (int64_t d : {std::min(a, b), std::max(a, b)}) {
+              sizes.insert(sizes.begin() + d, length);
+            }
+            Tensor out = zeros(sizes, self.dtype(), {}, self.device());
+            Geometry window = diagonal_view(out, offset, dim1, dim2).geometry;
+            out.alias(window, out.dtype()).set_value(self.value());
+            return out;
+          })
       .grad(
           "self",
           "offset dim1 dim2",

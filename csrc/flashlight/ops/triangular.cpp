@@ -25,16 +25,14 @@ mx::array banded(const mx::array& self, bool lower, int64_t diagonal) {
   mx::array row = mx::reshape(mx::arange(rows), {rows, 1});
   mx::array limit = mx::add(row, mx::array(d));
   mx::array column = mx::arange(columns);
-  mx::array keep = lower ? mx::less_equal(column, limit)
-                         : mx::greater_equal(column, limit);
+  mx::array keep =
+      lower ? mx::less_equal(column, limit) : mx::greater_equal(column, limit);
   return mx::where(keep, self, mx::zeros_like(self));
 }
 
 void check_matrix(const char* name, const Tensor& self) {
   FL_CHECK(
-      self.dim() >= 2,
-      name,
-      ": input tensor must have at least 2 dimensions");
+      self.dim() >= 2, name, ": input tensor must have at least 2 dimensions");
 }
 
 // Rows and columns of the elements of one side of a diagonal, by rows.
@@ -93,16 +91,13 @@ Tensor eye_kernel(
   Device on = check_options(layout, device, pin_memory);
   mx::Dtype made = to_mlx(dtype.value_or(default_dtype()));
   auto rows = static_cast<int>(n), columns = static_cast<int>(m);
-  mx::array same = mx::equal(
-      mx::reshape(mx::arange(rows), {rows, 1}), mx::arange(columns));
-  return Tensor(
-      mx::astype(same, made), contiguous_strides(IntList{n, m}), on);
+  mx::array same =
+      mx::equal(mx::reshape(mx::arange(rows), {rows, 1}), mx::arange(columns));
+  return Tensor(mx::astype(same, made), contiguous_strides(IntList{n, m}), on);
 }
 
-Tensor powers(
-    const Tensor& x,
-    const std::optional<int64_t>& count,
-    bool increasing) {
+Tensor
+powers(const Tensor& x, const std::optional<int64_t>& count, bool increasing) {
   FL_CHECK(x.dim() == 1, "x must be a one-dimensional tensor.");
   int64_t n = count.value_or(x.size(0));
   FL_CHECK(n >= 0, "N must be non-negative.");

@@ -22,16 +22,12 @@ ViewSpec spec_of(const Tensor& self) {
   return {self.geometry(), self.dtype(), self->conj, self->neg};
 }
 
-Tensor part_or_zeros(
-    const TensorList& grads,
-    size_t k,
-    const IntList& sizes) {
+Tensor part_or_zeros(const TensorList& grads, size_t k, const IntList& sizes) {
   if (grads[k].defined()) {
     return grads[k];
   }
-  auto like = std::find_if(grads.begin(), grads.end(), [](const Tensor& g) {
-    return g.defined();
-  });
+  auto like = std::find_if(
+      grads.begin(), grads.end(), [](const Tensor& g) { return g.defined(); });
   return zeros(sizes, like->dtype(), {}, like->device());
 }
 
@@ -347,7 +343,9 @@ void register_views() {
           [](const Tensor& grad, const Tensor& self) {
             return reshape(grad, self.sizes());
           })
-      .doc("A temporary under other sizes: no view of it, which nobody else has.");
+      .doc(
+          "A temporary under other sizes: no view of it, which nobody else "
+          "has.");
   op("reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)")
       .forms("function method")
       .composite([](const Tensor& self, const IntList& shape) {
@@ -526,10 +524,7 @@ void register_views() {
      "storage_offset=None) -> Tensor(a)")
       .forms("function method inplace inplace_function copy")
       .view(strided)
-      .grad(
-          "self",
-          "self.shape size stride storage_offset",
-          strided_backward)
+      .grad("self", "self.shape size stride storage_offset", strided_backward)
       .doc("A window on the storage with these sizes, strides and offset.");
   op("_strided_sum(Tensor self, SymInt[] size, SymInt[] stride, SymInt "
      "storage_offset, SymInt numel) -> Tensor")
@@ -767,7 +762,8 @@ void register_views() {
       .forms("function")
       .composite([](const Tensor& self) {
         return self.is_complex()
-                   ? select(view_as_real(self->conj ? _conj(self) : self), -1, 0)
+                   ? select(
+                         view_as_real(self->conj ? _conj(self) : self), -1, 0)
                    : self;
       })
       .doc("The real part, as a view; a real tensor itself.");
