@@ -19,7 +19,7 @@
 // The strings of grad() are: the inputs whose gradient the formula gives, and
 // what it needs, in the order of its parameters after `grad`. A node saves just
 // that, and only for inputs that need a gradient. Names are those of arguments,
-// of named results, `result` / `result0`..., `needs` (a BoolList: which of
+// of named results, `result` / `result0`..., and `needs` (a BoolList: which of
 // the inputs are wanted). Formulas take and return Tensor, so they can be
 // differentiated again; sums over broadcast dimensions and casts are the
 // engine's. A formula for several inputs returns a TensorList.
@@ -105,14 +105,11 @@ class FL_API Op {
   explicit Op(std::string_view schema);
 
   Schema schema;
-  std::string python_module;     // "", "nn", "linalg", "fft", "special"
-  bool function = false;         // torch.name
-  bool method = false;           // Tensor.name
-  bool inplace = false;          // name_
-  bool inplace_function = false; // torch.name_
-  bool copy = false;  // of a view: name_copy, with the same derivative
-  bool fills = false; // with one value: overlapping elements are no conflict
-  bool out = false;   // out=
+  std::string python_module; // "", "nn", "linalg", "fft", "special"
+  bool function = false;     // torch.name
+  bool method = false;       // Tensor.name
+  bool inplace = false;      // name_
+  bool out = false;          // out=
   bool view = false;
   bool composite = false;
   bool elementwise = false; // results lie as TensorIterator's do
@@ -333,9 +330,7 @@ class FL_API Row {
   Row(Row&&) = default;
   ~Row() noexcept(false);
 
-  // Words of: function method inplace out; inplace_function (torch.name_ where
-  // there is no torch.name); copy (of a view row: name_copy, not a view); fills
-  // (every element gets the same value, so that they may overlap).
+  // Words of: function method inplace out.
   Row&& forms(std::string_view words) &&;
   Row&& module(std::string_view name) && {
     op_->python_module = name;
