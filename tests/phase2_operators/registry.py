@@ -41,7 +41,7 @@ NAMESAKES = {"linalg.vander", "nn.functional.unfold"}
 @functools.cache
 def entries():
     """Base name of an op -> its OpInfo entries (several for variants)."""
-    found = {}
+    found, last = {}, {}
     for info in op_db:
         if info.name.startswith(("masked.", "sparse.", "signal.")):
             continue  # other functions of the same last name
@@ -52,7 +52,9 @@ def entries():
         for name in names:
             found.setdefault(name.removeprefix("nn.functional."), []).append(info)
             found.setdefault(name.replace(".", "_"), []).append(info)
-            found.setdefault(name.split(".")[-1], []).append(info)
+            last.setdefault(name.split(".")[-1], []).append(info)
+    for name, infos in last.items():
+        found.setdefault(name, infos)  # unless torch.name has an entry of its own
     return {k: list({id(i): i for i in v}.values()) for k, v in found.items()}
 
 
@@ -299,6 +301,11 @@ def public_function(name):
     return getattr(flashlight.nn.functional, name)
 
 
+def second_first(method):
+    """`method` as a function that it is the second argument's of."""
+    return lambda first, second, *rest: method(second, first, *rest)
+
+
 def public(info, name):
     if info is not None and info.variant_test_name == "in_place":
         name += "_"
@@ -308,12 +315,6 @@ def public(info, name):
     if info is not None and info.name.startswith("__"):
         name = info.name
         return getattr(flashlight.Tensor, name, None), getattr(torch.Tensor, name)
-    if info is not None and info.name == "where":
-        # Its samples begin with `self`.
-        return tuple(
-            lambda x, condition, other, t=t: t.where(condition, x, other)
-            for t in (flashlight, torch)
-        )
     places = (name, info and info.name)
     if info is not None and info.name.startswith("nn.functional."):
         places = places[::-1]  # the namesake elsewhere takes other arguments
@@ -323,6 +324,7 @@ def public(info, name):
             (flashlight.Tensor, torch.Tensor),
             (_C._nn, torch._C._nn),
             (_C._linalg, torch._C._linalg),
+            (_C._special, torch._C._special),
         ):
             ours, theirs = dotted(o, place), dotted(t, place)
             if ours is not None and theirs is not None:
@@ -347,8 +349,9 @@ def native(row, form="{}"):
 class Case:
     """One call, of torch's arguments; each use makes fresh copies."""
 
-    def __init__(self, ours, theirs, args, kwargs):
+    def __init__(self, ours, theirs, args, kwargs, defined=lambda out: out):
         self.ours, self.theirs, self.args, self.kwargs = ours, theirs, args, kwargs
+        self.defined = defined  # what of a result is: eigenvectors have no sign
 
     def __str__(self):
         def show(x):
@@ -391,15 +394,20 @@ def cases(full, dtype, requires_grad=False):
         torch.manual_seed(3)
         for sample in info.sample_inputs("cpu", dtype, requires_grad=grad):
             args = (sample.input, *sample.args)
-            yield Case(ours, theirs, args, sample.kwargs)
+            defined = sample.output_process_fn_grad
+            if info.name == "where":  # its samples begin with `self`
+                args = (args[1], args[0], *args[2:])
+            yield Case(ours, theirs, args, sample.kwargs, defined)
             if "Scalar " in row["schema"]:
                 yield from with_numbers(ours, theirs, args, sample.kwargs)
             if row["method"] and ours is not getattr(flashlight.Tensor, row["name"], 0):
                 method = getattr(torch.Tensor, row["name"], None)
-                if method is not None and isinstance(sample.input, torch.Tensor):
+                if method is not None and isinstance(args[0], torch.Tensor):
                     mine = getattr(flashlight.Tensor, row["name"])
                     both = both_filled(row["name"], mine, method)
-                    yield Case(*both, args, sample.kwargs)
+                    if info.name == "where":
+                        both = tuple(map(second_first, both))
+                    yield Case(*both, args, sample.kwargs, defined)
 
 
 def with_numbers(ours, theirs, args, kwargs):

@@ -8,12 +8,15 @@ from sampling import (
     div_of,
     floats,
     inexact,
+    integers,
     mask,
     not_bool,
+    numbers,
     operator_of,
     product,
     real,
     t,
+    whole,
     wide,
 )
 
@@ -40,8 +43,16 @@ EXTRA = {
     ],
     "_to_copy": [case(t(3, 2), via=lambda t: lambda x: x.to(t.float16))],
     **{
-        f"__{name}__.{kind}": [case(t(3, 2), x, via=operator_of(f"__{name}__"))]
-        for name in ("and", "or", "xor", "lshift", "rshift")
+        f"__{name}__.{kind}": [
+            case(t(3, 2), x, via=operator_of(f"__{name}__"), only=bits)
+        ]
+        for name, bits in (
+            ("and", whole),
+            ("or", whole),
+            ("xor", whole),
+            ("lshift", integers),
+            ("rshift", integers),
+        )
         for kind, x in (("Tensor", t(3, 2, low=0)), ("Scalar", 1))
     },
     **{
@@ -49,18 +60,44 @@ EXTRA = {
         for name in ("and", "or", "xor")
     },
     **{
-        f"bitwise_{name}.Scalar_Tensor": [case(5, t(3, 2, low=0), only=whole)]
-        for name in ("and", "or", "xor", "left_shift", "right_shift")
+        f"bitwise_{name}.Scalar_Tensor": [case(5, t(3, 2, low=0), only=bits)]
+        for name, bits in (
+            ("and", whole),
+            ("or", whole),
+            ("xor", whole),
+            ("left_shift", integers),
+            ("right_shift", integers),
+        )
     },
-    "clamp": [case(t(3, 2), -1, 1), case(t(3, 2), min=0.5), case(t(3, 2), max=1)],
-    "clip": [case(t(3, 2), -1, 1), case(t(3, 2), max=0.5)],
+    "clamp": [
+        case(t(3, 2), -1, 1, only=real),
+        case(t(3, 2), min=0.5, only=real),
+        case(t(3, 2), max=1, only=real),
+    ],
+    "clip": [case(t(3, 2), -1, 1, only=real), case(t(3, 2), max=0.5, only=real)],
     "_clamp": [
-        case(t(3, 2), t(3, 2, low=-1, high=0), t(2, low=0, high=1), via=clamp_of)
+        case(
+            *(t(3, 2), t(3, 2, low=-1, high=0), t(2, low=0, high=1)),
+            via=clamp_of,
+            only=numbers,
+        )
     ],
     "masked_fill.Tensor": [case(t(3, 2), mask(3, 2), t())],
-    "rsub.Scalar": [case(t(3, 2), 2), case(t(3, 2), 2, 3)],
-    "_div_floor": [case(t(3, 2), t(3, 2, seed=1), rounding_mode="floor", via=div_of)],
-    "_div_trunc": [case(t(3, 2), t(3, 2, seed=1), rounding_mode="trunc", via=div_of)],
+    "rsub.Scalar": [
+        case(t(3, 2), 2, only=not_bool),
+        case(t(3, 2), 2, 3, only=not_bool),
+    ],
+    **{
+        f"_div_{mode}": [
+            case(
+                *(t(3, 2), t(3, 2, low=1, seed=1)),
+                rounding_mode=mode,
+                via=div_of,
+                only=numbers,
+            )
+        ]
+        for mode in ("floor", "trunc")
+    },
     **{
         name: [case(t(3, 2), dim, False, only=floats) for dim in (0, 1)]
         for name in ("_softmax", "_log_softmax")
@@ -102,6 +139,38 @@ EXTRA = {
         for u in (False, True)
     ],
     "linalg_pinv": [case(t(4, 3), 1e-5, only=wide)],
+    "linalg_pinv.rcond_tensor": [
+        case(
+            *(t(4, 3), t(low=0.1, high=0.2)),
+            via=lambda t: lambda a, rcond: t.linalg.pinv(a, rcond.detach()),
+            only=wide,
+        )
+    ],
+    "float_power.Tensor_Scalar": [
+        case(t(3, 4, low=0.5), x, only=real) for x in (2, 0.5, True)
+    ],
+    "float_power.Scalar": [case(x, t(3, 4), only=real) for x in (2, 0.5)],
+    "float_power_.Tensor": [
+        case(
+            t(3, 4, low=0.5),
+            t(4),
+            via=lambda t: t.Tensor.float_power_,
+            only=lambda dtype: dtype == torch.float64,
+        )
+    ],
+    "float_power_.Scalar": [
+        case(
+            t(3, 4, low=0.5),
+            1.5,
+            via=lambda t: t.Tensor.float_power_,
+            only=lambda dtype: dtype == torch.float64,
+        )
+    ],
+    "remainder.Scalar": [case(t(3, 4), x, only=numbers) for x in (2, -3)],
+    "fmod.Scalar": [case(t(3, 4), x, only=numbers) for x in (2, -3)],
+    "xlogy.Scalar_Other": [case(t(3, 4), 2, only=real)],
+    "remainder.Scalar_Tensor": [case(5, t(3, 4, low=1), only=numbers)],
+    "xlogy.Scalar_Self": [case(2, t(3, 4, low=0.5), only=real)],
     "linalg_pinv.atol_rtol_float": [
         case(t(4, 3), only=wide),
         case(t(4, 3), atol=1e-3, rtol=0.1, only=wide),
@@ -127,10 +196,19 @@ EXTRA = {
     "ger": [case(t(3), t(4))],
     "chain_matmul": [case(t(3, 2), t(2, 5), t(5, 4), only=not_bool)],
     "linalg_matrix_power": [case(t(3, 3), n, only=wide) for n in (0, 1, 2, 5, -2)],
+    "addbmm_": [
+        product(t(3, 5), t(2, 3, 4), t(2, 4, 5), via=lambda t: t.Tensor.addbmm_),
+        product(t(1), t(2, 3, 4), t(2, 4, 5), via=lambda t: t.Tensor.addbmm_),
+    ],
     "_cumsum_backward": [backward_of(lambda t, x: t.cumsum(x, 1), t(3, 4))],
     "_cumprod_backward": [
+        backward_of(lambda t, x: t.cumprod(x, 1), t(3, 5), graph=True),
+        backward_of(lambda t, x: t.cumprod(x * x.real.gt(0.5), 0), t(4, 3), graph=True),
+    ],
+    "cumprod": [
         backward_of(lambda t, x: t.cumprod(x, 1), t(3, 5)),
-        backward_of(lambda t, x: t.cumprod(x * x.real.gt(0.5), 0), t(4, 3)),
+        backward_of(lambda t, x: t.cumprod(x * x.real.gt(-0.5), 0), t(6, 3)),
+        backward_of(lambda t, x: t.cumprod(x, 0), t()),
     ],
     "_logcumsumexp_backward": [
         backward_of(lambda t, x: t.logcumsumexp(x, 1), t(3, 5), only=wide)

@@ -35,15 +35,19 @@ def case(*args, via=None, only=None, constant=(), **kwargs):
     return make
 
 
-def backward_of(function, *args, only=None):
-    """A case of the row that differentiates `function(t, *args)` by its first one."""
+def backward_of(function, *args, only=None, graph=False):
+    """A case of the row that differentiates `function(t, *args)` by its first one.
+
+    `graph`: so that it could be differentiated again.
+    """
 
     def via(t):
         def run(x, *rest):
             x = x.detach().requires_grad_()
             out = function(t, x, *rest)
             out = out if isinstance(out, t.Tensor) else out[0]
-            return t.autograd.grad(out, x, t.ones_like(out))
+            ones = t.ones_like(out)
+            return t.autograd.grad(out, x, ones, create_graph=graph)[0].detach()
 
         return run
 
@@ -68,6 +72,18 @@ def inexact(dtype):
 
 def not_bool(dtype):
     return dtype != torch.bool
+
+
+def whole(dtype):
+    return not dtype.is_floating_point and not dtype.is_complex
+
+
+def integers(dtype):
+    return whole(dtype) and dtype != torch.bool
+
+
+def numbers(dtype):
+    return real(dtype) and dtype != torch.bool
 
 
 def product(*args, via):

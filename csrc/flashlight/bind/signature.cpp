@@ -20,11 +20,7 @@ bool takes_numbers(const std::string& name) {
       "subtract",
       "true_divide",
       "floor_divide",
-      "remainder",
-      "fmod",
-      "copy",
-      "copysign",
-      "xlogy"};
+      "copy"};
   return names.count(name) > 0;
 }
 

@@ -60,6 +60,35 @@ const DtypeInfo& info(Dtype dtype) {
   return kInfo[static_cast<size_t>(dtype)];
 }
 
+std::string_view c_name(Dtype d) {
+  switch (d) {
+    case Dtype::Float64:
+      return "double";
+    case Dtype::Float16:
+      return "c10::Half";
+    case Dtype::BFloat16:
+      return "c10::BFloat16";
+    case Dtype::Float32:
+      return "float";
+    case Dtype::Complex64:
+      return "c10::complex<float>";
+    case Dtype::Int64:
+      return "long int";
+    case Dtype::Int32:
+      return "int";
+    case Dtype::Int16:
+      return "short int";
+    case Dtype::Int8:
+      return "signed char";
+    case Dtype::Bool:
+      return "bool";
+    case Dtype::UInt8:
+      return "unsigned char";
+    default:
+      return name(d);
+  }
+}
+
 bool is_integral(Dtype d, bool include_bool) {
   return d == Dtype::Bool ? include_bool
                           : d >= Dtype::UInt8 && d <= Dtype::Int64;

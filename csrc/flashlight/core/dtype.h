@@ -61,6 +61,8 @@ inline std::string_view name(Dtype d) {
 inline std::string_view scalar_name(Dtype d) {
   return info(d).scalar_name;
 }
+// The C++ type's, "long int", as some error texts have it.
+FL_API std::string_view c_name(Dtype d);
 inline int64_t itemsize(Dtype d) {
   return info(d).itemsize;
 }

@@ -298,6 +298,7 @@ void register_activations() {
       .doc("min(max(x, 0), 6).");
   op("hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor")
       .forms("function inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .module("nn")
       .elementwise()
       .kernel([](const mx::array& x, const Scalar& low, const Scalar& high) {
@@ -320,6 +321,7 @@ void register_activations() {
       .doc("x between two numbers.");
   op("leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor")
       .forms("function inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .module("nn")
       .elementwise()
       .kernel([](const mx::array& x, const Scalar& slope) {
@@ -395,6 +397,7 @@ void register_activations() {
 
   op("gelu(Tensor self, *, str approximate='none') -> Tensor")
       .forms("function inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .module("nn")
       .elementwise()
       .kernel(gelu_kernel)
@@ -402,6 +405,7 @@ void register_activations() {
       .doc("x times the normal distribution's cumulative function.");
   op("silu(Tensor self) -> Tensor")
       .forms("function inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .module("nn")
       .elementwise()
       .kernel([](const mx::array& x) {
@@ -422,6 +426,7 @@ void register_activations() {
       .doc("x * sigmoid(x).");
   op("mish(Tensor self) -> Tensor")
       .forms("function inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .module("nn")
       .elementwise()
       .kernel([](const mx::array& x) {
@@ -440,6 +445,7 @@ void register_activations() {
   op("elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) "
      "-> Tensor")
       .forms("function inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .module("nn")
       .elementwise()
       .kernel([](const mx::array& x,
@@ -491,6 +497,7 @@ void register_activations() {
       .doc("elu with a slope that has no step.");
   op("softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor")
       .forms("function out")
+      .exact_out("Found dtype %O but expected %R")
       .module("nn")
       .elementwise()
       .kernel(softplus_kernel)
@@ -507,6 +514,7 @@ void register_activations() {
       .doc("log(1 + exp(beta x)) / beta.");
   op("log_sigmoid(Tensor self) -> Tensor")
       .forms("function out")
+      .exact_out("expected scalar type %R but found %O")
       .module("nn")
       .elementwise()
       .kernel([](const mx::array& x) {
@@ -522,6 +530,7 @@ void register_activations() {
       .doc("log(sigmoid(x)).");
   op("hardsigmoid(Tensor self) -> Tensor")
       .forms("function inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .module("nn")
       .elementwise()
       .kernel([](const mx::array& x) {
@@ -539,6 +548,7 @@ void register_activations() {
       .doc("min(max(x + 3, 0), 6) / 6.");
   op("hardswish(Tensor self) -> Tensor")
       .forms("function inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .module("nn")
       .elementwise()
       .kernel([](const mx::array& x) {
@@ -556,6 +566,7 @@ void register_activations() {
       .doc("x * hardsigmoid(x).");
   op("hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor")
       .forms("function method out")
+      .exact_out("Found dtype %O but expected %R")
       .elementwise()
       .kernel(shrink_outside)
       .grad(
@@ -569,6 +580,7 @@ void register_activations() {
       .doc("x outside [-lambd, lambd], else 0.");
   op("softshrink(Tensor self, Scalar lambd=0.5) -> Tensor")
       .forms("function out")
+      .exact_out("Found dtype %O but expected %R")
       .module("nn")
       .elementwise()
       .kernel(softshrink_kernel)
@@ -583,6 +595,7 @@ void register_activations() {
       .doc("x moved towards 0 by lambd.");
   op("glu(Tensor self, int dim=-1) -> Tensor")
       .forms("function out")
+      .apart_from_out()
       .module("nn")
       .check(check_halves)
       .kernel([](const mx::array& x, int64_t dim) {
@@ -629,6 +642,7 @@ void register_activations() {
       .doc("softmax in the dtype given.");
   op("softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor")
       .forms("function method out")
+      .exact_out()
       .autocast(Autocast::None, Autocast::Float32)
       .composite(
           [](const Tensor& self, int64_t dim, std::optional<Dtype> dtype) {
@@ -676,6 +690,7 @@ void register_activations() {
       .doc("The gradient of log_softmax.");
   op("log_softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor")
       .forms("function method out")
+      .exact_out()
       .autocast(Autocast::None, Autocast::Float32)
       .composite(
           [](const Tensor& self, int64_t dim, std::optional<Dtype> dtype) {

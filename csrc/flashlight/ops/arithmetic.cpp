@@ -236,6 +236,61 @@ mx::array power_scalar(const mx::array& x, const Scalar& exponent) {
   return mx::power(x, scalar_array(exponent, d));
 }
 
+constexpr char kFloatPowerOut[] =
+    "the output given to float_power has dtype %O but the operation's result "
+    "requires dtype %R";
+
+void check_no_complex128(bool complex) {
+  FL_CHECK_AS(
+      NotImplementedError,
+      !complex,
+      "float_power() of complex numbers gives complex128, which MLX does not "
+      "have");
+}
+
+Tensor in_float64(const Tensor& x) {
+  check_no_complex128(x.is_complex());
+  return to(x, Dtype::Float64);
+}
+
+Scalar in_float64(const Scalar& x) {
+  check_no_complex128(x.is_complex());
+  return Scalar(x.to_double());
+}
+
+void check_float_power(const Tensor& self) {
+  FL_CHECK(
+      self.dtype() == Dtype::Float64,
+      "the base given to float_power_ has dtype ",
+      scalar_name(self.dtype()),
+      " but the operation's result requires dtype Double");
+}
+
+void check_lerp_dtype(const Tensor& self, const Tensor& x, const char* name) {
+  FL_CHECK(
+      self.dtype() == x.dtype(),
+      "expected dtype ",
+      c_name(self.dtype()),
+      " for `",
+      name,
+      "` but got dtype ",
+      c_name(x.dtype()));
+}
+
+void check_lerp_end(const Tensor& self, const Tensor& end) {
+  check_lerp_dtype(self, end, "end");
+}
+
+void check_lerp_weight(
+    const Tensor& self,
+    const Tensor& end,
+    const Tensor& weight) {
+  check_lerp_end(self, end);
+  if (weight.dim() > 0) {
+    check_lerp_dtype(self, weight, "weight");
+  }
+}
+
 Tensor zero_where(const Tensor& condition, const Tensor& x) {
   return where(condition, zeros_like(x), x);
 }
@@ -379,6 +434,7 @@ void register_arithmetic() {
       .forms("")
       .promote()
       .elementwise()
+      .refuse(kBools + kComplexes, "div_floor_cpu")
       .kernel(floor_divide_kernel)
       .node("DivBackward0")
       .zero_grad("self other")
@@ -387,6 +443,7 @@ void register_arithmetic() {
       .forms("")
       .promote()
       .elementwise()
+      .refuse(kBools + kComplexes, "div_trunc_cpu")
       .kernel(trunc_divide_kernel)
       .node("DivBackward0")
       .zero_grad("self other")
@@ -400,6 +457,7 @@ void register_arithmetic() {
       .forms("function method inplace out")
       .promote()
       .elementwise()
+      .refuse(kBools + kComplexes, "div_floor_cpu")
       .kernel(floor_divide_kernel)
       .not_differentiable()
       .doc("The quotient rounded down.");
@@ -407,6 +465,7 @@ void register_arithmetic() {
       .forms("function method inplace out")
       .promote()
       .elementwise()
+      .refuse(kBools + kComplexes, "remainder_cpu")
       .kernel(remainder_kernel)
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .grad(
@@ -416,10 +475,23 @@ void register_arithmetic() {
             return -grad * _div_floor(self, other);
           })
       .doc("The remainder, with the sign of the divisor.");
+  op("remainder.Scalar(Tensor self, Scalar other) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self, const Scalar& other) {
+        return remainder(self, wrapped_number(other));
+      })
+      .doc("The remainder, with the sign of the divisor.");
+  op("remainder.Scalar_Tensor(Scalar self, Tensor other) -> Tensor")
+      .forms("function")
+      .composite([](const Scalar& self, const Tensor& other) {
+        return remainder(wrapped_number(self), other);
+      })
+      .doc("The remainder, with the sign of the divisor.");
   op("fmod.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
       .promote()
       .elementwise()
+      .refuse(kBools + kComplexes, "fmod_cpu")
       .kernel(fmod_array)
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .grad(
@@ -428,6 +500,12 @@ void register_arithmetic() {
           [](const Tensor& grad, const Tensor& self, const Tensor& other) {
             return -grad * _div_trunc(self, other);
           })
+      .doc("The remainder, with the sign of the dividend.");
+  op("fmod.Scalar(Tensor self, Scalar other) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self, const Scalar& other) {
+        return fmod(self, wrapped_number(other));
+      })
       .doc("The remainder, with the sign of the dividend.");
   op("rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor")
       .forms("function")
@@ -447,6 +525,7 @@ void register_arithmetic() {
       .forms("function method inplace out")
       .promote()
       .elementwise()
+      .refuse(kBools, "pow")
       .autocast(Autocast::None, Autocast::Float32)
       .kernel(power_kernel)
       .node("PowBackward1")
@@ -463,6 +542,7 @@ void register_arithmetic() {
       .forms("function method inplace out")
       .promote()
       .elementwise()
+      .refuse(kBools, "pow")
       .autocast(Autocast::None, Autocast::Float32)
       .kernel(power_scalar)
       .grad(
@@ -479,30 +559,47 @@ void register_arithmetic() {
           })
       .doc("self to the power of a number.");
   op("float_power.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor")
-      .forms("function method inplace out")
+      .forms("function method out")
+      .exact_out(kFloatPowerOut)
       .composite([](const Tensor& self, const Tensor& exponent) {
-        FL_CHECK(
-            !self.is_complex() && !exponent.is_complex(),
-            "float_power() of complex tensors gives complex128, which MLX does "
-            "not have");
-        return pow(to(self, Dtype::Float64), to(exponent, Dtype::Float64));
+        return pow(in_float64(self), in_float64(exponent));
       })
       .doc("The power, in float64.");
   op("float_power.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor")
-      .forms("function method inplace out")
+      .forms("function method out")
+      .exact_out(kFloatPowerOut)
       .composite([](const Tensor& self, const Scalar& exponent) {
-        FL_CHECK(
-            !self.is_complex() && !exponent.is_complex(),
-            "float_power() of complex tensors gives complex128, which MLX does "
-            "not have");
-        return pow(to(self, Dtype::Float64), exponent);
+        return pow(in_float64(self), in_float64(exponent));
       })
       .doc("The power, in float64.");
+  op("float_power.Scalar(Scalar self, Tensor exponent) -> Tensor")
+      .forms("function out")
+      .exact_out(kFloatPowerOut)
+      .composite([](const Scalar& self, const Tensor& exponent) {
+        return pow(in_float64(self), in_float64(exponent));
+      })
+      .doc("The power, in float64.");
+  op("float_power_.Tensor(Tensor(a!) self, Tensor exponent) -> Tensor(a!)")
+      .forms("method")
+      .mutating([](const Tensor& self, const Tensor& exponent) {
+        in_float64(exponent);
+        check_float_power(self);
+        return pow_(self, in_float64(exponent));
+      })
+      .doc("The power, of float64.");
+  op("float_power_.Scalar(Tensor(a!) self, Scalar exponent) -> Tensor(a!)")
+      .forms("method")
+      .mutating([](const Tensor& self, const Scalar& exponent) {
+        check_float_power(self);
+        return pow_(self, in_float64(exponent));
+      })
+      .doc("The power, of float64.");
 
   op("atan2(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
       .promote_float()
       .elementwise()
+      .refuse(kComplexes, "atan2_cpu")
       .kernel([](const mx::array& a, const mx::array& b) {
         return mx::arctan2(a, b);
       })
@@ -523,6 +620,7 @@ void register_arithmetic() {
       .forms("function method inplace out")
       .promote()
       .elementwise()
+      .refuse(kBools + kIntegers + kComplexes, "hypot_cpu")
       .kernel(hypot_kernel)
       .grad(
           "self",
@@ -541,6 +639,7 @@ void register_arithmetic() {
       .forms("function method inplace out")
       .promote_float()
       .elementwise()
+      .refuse(kComplexes, "copysign_cpu")
       .kernel(copysign_kernel)
       .grad(
           "self",
@@ -551,10 +650,17 @@ void register_arithmetic() {
           })
       .zero_grad("other")
       .doc("|self| with the sign of `other`.");
+  op("copysign.Scalar(Tensor self, Scalar other) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self, const Scalar& other) {
+        return copysign(self, wrapped_number(other));
+      })
+      .doc("|self| with the sign of `other`.");
   op("logaddexp(Tensor self, Tensor other) -> Tensor")
       .forms("function method out")
-      .promote_float()
+      .promote()
       .elementwise()
+      .refuse(kBools + kIntegers, "logaddexp_cpu")
       .kernel([](const mx::array& a, const mx::array& b) {
         return accurate::logaddexp(a, b);
       })
@@ -573,15 +679,32 @@ void register_arithmetic() {
       .doc("log(exp(self) + exp(other)).");
   op("logaddexp2(Tensor self, Tensor other) -> Tensor")
       .forms("function method out")
-      .composite([](const Tensor& self, const Tensor& other) {
-        Scalar ln2(std::numbers::ln2);
-        return logaddexp(self * ln2, other * ln2) / ln2;
+      .promote()
+      .elementwise()
+      .refuse(kBools + kIntegers + kComplexes, "logaddexp2_cpu")
+      .kernel([](const mx::array& a, const mx::array& b) {
+        mx::array ln2(std::numbers::ln2, a.dtype());
+        return mx::divide(
+            mx::logaddexp(mx::multiply(a, ln2), mx::multiply(b, ln2)), ln2);
       })
+      .grad(
+          "self",
+          "self result",
+          [](const Tensor& grad, const Tensor& self, const Tensor& result) {
+            return grad * exp2(self - result);
+          })
+      .grad(
+          "other",
+          "other result",
+          [](const Tensor& grad, const Tensor& other, const Tensor& result) {
+            return grad * exp2(other - result);
+          })
       .doc("log2(2^self + 2^other).");
   op("xlogy.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
       .promote_float()
       .elementwise()
+      .refuse(kComplexes, "xlogy_cpu")
       .kernel([](const mx::array& a, const mx::array& b) {
         mx::array zero(0, a.dtype());
         mx::array y =
@@ -603,10 +726,24 @@ void register_arithmetic() {
             return grad * self / other;
           })
       .doc("self * log(other), and 0 where self is.");
+  op("xlogy.Scalar_Self(Scalar self, Tensor other) -> Tensor")
+      .forms("function out")
+      .composite([](const Scalar& self, const Tensor& other) {
+        return xlogy(wrapped_number(self), other);
+      })
+      .doc("self * log(other), and 0 where self is.");
+  op("xlogy.Scalar_Other(Tensor self, Scalar other) -> Tensor")
+      .forms("function method inplace out")
+      .composite([](const Tensor& self, const Scalar& other) {
+        return xlogy(self, wrapped_number(other));
+      })
+      .doc("self * log(other), and 0 where self is.");
   op("lerp.Scalar(Tensor self, Tensor end, Scalar weight) -> Tensor")
       .forms("function method inplace out")
       .promote("self end")
       .elementwise()
+      .refuse(kBools + kIntegers, "lerp_kernel_scalar")
+      .check(check_lerp_end)
       .kernel([](const mx::array& a, const mx::array& b, const Scalar& w) {
         return lerp_kernel(a, b, scalar_array(w, from_mlx(a.dtype())));
       })
@@ -629,8 +766,11 @@ void register_arithmetic() {
       .doc("self + weight * (end - self).");
   op("lerp.Tensor(Tensor self, Tensor end, Tensor weight) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .promote()
       .elementwise()
+      .refuse(kBools + kIntegers, "lerp_kernel_tensor")
+      .check(check_lerp_weight)
       .kernel(lerp_kernel)
       .node("LerpBackward1")
       .grad(

@@ -163,6 +163,21 @@ void check_writable(const Tensor& t) {
       "performing the operation.");
 }
 
+// The error of an op's out= of another dtype; see Op::out_mismatch.
+[[noreturn]] void fail_mismatch(const char* text, Dtype result, Dtype out) {
+  std::string message;
+  for (const char* c = text; *c; ++c) {
+    if (*c != '%') {
+      message += *c;
+      continue;
+    }
+    ++c;
+    Dtype d = *c == 'R' || *c == 'r' ? result : out;
+    message += *c == 'R' || *c == 'O' ? scalar_name(d) : c_name(d);
+  }
+  fail(message);
+}
+
 bool is_operand(const Op& op, const Value* args, const Tensor& tensor) {
   bool found = false;
   for (size_t i = 0; i < op.schema.args.size(); ++i) {
@@ -181,11 +196,12 @@ bool any_normal(const Op& op, const Value* args) {
   return any;
 }
 
-// Do two tensors share some elements, and not all of them in the same order?
+// Do two tensors share some elements, and (unless `wholly_too`) not all of them
+// in the same order?
 // As PyTorch: only dense ones are looked at.
-bool overlaps_partly(const Tensor& a, const Tensor& b) {
-  if (a->storage.get() != b->storage.get() || a.geometry() == b.geometry() ||
-      a.numel() == 0 || b.numel() == 0 || !is_dense(a.sizes(), a.strides()) ||
+bool overlaps_partly(const Tensor& a, const Tensor& b, bool wholly_too) {
+  if (a->storage.get() != b->storage.get() ||
+      (a.geometry() == b.geometry() && !wholly_too) || a.numel() == 0 || b.numel() == 0 || !is_dense(a.sizes(), a.strides()) ||
       !is_dense(b.sizes(), b.strides())) {
     return false;
   }
@@ -196,7 +212,7 @@ bool overlaps_partly(const Tensor& a, const Tensor& b) {
     return begin(t) + t.numel() * itemsize(t.dtype());
   };
   if (begin(a) == begin(b) && end(a) == end(b)) {
-    return a.strides() != b.strides();
+    return wholly_too || a.strides() != b.strides();
   }
   return begin(a) < end(b) && begin(b) < end(a);
 }
@@ -228,13 +244,13 @@ void check_overlap(const Op& op, const Value* args, const Tensor& to) {
   if (has_internal_overlap(to.geometry()) && !rare_forms(op).fills) {
     check_writable(to);
   }
-  if (!op.elementwise) {
+  if (!op.elementwise && !op.out_apart) {
     return;
   }
   for (size_t i = 0; i < op.schema.args.size(); ++i) {
     for_tensors(args[i], [&](const Tensor& t) {
       FL_CHECK(
-          t.is_same(to) || !overlaps_partly(to, t),
+          (t.is_same(to) && !op.out_apart) || !overlaps_partly(to, t, op.out_apart),
           "unsupported operation: some elements of the input tensor and the "
           "written-to tensor refer to a single memory location. Please clone() "
           "the tensor before performing the operation.");
@@ -301,7 +317,13 @@ Results run_kernel(const Op& op, const Value* args) {
       if (const auto* s = args[i].get_if<Scalar>()) {
         Operands::add(all.numbers, s->dtype());
       } else {
-        for_tensors(args[i], [&](const Tensor& t) { all.add(t); });
+        for_tensors(args[i], [&](const Tensor& t) {
+          if (op.promotion == Promotion::Dtypes) {
+            Operands::add(all.dims, t.dtype());
+          } else {
+            all.add(t);
+          }
+        });
       }
     }
     c.cast = true;
@@ -564,6 +586,9 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
       " output tensors, got ",
       outs.size());
   for (size_t i = 0; i < outs.size(); ++i) {
+    if (op.out_mismatch && values[i].dtype() != outs[i].dtype()) {
+      fail_mismatch(op.out_mismatch, values[i].dtype(), outs[i].dtype());
+    }
     check_result_cast(values[i], outs[i]);
     check_inference_write(outs[i]);
     // What is read too is not resized.

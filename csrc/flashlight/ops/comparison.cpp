@@ -97,9 +97,6 @@ void check_same_dtype(const Tensor& self, const Tensor& other) {
 // max and min that take both operands' NaN.
 template <auto F>
 mx::array extreme(const mx::array& a, const mx::array& b) {
-  FL_CHECK(
-      a.dtype() != mx::complex64,
-      "maximum and minimum are not implemented for complex tensors.");
   mx::array y = F(a, b, {});
   if (!is_floating(from_mlx(a.dtype()))) {
     return y;
@@ -110,13 +107,29 @@ mx::array extreme(const mx::array& a, const mx::array& b) {
 // ... and that leave NaN out.
 template <auto F>
 mx::array extreme_of_numbers(const mx::array& a, const mx::array& b) {
-  FL_CHECK(
-      a.dtype() != mx::complex64, "fmax not implemented for complex tensors.");
   mx::array y = F(a, b, {});
   if (!is_floating(from_mlx(a.dtype()))) {
     return y;
   }
   return mx::where(mx::isnan(a), b, mx::where(mx::isnan(b), a, y));
+}
+
+template <const char* name>
+void check_real(const Tensor& self, const Tensor& other) {
+  FL_CHECK(
+      !self.is_complex() && !other.is_complex(),
+      name,
+      " not implemented for complex tensors.");
+}
+
+constexpr char kMaximum[] = "maximum", kMinimum[] = "minimum", kFmax[] = "fmax",
+               kFmin[] = "fmin";
+
+void check_clamps(Dtype dtype) {
+  FL_CHECK_AS(
+      NotImplementedError,
+      !is_complex(dtype),
+      "clamp is not supported for complex types");
 }
 
 Tensor zero_unless(const Tensor& condition, const Tensor& x) {
@@ -136,10 +149,16 @@ mx::array clamp_kernel(
   FL_CHECK(
       min || max,
       "torch.clamp: At least one of 'min' or 'max' must not be None");
-  FL_CHECK(
-      self.dtype() != mx::complex64,
-      "clamp is not supported for complex types");
   Dtype d = from_mlx(self.dtype());
+  check_clamps(d);
+  FL_CHECK_AS(
+      NotImplementedError,
+      d != Dtype::Bool,
+      "\"clamp_",
+      min && max ? ""
+      : min      ? "min_"
+                 : "max_",
+      "scalar_cpu\" not implemented for 'Bool'");
   mx::array y = self;
   if (min) {
     y = extreme<mx::maximum>(y, mx::full(y.shape(), scalar_array(*min, d)));
@@ -154,6 +173,7 @@ Tensor clamp_tensors(const Tensor& self, const Tensor& min, const Tensor& max) {
   FL_CHECK(
       min.defined() || max.defined(),
       "torch.clamp: At least one of 'min' or 'max' must not be None");
+  check_clamps(self.dtype());
   if (!min.defined()) {
     return clamp_max(self, max);
   }
@@ -316,6 +336,7 @@ void register_comparison() {
       .forms("function method out")
       .promote()
       .elementwise()
+      .check(check_real<kMaximum>)
       .kernel(extreme<mx::maximum>)
       .grad(
           "self",
@@ -334,6 +355,7 @@ void register_comparison() {
       .forms("function method out")
       .promote()
       .elementwise()
+      .check(check_real<kMinimum>)
       .kernel(extreme<mx::minimum>)
       .grad(
           "self",
@@ -352,6 +374,7 @@ void register_comparison() {
       .forms("function method out")
       .promote()
       .elementwise()
+      .check(check_real<kFmax>)
       .kernel(extreme_of_numbers<mx::maximum>)
       .grad(
           "self",
@@ -371,6 +394,7 @@ void register_comparison() {
       .forms("function method out")
       .promote()
       .elementwise()
+      .check(check_real<kFmin>)
       .kernel(extreme_of_numbers<mx::minimum>)
       .grad(
           "self",
@@ -389,6 +413,7 @@ void register_comparison() {
 
   op("clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .node("ClampBackward1")
       .promote()
       .elementwise()
@@ -418,6 +443,7 @@ void register_comparison() {
       .forms("")
       .promote()
       .elementwise()
+      .refuse(kBools + kComplexes, "clamp_cpu")
       .kernel([](const mx::array& self,
                  const mx::array& min,
                  const mx::array& max) {
@@ -462,6 +488,7 @@ void register_comparison() {
       .forms("function method inplace out")
       .promote()
       .elementwise()
+      .refuse(kComplexes, "maximum_cpu")
       .kernel(extreme<mx::maximum>)
       .node("ClampMinBackward1")
       .grad(
@@ -487,6 +514,7 @@ void register_comparison() {
       .forms("function method inplace out")
       .promote()
       .elementwise()
+      .refuse(kComplexes, "minimum_cpu")
       .kernel(extreme<mx::minimum>)
       .node("ClampMaxBackward1")
       .grad(

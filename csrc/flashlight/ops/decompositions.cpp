@@ -4,6 +4,7 @@
 #include <mlx/linalg.h>
 #include <mlx/ops.h>
 
+#include "flashlight/autograd/autograd_meta.h"
 #include "flashlight/kernels/dense.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
@@ -164,6 +165,14 @@ Tensor pinv_of(
   FL_CHECK(
       a.dim() >= 2,
       "linalg.pinv: The input tensor A must have at least 2 dimensions.");
+  for (auto [t, name] : {std::pair(&atol, "atol"), {&rtol, "rtol"}}) {
+    FL_CHECK(
+        !*t || !(*t)->defined() || !requires_grad(**t),
+        "The function 'linalg_pinv' is not differentiable with respect to "
+        "argument '",
+        name,
+        "'. This input cannot have requires_grad True.");
+  }
   if (a.numel() == 0) {
     return mH(a * a); // empty, and differentiable twice like the others
   }
@@ -207,15 +216,17 @@ std::tuple<mx::array, mx::array> eigh_kernel(
   }
   bool upper = toupper(uplo[0]) == 'U';
   mx::array x = upper ? mx::conjugate(mx::swapaxes(a, -1, -2)) : a;
-  // NaN gives NaN, where LAPACK would give up.
-  mx::array bad = mx::any(mx::logical_not(mx::isfinite(x)), {-1, -2}, true);
-  x = mx::where(bad, mx::eye(a.shape(-1), a.dtype()), x);
+  mx::array finite = mx::all(mx::isfinite(x));
+  eval({finite});
+  FL_CHECK_AS(
+      LinAlgError,
+      finite.item<bool>(),
+      "linalg.eigh: The algorithm failed to converge because the input matrix "
+      "is ill-conditioned or has too many repeated eigenvalues (error code: ",
+      a.shape(-1) - 1,
+      ").");
   auto [values, vectors] = mx::linalg::eigh(x, "L", kCpu);
-  auto spoiled = [](const mx::array& y, const mx::array& where) {
-    mx::array nan = mx::array(std::numeric_limits<float>::quiet_NaN());
-    return mx::where(where, mx::astype(nan, y.dtype()), y);
-  };
-  return {spoiled(values, mx::squeeze(bad, -1)), spoiled(vectors, bad)};
+  return {values, vectors};
 }
 
 Tensor eigh_grad(const TensorList& grads, const Tensor& l, const Tensor& v) {
@@ -352,6 +363,7 @@ void register_decompositions() {
   op("linalg_svdvals(Tensor A, *, str? driver=None) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out()
       .composite([](const Tensor& a, const std::optional<std::string>& driver) {
         (void)driver;
         return std::get<1>(_linalg_svd(a, false, true));
@@ -381,6 +393,7 @@ void register_decompositions() {
      "(Tensor U, Tensor S, Tensor Vh)")
       .module("linalg")
       .forms("function out")
+      .exact_out()
       .composite([](const Tensor& a,
                     bool full_matrices,
                     const std::optional<std::string>& driver) {
@@ -390,6 +403,7 @@ void register_decompositions() {
   op("linalg_cholesky(Tensor self, *, bool upper=False) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out()
       .node("LinalgCholeskyExBackward0")
       .kernel(cholesky_kernel)
       .grad(
@@ -408,6 +422,7 @@ void register_decompositions() {
   op("linalg_qr(Tensor A, str mode='reduced') -> (Tensor Q, Tensor R)")
       .module("linalg")
       .forms("function out")
+      .exact_out()
       .kernel(qr_kernel)
       .grad(
           "A",
@@ -423,6 +438,7 @@ void register_decompositions() {
      "eigenvectors)")
       .module("linalg")
       .forms("function out")
+      .exact_out()
       .node("LinalgEighBackward0")
       .kernel(eigh_kernel)
       .grad(
@@ -435,6 +451,7 @@ void register_decompositions() {
   op("linalg_eigvalsh(Tensor self, str UPLO='L') -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out()
       .composite([](const Tensor& self, const std::string& uplo) {
         return std::get<0>(linalg_eigh(self, uplo));
       })

@@ -560,14 +560,6 @@ Tensor multi_dot(const TensorList& given) {
   if (given[n - 1].dim() == 1) {
     all[n - 1] = unsqueeze(given[n - 1], 1);
   }
-  auto c_type = [](const Tensor& t) {
-    return t.dtype() == Dtype::Float64   ? std::string_view("double")
-           : t.dtype() == Dtype::Float32 ? std::string_view("float")
-           : t.dtype() == Dtype::Complex64
-               ? std::string_view("c10::complex<float>")
-           : t.dtype() == Dtype::Int64 ? std::string_view("long int")
-                                       : flashlight::name(t.dtype());
-  };
   for (size_t i = 0; i < n; ++i) {
     FL_CHECK(
         all[i].dim() == 2,
@@ -581,11 +573,11 @@ Tensor multi_dot(const TensorList& given) {
         all[i].dtype() == all[0].dtype(),
         name,
         ": all tensors must have be the same dtype but tensor 0 is ",
-        c_type(all[0]),
+        c_name(all[0].dtype()),
         " and tensor ",
         i,
         " ",
-        c_type(all[i]));
+        c_name(all[i].dtype()));
     FL_CHECK(
         i == 0 || all[i - 1].sizes()[1] == all[i].sizes()[0],
         name,
@@ -701,10 +693,12 @@ void register_einsum() {
       .doc("The contraction of two tensors over dimensions.");
   op("outer(Tensor self, Tensor vec2) -> Tensor")
       .forms("function method out")
+      .apart_from_out()
       .composite(outer_product)
       .doc("The outer product of two vectors.");
   op("ger(Tensor self, Tensor vec2) -> Tensor")
       .forms("function method out")
+      .apart_from_out()
       .composite(outer_product)
       .doc("The outer product of two vectors.");
   op("inner(Tensor self, Tensor other) -> Tensor")
@@ -747,10 +741,13 @@ void register_einsum() {
       .doc("The product of matrices in the order that costs least.");
   op("kron(Tensor self, Tensor other) -> Tensor")
       .forms("function method out")
+      .apart_from_out()
       .composite(kron_kernel)
       .doc("The Kronecker product.");
   op("cross(Tensor self, Tensor other, int? dim=None) -> Tensor")
       .forms("function method out")
+      .exact_out()
+      .apart_from_out()
       .composite([](const Tensor& self,
                     const Tensor& other,
                     std::optional<int64_t> dim) {
@@ -768,6 +765,8 @@ void register_einsum() {
   op("linalg_cross(Tensor self, Tensor other, *, int dim=-1) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out()
+      .apart_from_out()
       .kernel(cross_kernel)
       .grad(
           "self",
@@ -809,6 +808,7 @@ void register_einsum() {
   op("linalg_vecdot(Tensor x, Tensor y, *, int dim=-1) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("linalg.vecdot: Expected out of dtype%R but found %O")
       .autocast(Autocast::Lower)
       .composite([](const Tensor& x, const Tensor& y, int64_t dim) {
         FL_CHECK(

@@ -231,28 +231,37 @@ void register_extrema() {
   op("max.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, "
      "Tensor indices)")
       .forms("function method out")
+      .exact_out()
       .kernel(extremum_dim<Kind::Max>)
       .grad("self", "self.shape dim keepdim indices", select_grad)
       .doc("The greatest elements over a dimension, and where they are.");
   op("min.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, "
      "Tensor indices)")
       .forms("function method out")
+      .exact_out()
       .kernel(extremum_dim<Kind::Min>)
       .grad("self", "self.shape dim keepdim indices", select_grad)
       .doc("The least elements over a dimension, and where they are.");
   op("amax(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor")
       .forms("function method out")
+      .exact_out(
+          "Expected the dtype for input and out to match, but got %R for "
+          "input's dtype and %O for out's dtype.")
       .kernel(amax_kernel<Kind::Max>)
       .grad("self", "self dim keepdim result", amax_grad)
       .doc("The greatest elements over dimensions.");
   op("amin(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor")
       .forms("function method out")
+      .exact_out(
+          "Expected the dtype for input and out to match, but got %R for "
+          "input's dtype and %O for out's dtype.")
       .kernel(amax_kernel<Kind::Min>)
       .grad("self", "self dim keepdim result", amax_grad)
       .doc("The least elements over dimensions.");
   op("aminmax(Tensor self, *, int? dim=None, bool keepdim=False) -> (Tensor "
      "min, Tensor max)")
       .forms("function method out")
+      .exact_out()
       .kernel([](const mx::array& self,
                  std::optional<int64_t> dim,
                  bool keepdim) {
@@ -296,11 +305,13 @@ void register_extrema() {
       .doc("The least and the greatest elements.");
   op("argmax(Tensor self, int? dim=None, bool keepdim=False) -> Tensor")
       .forms("function method out")
+      .exact_out()
       .kernel(arg_extremum<Kind::Max>)
       .not_differentiable()
       .doc("Where the greatest element is.");
   op("argmin(Tensor self, int? dim=None, bool keepdim=False) -> Tensor")
       .forms("function method out")
+      .exact_out()
       .kernel(arg_extremum<Kind::Min>)
       .not_differentiable()
       .doc("Where the least element is.");

@@ -250,6 +250,7 @@ void register_linalg() {
   op("linalg_inv(Tensor A) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out()
       .node("LinalgInvExBackward0")
       .kernel(inverse_kernel)
       .grad(
@@ -262,11 +263,13 @@ void register_linalg() {
       .doc("The inverses of square matrices.");
   op("inverse(Tensor self) -> Tensor")
       .forms("function method out")
+      .exact_out()
       .composite([](const Tensor& self) { return linalg_inv(self); })
       .doc("The inverses of square matrices.");
   op("linalg_solve(Tensor A, Tensor B, *, bool left=True) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out()
       .composite([](const Tensor& a, const Tensor& b, bool left) {
         FL_CHECK(
             a.dim() >= 2,
@@ -306,6 +309,7 @@ void register_linalg() {
   op("linalg_det(Tensor A) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out()
       .kernel([](const mx::array& a) {
         return std::get<0>(determinants(a, "linalg.det"));
       })
@@ -318,6 +322,7 @@ void register_linalg() {
   op("linalg_slogdet(Tensor A) -> (Tensor sign, Tensor logabsdet)")
       .module("linalg")
       .forms("function out")
+      .exact_out()
       .kernel([](const mx::array& a) {
         auto [det, sign, log] = determinants(a, "linalg.slogdet");
         return std::tuple(sign, log);
@@ -342,6 +347,7 @@ void register_linalg() {
       .doc("The signs of determinants and the logarithms of their sizes.");
   op("slogdet(Tensor self) -> (Tensor sign, Tensor logabsdet)")
       .forms("function method out")
+      .exact_out()
       .composite([](const Tensor& self) { return linalg_slogdet(self); })
       .doc("The signs of determinants and the logarithms of their sizes.");
   op("logdet(Tensor self) -> Tensor")
@@ -356,6 +362,7 @@ void register_linalg() {
      "left=True, bool unitriangular=False) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("expected scalar type %R but found %O")
       .composite(solve_triangular_of)
       .doc("X of A X = B for triangular A.");
   op("_solve_triangular(Tensor A, Tensor B, bool upper, bool unit) -> Tensor")

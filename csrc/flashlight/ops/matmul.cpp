@@ -3,6 +3,7 @@
 
 #include "flashlight/kernels/host.h"
 #include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/matmul.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
@@ -10,34 +11,6 @@
 namespace flashlight {
 
 namespace {
-
-// The C++ type's name, as error texts of matrix products have it.
-std::string_view c_name(Dtype d) {
-  switch (d) {
-    case Dtype::Float64:
-      return "double";
-    case Dtype::Float16:
-      return "c10::Half";
-    case Dtype::BFloat16:
-      return "c10::BFloat16";
-    case Dtype::Float32:
-      return "float";
-    case Dtype::Complex64:
-      return "c10::complex<float>";
-    case Dtype::Int64:
-      return "long int";
-    case Dtype::Int32:
-      return "int";
-    case Dtype::Int16:
-      return "short int";
-    case Dtype::Int8:
-      return "signed char";
-    case Dtype::UInt8:
-      return "unsigned char";
-    default:
-      return name(d);
-  }
-}
 
 // MLX multiplies matrices of floats only. Unsigned arithmetic wraps as the
 // narrower signed types do once cast back.
@@ -358,6 +331,7 @@ linear_kernel(const Tensor& input, const Tensor& weight, const Tensor& bias) {
 void register_matmul() {
   op("mm(Tensor self, Tensor mat2) -> Tensor")
       .forms("function method out")
+      .exact_out()
       .autocast(Autocast::Lower)
       .kernel(mm_kernel)
       .grad(
@@ -375,6 +349,7 @@ void register_matmul() {
       .doc("The product of two matrices.");
   op("bmm(Tensor self, Tensor mat2) -> Tensor")
       .forms("function method out")
+      .exact_out()
       .autocast(Autocast::Lower)
       .kernel([](const Tensor& self, const Tensor& mat2) {
         check_batches(self, mat2);
@@ -452,6 +427,7 @@ void register_matmul() {
       .doc("Products of batches of matrices.");
   op("matmul(Tensor self, Tensor other) -> Tensor")
       .forms("function method out")
+      .exact_out("result dtype %O does not match input dtype %R")
       .autocast(Autocast::Lower)
       .composite([](const Tensor& self, const Tensor& other) {
         int64_t a = self.dim(), b = other.dim();
@@ -499,6 +475,7 @@ void register_matmul() {
   op("linalg_matmul(Tensor self, Tensor other) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out()
       .composite([](const Tensor& self, const Tensor& other) {
         return matmul(self, other);
       })
@@ -525,6 +502,7 @@ void register_matmul() {
       .doc("The product of a matrix and a vector.");
   op("dot(Tensor self, Tensor tensor) -> Tensor")
       .forms("function method out")
+      .exact_out("result dtype %O does not match input dtype %R")
       .kernel([](const Tensor& self, const Tensor& tensor) {
         check_vectors(self, tensor);
         return dot_kernel(self.value(), tensor.value());
@@ -544,6 +522,7 @@ void register_matmul() {
       .doc("The dot product of two vectors.");
   op("vdot(Tensor self, Tensor other) -> Tensor")
       .forms("function method out")
+      .exact_out("result dtype %O does not match input dtype %R")
       .kernel([](const Tensor& self, const Tensor& other) {
         check_vectors(self, other);
         return dot_kernel(mx::conjugate(self.value()), other.value());
@@ -563,6 +542,7 @@ void register_matmul() {
   op("addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar "
      "alpha=1) -> Tensor")
       .forms("function method inplace out")
+      .exact_out()
       .autocast(Autocast::Lower)
       .kernel([](const Tensor& self,
                  const Tensor& mat1,
@@ -607,6 +587,7 @@ void register_matmul() {
   op("addmv(Tensor self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar "
      "alpha=1) -> Tensor")
       .forms("function method inplace out")
+      .exact_out()
       .autocast(Autocast::None, Autocast::Lower)
       .kernel([](const Tensor& self,
                  const Tensor& mat,
@@ -637,7 +618,7 @@ void register_matmul() {
       .doc("beta * self + alpha * (mat @ vec).");
   op("addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, "
      "Scalar alpha=1) -> Tensor")
-      .forms("function method inplace out")
+      .forms("function method out")
       .autocast(Autocast::Lower)
       .kernel([](const Tensor& self,
                  const Tensor& batch1,
@@ -678,6 +659,7 @@ void register_matmul() {
   op("baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, "
      "Scalar alpha=1) -> Tensor")
       .forms("function method inplace out")
+      .exact_out()
       .autocast(Autocast::Lower)
       .kernel([](const Tensor& self,
                  const Tensor& batch1,
@@ -715,10 +697,29 @@ void register_matmul() {
             return times(bmm(adjoint_of(batch1), grad), alpha);
           })
       .doc("beta * self + alpha * (batch1 @ batch2).");
+  // In place, self becomes of the result's size, whatever it was.
+  op("addbmm_(Tensor(a!) self, Tensor batch1, Tensor batch2, *, Scalar beta=1, "
+     "Scalar alpha=1) -> Tensor(a!)")
+      .forms("method")
+      .mutating([](const Tensor& self,
+                   const Tensor& batch1,
+                   const Tensor& batch2,
+                   const Scalar& beta,
+                   const Scalar& alpha) {
+        Tensor result = addbmm(self, batch1, batch2, beta, alpha);
+        if (result.sizes() != self.sizes()) {
+          FL_CHECK(
+              !requires_grad(self) && !requires_grad(result),
+              "cannot resize variables that require grad");
+          resize_tensor(self, result.sizes());
+        }
+        return copy_(self, result, false);
+      })
+      .doc("self becomes beta * self + alpha * the sum of the products.");
   op("addr(Tensor self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar "
      "alpha=1) -> Tensor")
       .forms("function method inplace out")
-      .promote("self vec1 vec2")
+      .promote_dtypes("self vec1 vec2")
       .kernel([](const mx::array& self,
                  const mx::array& vec1,
                  const mx::array& vec2,
@@ -773,6 +774,7 @@ void register_matmul() {
   op("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor")
       .module("nn")
       .forms("function out")
+      .exact_out()
       .autocast(Autocast::Lower)
       .composite([](const Tensor& input,
                     const Tensor& weight,

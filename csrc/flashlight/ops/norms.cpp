@@ -419,6 +419,7 @@ void register_norms() {
      "keepdim=False, *, ScalarType? dtype=None) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out()
       .kernel(vector_norm_kernel)
       .grad("self", "self ord dim keepdim dtype result", vector_norm_grad)
       .doc("The p norm over dimensions.");
@@ -447,18 +448,21 @@ void register_norms() {
      "keepdim=False, *, ScalarType? dtype=None) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("linalg.matrix_norm expected out tensor dtype %R but got: %O")
       .composite(matrix_norm_number)
       .doc("A norm of matrices.");
   op("linalg_matrix_norm.str_ord(Tensor self, str ord='fro', int[] "
      "dim=[-2,-1], bool keepdim=False, *, ScalarType? dtype=None) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("linalg.matrix_norm expected out tensor dtype %R but got: %O")
       .composite(matrix_norm_name)
       .doc("A norm of matrices, by its name.");
   op("linalg_norm(Tensor self, Scalar? ord=None, int[1]? dim=None, bool "
      "keepdim=False, *, ScalarType? dtype=None) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("linalg.norm expected out tensor dtype %R but got: %O")
       .composite([](const Tensor& self,
                     const std::optional<Scalar>& ord,
                     const Dims& dim,
@@ -479,6 +483,7 @@ void register_norms() {
      "keepdim=False, *, ScalarType? dtype=None) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("linalg.norm expected out tensor dtype %R but got: %O")
       .composite([](const Tensor& self,
                     const std::string& ord,
                     const Dims& dim,
@@ -496,6 +501,7 @@ void register_norms() {
       .doc("The p norm of a difference.");
   op("renorm(Tensor self, Scalar p, int dim, Scalar maxnorm) -> Tensor")
       .forms("function method inplace out")
+      .exact_out()
       .composite([](const Tensor& self,
                     const Scalar& p,
                     int64_t dim,

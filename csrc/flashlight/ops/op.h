@@ -69,7 +69,8 @@ using FormulaFn =
     std::function<TensorList(const TensorList& grads, const Value* saved)>;
 
 // How dtypes of tensor arguments are brought together before the kernel.
-enum class Promotion : uint8_t { None, Common, Float };
+// Dtypes: as Common, but tensors without dimensions count as others do.
+enum class Promotion : uint8_t { None, Common, Float, Dtypes };
 
 enum class Derivative : uint8_t {
   Unstated,
@@ -122,6 +123,10 @@ class FL_API Op {
   // Dtypes that the op is not there for, and PyTorch's name of it in the error.
   uint8_t refused = 0;
   std::string refused_name;
+  // Error text where out= is of another dtype than the result (%R and %O are
+  // their names, %r and %o their C types); null: values are cast, if they can.
+  const char* out_mismatch = nullptr;
+  bool out_apart = false; // out= may share no memory with the arguments
   // The row that this one is another name of: all calls are its.
   const Op* target = nullptr;
   // Looks at the arguments as they came, before promotion; raises.
@@ -345,6 +350,10 @@ class FL_API Row {
   Row&& promote_float(std::string_view names = "") && {
     return std::move(*this).promotion(Promotion::Float, names);
   }
+  // ... to what their dtypes alone promote to, whatever their dimensions.
+  Row&& promote_dtypes(std::string_view names = "") && {
+    return std::move(*this).promotion(Promotion::Dtypes, names);
+  }
   Row&& elementwise() && {
     op_->elementwise = true;
     return std::move(*this);
@@ -354,6 +363,18 @@ class FL_API Row {
   Row&& refuse(int kinds, std::string_view name) && {
     op_->refused = static_cast<uint8_t>(kinds);
     op_->refused_name = name;
+    return std::move(*this);
+  }
+  // out= must be of the result's dtype.
+  Row&& exact_out(
+      const char* text =
+          "Expected out tensor to have dtype %r, but got %o "
+          "instead") && {
+    op_->out_mismatch = text;
+    return std::move(*this);
+  }
+  Row&& apart_from_out() && {
+    op_->out_apart = true;
     return std::move(*this);
   }
   // PyTorch's lists differ: for the CPU, for GPUs.

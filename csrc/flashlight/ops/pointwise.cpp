@@ -567,6 +567,7 @@ void register_pointwise() {
 
   op("abs(Tensor self) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .elementwise()
       .kernel(abs_kernel)
       .grad(
@@ -578,6 +579,7 @@ void register_pointwise() {
       .doc("The absolute value.");
   op("neg(Tensor self) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .elementwise()
       .kernel([](const mx::array& self) {
         FL_CHECK(
@@ -600,6 +602,7 @@ void register_pointwise() {
       .doc("The tensor itself.");
   op("sign(Tensor self) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .elementwise()
       .kernel([](const mx::array& x) {
         FL_CHECK(
@@ -612,6 +615,7 @@ void register_pointwise() {
       .doc("-1, 0 or 1.");
   op("sgn(Tensor self) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .elementwise()
       .kernel(sgn_kernel)
       .grad(
@@ -658,30 +662,35 @@ void register_pointwise() {
 
   op("floor(Tensor self) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .elementwise()
       .kernel(rounding<mx::floor>)
       .zero_grad("self")
       .doc("Rounds down.");
   op("ceil(Tensor self) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .elementwise()
       .kernel(rounding<mx::ceil>)
       .zero_grad("self")
       .doc("Rounds up.");
   op("trunc(Tensor self) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .elementwise()
       .kernel(rounding<trunc_array>)
       .zero_grad("self")
       .doc("Rounds towards 0.");
   op("round(Tensor self) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .elementwise()
       .kernel(rounding<round_even>)
       .zero_grad("self")
       .doc("Rounds to the nearest, halves to even.");
   op("round.decimals(Tensor self, *, int decimals) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .elementwise()
       .kernel([](const mx::array& x, int64_t decimals) {
         FL_CHECK_AS(
@@ -699,6 +708,7 @@ void register_pointwise() {
       .doc("Rounds to so many decimals.");
   op("frac(Tensor self) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .elementwise()
       .kernel([](const mx::array& x) {
         FL_CHECK_AS(

@@ -4,8 +4,11 @@
 #include <mlx/ops.h>
 #include <mlx/transforms.h>
 
+#include "flashlight/autograd/grad_mode.h"
+#include "flashlight/core/runtime.h"
 #include "flashlight/kernels/accurate.h"
 #include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/pointwise.h"
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/views.h"
@@ -104,6 +107,14 @@ mx::array prod_kernel(
     return mx::all(x, axes, keepdim);
   }
   return mx::astype(mx::prod(widened(x), axes, keepdim), to);
+}
+
+int64_t count_zeros(const Tensor& x) {
+  mx::array n = mx::sum(
+      mx::astype(
+          mx::equal(x.value(), mx::array(0, to_mlx(x.dtype()))), mx::int64));
+  eval({n});
+  return n.item<int64_t>();
 }
 
 enum class Test : uint8_t { Any, All };
@@ -297,8 +308,15 @@ void register_reductions() {
       })
       .grad(
           "self",
-          "self",
-          [](const Tensor& grad, const Tensor& self) {
+          "self result",
+          [](const Tensor& grad, const Tensor& self, const Tensor& result) {
+            int64_t n = self.dim() ? count_zeros(self) : 0;
+            if (n == 0) {
+              return self.dim() ? grad * conj(result / self) : grad;
+            }
+            if (n > 1 && !grad_enabled()) {
+              return zeros_like(self);
+            }
             Tensor flat = reshape(self, {self.numel()});
             return view(
                 _prod_backward(unsqueeze(grad, 0), flat, 0), self.sizes());
@@ -317,17 +335,21 @@ void register_reductions() {
       })
       .grad(
           "self",
-          "self dim keepdim",
+          "self dim keepdim result",
           [](const Tensor& grad,
              const Tensor& self,
              int64_t dim,
-             bool keepdim) {
+             bool keepdim,
+             const Tensor& result) {
             if (self.dim() == 0) {
               return grad;
             }
-            Tensor g =
-                keepdim ? grad : unsqueeze(grad, wrap_dim(dim, self.dim()));
-            return _prod_backward(g, self, dim);
+            auto kept = [&](const Tensor& x) {
+              return keepdim ? x : unsqueeze(x, wrap_dim(dim, self.dim()));
+            };
+            return count_zeros(self) == 0
+                       ? kept(grad) * conj(kept(result) / self)
+                       : _prod_backward(kept(grad), self, dim);
           })
       .doc("The product over a dimension.");
   // The gradient of a product; `grad` has kept the dimension.

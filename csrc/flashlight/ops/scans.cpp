@@ -4,15 +4,19 @@
 #include <mlx/ops.h>
 #include <mlx/transforms.h>
 
+#include "flashlight/autograd/grad_mode.h"
 #include "flashlight/kernels/accurate.h"
 #include "flashlight/kernels/host.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/comparison.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/pointwise.h"
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/scans.h"
+#include "flashlight/ops/functions/selection.h"
 #include "flashlight/ops/functions/shape.h"
+#include "flashlight/ops/functions/sorting.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 #include "flashlight/ops/reduce.h"
@@ -130,6 +134,41 @@ mx::array scan_backward(
   };
   mx::array x = mx::astype(self, grad.dtype());
   return mx::vjp(forward, {x}, {grad}).second[0];
+}
+
+// By division, which is right up to the first zero; there, by the product of
+// the others; and 0 after it. No derivative of this would be right at a zero.
+Tensor cumprod_grad(const Tensor& grad, const Tensor& self, int64_t dim) {
+  if (self.dim() == 0 || self.numel() == 0) {
+    return grad;
+  }
+  Tensor zero = eq(self, Scalar(0)), zeros = cumsum(zero, dim);
+  Tensor x = where(zero, ones_like(self), self);
+  Tensor terms = grad * conj(cumprod(x, dim)), none = zeros_like(terms);
+  Tensor before = eq(zeros, Scalar(0)), one = eq(zeros, Scalar(1));
+  Tensor left = _cumsum_backward(where(before, terms, none), dim) / conj(x);
+  Tensor there = _cumsum_backward(where(one, terms, none), dim);
+  return where(
+      before, left, where(logical_and(one, zero), there, zeros_like(there)));
+}
+
+Tensor reversed(const Tensor& x, int64_t dim) {
+  int axis = axis_of(dim, x.value()), n = x.value().shape(axis);
+  mx::Shape shape(static_cast<size_t>(x.dim()), 1);
+  shape[static_cast<size_t>(axis)] = n;
+  mx::array places = mx::reshape(mx::arange(n - 1, -1, -1, mx::int64), shape);
+  return _pick(
+      x, constant(mx::broadcast_to(places, x.value().shape()), x), dim);
+}
+
+// Of complex numbers: in logarithms, so that no exponential overflows.
+Tensor logcumsumexp_grad(const Tensor& grad, const Tensor& self, int64_t dim) {
+  if (self.dim() == 0 || self.numel() == 0) {
+    return grad;
+  }
+  Tensor weight = log(conj(grad)) - logcumsumexp(self, dim);
+  Tensor rest = reversed(logcumsumexp(reversed(weight, dim), dim), dim);
+  return conj(exp(rest + self));
 }
 
 template <bool greatest>
@@ -327,7 +366,8 @@ void register_scans() {
           "self",
           "self dim",
           [](const Tensor& grad, const Tensor& self, int64_t dim) {
-            return _cumprod_backward(grad, self, dim);
+            return grad_enabled() ? _cumprod_backward(grad, self, dim)
+                                  : cumprod_grad(grad, self, dim);
           })
       .doc("The products of elements so far along a dimension.");
   op("_cumprod_backward(Tensor grad, Tensor self, int dim) -> Tensor")
@@ -342,6 +382,7 @@ void register_scans() {
       .doc("The gradient of cumprod.");
   op("logcumsumexp(Tensor self, int dim) -> Tensor")
       .forms("function method out")
+      .exact_out("expected scalar_type %R but found %O")
       .kernel([](const mx::array& self, int64_t dim) {
         Dtype d = from_mlx(self.dtype());
         if (!is_floating(d) && !is_complex(d)) {
@@ -363,7 +404,8 @@ void register_scans() {
           "self",
           "self dim",
           [](const Tensor& grad, const Tensor& self, int64_t dim) {
-            return _logcumsumexp_backward(grad, self, dim);
+            return grad.is_complex() ? logcumsumexp_grad(grad, self, dim)
+                                     : _logcumsumexp_backward(grad, self, dim);
           })
       .doc("The logarithms of the sums of exponentials so far.");
   op("_logcumsumexp_backward(Tensor grad, Tensor self, int dim) -> Tensor")
@@ -375,11 +417,13 @@ void register_scans() {
       .doc("The gradient of logcumsumexp.");
   op("cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)")
       .forms("function method out")
+      .exact_out("expected scalar_type %R but found %O")
       .kernel(cumulative_extremum<true>)
       .grad("self", "self indices dim", extremum_grad)
       .doc("The greatest elements so far, and where they are.");
   op("cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)")
       .forms("function method out")
+      .exact_out("expected scalar_type %R but found %O")
       .kernel(cumulative_extremum<false>)
       .grad("self", "self indices dim", extremum_grad)
       .doc("The least elements so far, and where they are.");
@@ -404,6 +448,7 @@ void register_scans() {
   op("diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? "
      "append=None) -> Tensor")
       .forms("function method out")
+      .exact_out("expected scalar_type %R but found %O")
       .composite(diff_kernel)
       .doc("The differences of neighbours along a dimension.");
   op("trapezoid.x(Tensor y, Tensor x, *, int dim=-1) -> Tensor")

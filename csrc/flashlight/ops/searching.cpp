@@ -572,6 +572,7 @@ void register_searching() {
   op("isin.Tensor_Tensor(Tensor elements, Tensor test_elements, *, bool "
      "assume_unique=False, bool invert=False) -> Tensor")
       .forms("function out")
+      .exact_out()
       .kernel([](const mx::array& elements,
                  const mx::array& tests,
                  bool,
@@ -581,6 +582,7 @@ void register_searching() {
   op("isin.Tensor_Scalar(Tensor elements, Scalar test_element, *, bool "
      "assume_unique=False, bool invert=False) -> Tensor")
       .forms("function out")
+      .exact_out()
       .kernel(
           [](const mx::array& elements, const Scalar& test, bool, bool invert) {
             return isin_kernel(elements, number_like(test, elements), invert);
@@ -598,6 +600,9 @@ void register_searching() {
       .doc("True if the number is one of the others.");
   op("histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0) -> Tensor")
       .forms("function method out")
+      .exact_out(
+          "torch.histogram: input tensor and hist tensor should have the same "
+          "dtype, but got input %r and hist %o")
       .kernel(histc_kernel)
       .not_differentiable()
       .doc("How many elements fall into bins of equal width.");

@@ -66,9 +66,10 @@ mx::array cat_kernel(const TensorList& given, int64_t dim, Dtype dtype) {
 void register_shape() {
   op("cat(Tensor[] tensors, int dim=0) -> Tensor")
       .forms("function out")
+      .apart_from_out()
       .autocast(Autocast::Promote)
       .kernel([](const TensorList& tensors, int64_t dim) {
-        FL_CHECK(
+        FL_CHECK_VALUE(
             !tensors.empty(),
             "torch.cat(): expected a non-empty list of Tensors");
         Value all = tensors;
@@ -94,6 +95,7 @@ void register_shape() {
       .doc("Tensors joined along a dimension.");
   op("stack(Tensor[] tensors, int dim=0) -> Tensor")
       .forms("function out")
+      .apart_from_out()
       .autocast(Autocast::Promote)
       .kernel([](const TensorList& tensors, int64_t dim) {
         FL_CHECK(!tensors.empty(), "stack expects a non-empty TensorList");

@@ -249,9 +249,23 @@ Picked mode_kernel(const mx::array& self, int64_t dim, bool keepdim) {
           for (size_t i = 0; i < row.size(); ++i) {
             all[i] = {row[i], static_cast<int64_t>(i)};
           }
-          std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
-            return nan_less(a.first, b.first);
-          });
+          if (all.size() <= 16) {
+            // By < alone, as PyTorch: NaN stays where it is, and parts a row.
+            for (size_t i = 1; i < all.size(); ++i) {
+              auto next = all[i];
+              bool least = next.first < all[0].first;
+              size_t at = i;
+              while (at > 0 && (least || next.first < all[at - 1].first)) {
+                all[at] = all[at - 1];
+                --at;
+              }
+              all[at] = next;
+            }
+          } else {
+            std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+              return nan_less(a.first, b.first);
+            });
+          }
           size_t most = 0, run = 0;
           for (size_t i = 0; i < all.size(); ++i) {
             ++run;
@@ -428,12 +442,14 @@ void register_sorting() {
   op("sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, "
      "Tensor indices)")
       .forms("function method out")
+      .exact_out()
       .kernel(sort_kernel)
       .grad("self", "self.shape dim indices", sort_grad)
       .doc("Elements in order along a dimension, and where they were.");
   op("sort.stable(Tensor self, *, bool? stable, int dim=-1, bool "
      "descending=False) -> (Tensor values, Tensor indices)")
       .forms("function method out")
+      .exact_out()
       .kernel(
           [](const mx::array& self,
              std::optional<bool>,
@@ -450,6 +466,7 @@ void register_sorting() {
   op("argsort.stable(Tensor self, *, bool stable, int dim=-1, bool "
      "descending=False) -> Tensor")
       .forms("function method out")
+      .exact_out()
       .composite(
           [](const Tensor& self, bool stable, int64_t dim, bool descending) {
             return std::get<1>(
@@ -458,12 +475,14 @@ void register_sorting() {
       .doc("Where the elements are, in order along a dimension.");
   op("msort(Tensor self) -> Tensor")
       .forms("function method out")
+      .exact_out()
       .composite(
           [](const Tensor& self) { return std::get<0>(sort(self, 0, false)); })
       .doc("Elements in order along the first dimension.");
   op("topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool "
      "sorted=True) -> (Tensor values, Tensor indices)")
       .forms("function method out")
+      .exact_out()
       .kernel(topk_kernel)
       .grad("self", "self.shape dim indices", sort_grad)
       .doc("The k greatest elements along a dimension, and where they are.");
@@ -500,6 +519,8 @@ void register_sorting() {
   op("kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> "
      "(Tensor values, Tensor indices)")
       .forms("function method out")
+      .exact_out("output values must be of same type as input")
+      .apart_from_out()
       .kernel(kth_kernel)
       .grad("self", "self.shape dim keepdim indices", select_grad)
       .doc("The k-th least elements over a dimension, and where they are.");

@@ -1,5 +1,6 @@
 // Variances, standard deviations, covariances.
 #include <algorithm>
+#include <limits>
 
 #include <mlx/ops.h>
 
@@ -102,6 +103,19 @@ std::tuple<mx::array, mx::array> with_mean_kernel(
   const char* name = root ? "std_mean" : "var_mean";
   check_dtype(self, name);
   auto [v, m] = moments(self, dims, correction, keepdim, name);
+  // PyTorch's running mean outlives an infinity only at the very end.
+  auto axes = axes_of(dims, static_cast<int64_t>(self.ndim()));
+  mx::Shape from(self.ndim(), 0), to = self.shape();
+  for (int axis : axes) {
+    from[static_cast<size_t>(axis)] =
+        std::max(to[static_cast<size_t>(axis)] - 1, 0);
+  }
+  mx::array odd = mx::astype(mx::logical_not(mx::isfinite(self)), mx::int32);
+  mx::array last = mx::sum(mx::slice(odd, from, to), axes, keepdim);
+  m = mx::where(
+      mx::greater(mx::sum(odd, axes, keepdim), last),
+      mx::array(std::numeric_limits<float>::quiet_NaN(), m.dtype()),
+      m);
   mx::Dtype real = to_mlx(to_real(from_mlx(self.dtype())));
   return {
       mx::astype(root ? mx::sqrt(v) : v, real), mx::astype(m, self.dtype())};
