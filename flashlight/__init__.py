@@ -107,7 +107,7 @@ from flashlight import (  # noqa: F401
     overrides,
 )
 from flashlight import random as random  # noqa: F401
-from flashlight import utils, version, xpu
+from flashlight import special, utils, version, xpu
 from flashlight._C import (  # noqa: F401
     autocast_decrement_nesting,
     autocast_increment_nesting,

@@ -301,6 +301,10 @@ def public_function(name):
     return getattr(flashlight.nn.functional, name)
 
 
+# Functions whose first argument is not `self`, with which their samples begin.
+SELF_FIRST = {"where", "polygamma", "special.polygamma"}
+
+
 def second_first(method):
     """`method` as a function that it is the second argument's of."""
     return lambda first, second, *rest: method(second, first, *rest)
@@ -395,7 +399,7 @@ def cases(full, dtype, requires_grad=False):
         for sample in info.sample_inputs("cpu", dtype, requires_grad=grad):
             args = (sample.input, *sample.args)
             defined = sample.output_process_fn_grad
-            if info.name == "where":  # its samples begin with `self`
+            if info.name in SELF_FIRST:
                 args = (args[1], args[0], *args[2:])
             yield Case(ours, theirs, args, sample.kwargs, defined)
             if "Scalar " in row["schema"]:
@@ -405,7 +409,7 @@ def cases(full, dtype, requires_grad=False):
                 if method is not None and isinstance(args[0], torch.Tensor):
                     mine = getattr(flashlight.Tensor, row["name"])
                     both = both_filled(row["name"], mine, method)
-                    if info.name == "where":
+                    if info.name in SELF_FIRST:
                         both = tuple(map(second_first, both))
                     yield Case(*both, args, sample.kwargs, defined)
 

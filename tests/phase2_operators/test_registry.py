@@ -39,6 +39,12 @@ NAMES = sorted({r["name"] for r in ROWS.values()})
 NOT_YET = set((Path(__file__).parent / "not_yet.txt").read_text().split())
 NOT_IN_MLX = (torch.complex32, torch.complex128)
 FORWARD, GRADIENT = 1e-5, 1e-4
+# torch's own float64 values of these are off by up to 1e-6 (test_special.py has
+# exact ones).
+INEXACT = {"special_airy_ai"} | {
+    f"special_bessel_{k}" for k in ("j0", "j1", "y0", "y1")
+}
+COARSE = 2e3
 SOME = 5  # samples of a row, unless --full
 
 pytestmark = [
@@ -109,7 +115,8 @@ def test_value(name, limit):
             theirs = seeded(lambda: case.theirs(*case.args, **case.kwargs), torch)
             pick = picked(ROWS[name]["name"], case.args, case.kwargs)
             ours, theirs = case.defined(ours), case.defined(theirs)
-            same(ours, theirs, FORWARD, f"{name}{case}: ", pick)
+            coarse = COARSE if name in INEXACT and dtype == torch.float64 else 1
+            same(ours, theirs, FORWARD * coarse, f"{name}{case}: ", pick)
             seen += 1
     assert seen, f"{name}: no sample reaches this row"
 
@@ -280,7 +287,8 @@ def test_gradient(name, limit):
         for case, args, kwargs, ours in reach(name, dtype, few, requires_grad=True):
             theirs = seeded(lambda: case.theirs(*case.args, **case.kwargs), torch)
             ours, theirs = case.defined(ours), case.defined(theirs)
-            same(ours, theirs, FORWARD, f"{name}{case}: ")
+            coarse = COARSE if name in INEXACT and dtype == torch.float64 else 1
+            same(ours, theirs, FORWARD * coarse, f"{name}{case}: ")
             mine = [x for x in flat([args, kwargs]) if x.requires_grad]
             torchs = [x for x in flat([case.args, case.kwargs]) if x.requires_grad]
             expected = derivatives(torch, theirs, torchs)

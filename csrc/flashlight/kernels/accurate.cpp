@@ -6,32 +6,11 @@
 
 #include <mlx/ops.h>
 
-#include "flashlight/kernels/host.h"
+#include "flashlight/kernels/map.h"
 
 namespace flashlight::accurate {
 
 namespace {
-
-// f(double) of each element. Other floats go through float64 and back.
-template <typename F>
-mx::array
-map(const char* name, const mx::array& x, F f, HostVjp vjp = nullptr) {
-  auto loop = [f](const std::vector<mx::array>& in,
-                  std::vector<mx::array>& out) {
-    const auto* from = in[0].data<double>();
-    auto* to = out[0].data<double>();
-    for (size_t i = 0; i < in[0].size(); ++i) {
-      to[i] = f(from[i]);
-    }
-  };
-  mx::array y = host_op(
-      name,
-      {mx::astype(x, mx::float64, mx::Device::cpu)},
-      {{x.shape(), mx::float64}},
-      loop,
-      std::move(vjp))[0];
-  return mx::astype(y, x.dtype(), mx::Device::cpu);
-}
 
 // The rational start of Giles (2010), then two steps of Newton's method.
 double inverse_erf(double x) {
@@ -96,34 +75,35 @@ mx::array exp(const mx::array& x) {
   auto vjp = [](const Arrays&, const Arrays& grads, const Arrays& out) {
     return Arrays{mx::multiply(grads[0], out[0])};
   };
-  return map("exp", x, [](double a) { return std::exp(a); }, vjp);
+  return host_map("exp", x, [](double a) { return std::exp(a); }, vjp);
 }
 
 mx::array sin(const mx::array& x) {
-  return wide(x) ? map("sin", x, [](double a) { return std::sin(a); })
+  return wide(x) ? host_map("sin", x, [](double a) { return std::sin(a); })
                  : mx::sin(x);
 }
 
 mx::array cos(const mx::array& x) {
-  return wide(x) ? map("cos", x, [](double a) { return std::cos(a); })
+  return wide(x) ? host_map("cos", x, [](double a) { return std::cos(a); })
                  : mx::cos(x);
 }
 
 mx::array erf(const mx::array& x) {
-  return wide(x) ? map("erf", x, [](double a) { return std::erf(a); })
+  return wide(x) ? host_map("erf", x, [](double a) { return std::erf(a); })
                  : mx::erf(x);
 }
 
 mx::array erfc(const mx::array& x) {
-  return map("erfc", x, [](double a) { return std::erfc(a); });
+  return host_map("erfc", x, [](double a) { return std::erfc(a); });
 }
 
 mx::array erfinv(const mx::array& x) {
-  return map("erfinv", x, inverse_erf);
+  return host_map("erfinv", x, inverse_erf);
 }
 
 mx::array sigmoid(const mx::array& x) {
-  return wide(x) ? map("sigmoid",
+  return wide(x) ? host_map(
+                       "sigmoid",
                        x,
                        [](double a) { return 1 / (1 + std::exp(-a)); })
                  : mx::sigmoid(x);
