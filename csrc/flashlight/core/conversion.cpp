@@ -7,7 +7,7 @@
 
 namespace flashlight {
 
-const char* c_name(Dtype dtype) {
+const char* element_name(Dtype dtype) {
   switch (dtype) {
     case Dtype::UInt8:
       return "uint8_t";
@@ -86,7 +86,7 @@ void check_fits(const Scalar& value, Dtype dtype) {
   FL_CHECK(
       fits,
       "value cannot be converted to type ",
-      c_name(half ? Dtype::Float64 : dtype),
+      element_name(half ? Dtype::Float64 : dtype),
       " without overflow");
 }
 

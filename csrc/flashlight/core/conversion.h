@@ -11,6 +11,6 @@ namespace flashlight {
 // as they do there.
 FL_API void check_fits(const Scalar& value, Dtype dtype);
 // How PyTorch's errors name the C++ type of an element: "int64_t", "float".
-FL_API const char* c_name(Dtype dtype);
+FL_API const char* element_name(Dtype dtype);
 
 } // namespace flashlight

@@ -201,7 +201,8 @@ bool any_normal(const Op& op, const Value* args) {
 // As PyTorch: only dense ones are looked at.
 bool overlaps_partly(const Tensor& a, const Tensor& b, bool wholly_too) {
   if (a->storage.get() != b->storage.get() ||
-      (a.geometry() == b.geometry() && !wholly_too) || a.numel() == 0 || b.numel() == 0 || !is_dense(a.sizes(), a.strides()) ||
+      (a.geometry() == b.geometry() && !wholly_too) || a.numel() == 0 ||
+      b.numel() == 0 || !is_dense(a.sizes(), a.strides()) ||
       !is_dense(b.sizes(), b.strides())) {
     return false;
   }
@@ -250,7 +251,8 @@ void check_overlap(const Op& op, const Value* args, const Tensor& to) {
   for (size_t i = 0; i < op.schema.args.size(); ++i) {
     for_tensors(args[i], [&](const Tensor& t) {
       FL_CHECK(
-          (t.is_same(to) && !op.out_apart) || !overlaps_partly(to, t, op.out_apart),
+          (t.is_same(to) && !op.out_apart) ||
+              !overlaps_partly(to, t, op.out_apart),
           "unsupported operation: some elements of the input tensor and the "
           "written-to tensor refer to a single memory location. Please clone() "
           "the tensor before performing the operation.");

@@ -203,14 +203,6 @@ void register_numeric() {
           })
       .zero_grad("other")
       .doc("The next number after self on the way to `other`.");
-  op("conj_physical(Tensor self) -> Tensor")
-      .forms("function method inplace out")
-      .elementwise()
-      .kernel([](const mx::array& x) {
-        return x.dtype() == mx::complex64 ? mx::conjugate(x) : x;
-      })
-      .grad("self", "", [](const Tensor& grad) { return conj_physical(grad); })
-      .doc("The conjugate, computed at once.");
 }
 
 } // namespace flashlight

@@ -142,7 +142,7 @@ Dtype spaced_dtype(
       "torch.",
       name,
       "(): inferred dtype ",
-      c_name(inferred),
+      element_name(inferred),
       " can't be safely cast to passed dtype ",
       scalar_name(dtype.value_or(inferred)));
   check_storable(dtype.value_or(inferred));
