@@ -21,10 +21,6 @@ from sampling import (
 )
 
 
-def whole(dtype):
-    return not dtype.is_floating_point and not dtype.is_complex
-
-
 # Rows that PyTorch's tables have no samples for. torch has the function of that name.
 EXTRA = {
     "convolution": [
