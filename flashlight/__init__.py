@@ -92,10 +92,12 @@ from flashlight.storage import *  # noqa: F401,F403
 
 # isort: split
 from flashlight import (  # noqa: F401
+    _lazy,
     _pickling,
     accelerator,
     amp,
     backends,
+    compiler,
     cpu,
     cuda,
     distributed,
@@ -105,6 +107,7 @@ from flashlight import (  # noqa: F401
     nn,
     optim,
     overrides,
+    sparse,
 )
 from flashlight import random as random  # noqa: F401
 from flashlight import special, utils, version, xpu

@@ -1,6 +1,7 @@
 """The places where PyTorch keeps its native functions, filled from the op table."""
 
 import enum
+import os
 import types
 
 from flashlight import _C
@@ -42,8 +43,17 @@ def _facts():
     _C._TorchFunctionState = _TorchFunctionState
     _C._get_torch_function_state = _get_torch_function_state
     _C._get_privateuse1_backend_name = lambda: "privateuseone"
+    _C._get_cpu_capability = lambda: "DEFAULT"  # no loops of ours are chosen by it
     _C.has_lapack = True  # MLX brings it
     _C.has_mkl = _C.has_mkldnn = _C.has_openmp = _C.has_cuda = False
 
 
 _facts()
+
+
+# A process may fork with tensors: DataLoader's workers are made so.
+os.register_at_fork(
+    before=_C._before_fork,
+    after_in_parent=lambda: _C._after_fork(False),
+    after_in_child=lambda: _C._after_fork(True),
+)

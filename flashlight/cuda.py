@@ -22,6 +22,31 @@ def manual_seed_all(seed):
 manual_seed = manual_seed_all
 
 
+def is_initialized():
+    """Whether a CUDA device has been set up: from the start, where there is one."""
+    return is_available()
+
+
+def _is_compiled():
+    return is_available()
+
+
+def _check():
+    if not is_available():
+        raise AssertionError("Torch not compiled with CUDA enabled")
+
+
+def init():
+    """Set CUDA up; AssertionError where this MLX build has none."""
+    _check()
+
+
+def current_device():
+    """The index of the device in use; AssertionError where there is none."""
+    _check()
+    return 0
+
+
 def synchronize(device=None):
     """Wait for recorded work."""
     mx.synchronize()

@@ -4,6 +4,7 @@ import string
 
 from flashlight import _C
 from flashlight import overrides as _overrides
+from flashlight._dtypes import bool as _bool
 from flashlight._size import Size as _Size
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "tensordot",
     "unique",
     "unique_consecutive",
+    "unravel_index",
 ]
 
 _native = _C._VariableFunctions
@@ -253,3 +255,52 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
         return other[0]
     found = _native.unique_consecutive(input, dim=dim, **flags)
     return _asked_for(*found, return_inverse, return_counts)
+
+
+def unravel_index(indices, shape):
+    """Coordinates of flat indices, a tensor a dimension.
+
+    Args:
+        indices: Integers, of any sizes.
+        shape: An int or a sequence of ints: what the indices count through, row by
+            row.
+
+    Raises:
+        TypeError: ``indices`` are not integers, or ``shape`` is not of ints.
+        ValueError: A size is negative.
+
+    Example::
+
+        >>> torch.unravel_index(torch.tensor([3, 7]), (2, 4))
+        (tensor([0, 1]), tensor([3, 3]))
+    """
+    if (answer := _overridden(unravel_index, (indices,), indices, shape=shape)) is None:
+        return _unravel(indices, shape)
+    return answer[0]
+
+
+def _unravel(indices, shape):
+    if indices.is_complex() or indices.is_floating_point() or indices.dtype == _bool:
+        raise TypeError(
+            f"expected 'indices' to be integer dtype, but got {indices.dtype}"
+        )
+    if not isinstance(shape, (int, _Size, list, tuple)):
+        raise TypeError(
+            f"expected 'shape' to be int or sequence of ints, but got {type(shape)}"
+        )
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    for size in sizes:
+        if not isinstance(size, int):
+            raise TypeError(
+                "expected 'shape' sequence to only contain ints, but got "
+                f"{type(size)}"
+            )
+    if any(size < 0 for size in sizes):
+        raise ValueError(f"'shape' cannot have negative values, but got {sizes}")
+    strides = [1] * len(sizes)
+    for d in range(len(sizes) - 2, -1, -1):
+        strides[d] = strides[d + 1] * sizes[d + 1]
+    return tuple(
+        indices.div(stride, rounding_mode="floor") % size
+        for stride, size in zip(strides, sizes)
+    )

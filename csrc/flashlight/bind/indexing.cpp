@@ -158,7 +158,7 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple) {
           continue;
         }
         out.view = unsqueeze(out.view, dim);
-        record(t);
+        record(unsqueeze(t, 0));
         ++dim;
         continue;
       }
@@ -252,7 +252,7 @@ int set_item(PyObject* self, PyObject* index, PyObject* value) {
       if (v.dtype() != t.dtype() && v.dim() == 0) {
         squeezed = _to_copy(v, t.dtype());
       }
-      while (squeezed.dim() > r.view.dim() && squeezed.sizes()[0] == 1) {
+      while (squeezed.dim() > 0 && squeezed.sizes()[0] == 1) {
         squeezed = select(squeezed, 0, 0);
       }
       index_put_(r.view, r.indices, squeezed, false);

@@ -1,5 +1,6 @@
 // flashlight._C
 #include "flashlight/bind/py_tensor.h"
+#include "flashlight/core/runtime.h"
 #include "flashlight/kernels/blas.h"
 #include "flashlight/ops/registry.h"
 
@@ -31,6 +32,8 @@ NB_MODULE(_C, m) {
   bind_arrays(m);
   bind_autocast(m);
   m.def("_set_blas_threads", set_blas_threads);
+  m.def("_before_fork", before_fork);
+  m.def("_after_fork", after_fork);
 }
 
 } // namespace flashlight::bind

@@ -1,5 +1,6 @@
 #include "flashlight/core/runtime.h"
 
+#include <atomic>
 #include <iostream>
 #include <mutex>
 #include <optional>
@@ -29,10 +30,26 @@ PendingList& pending() {
   return *list;
 }
 
-std::recursive_mutex& eval_mutex() {
+// Replaced in a forked child, whose only thread is not the owner there.
+std::recursive_mutex*& eval_mutex_slot() {
   static auto* mutex = new std::recursive_mutex;
-  return *mutex;
+  return mutex;
 }
+
+std::recursive_mutex& eval_mutex() {
+  return *eval_mutex_slot();
+}
+
+mx::Stream new_process_stream() {
+  return mx::new_thread_unsafe_stream(mx::default_device());
+}
+
+mx::Stream& process_stream_slot() {
+  static auto* stream = new mx::Stream(new_process_stream());
+  return *stream;
+}
+
+std::atomic<unsigned> forks{0};
 
 // Runs f without the host's lock, in turn with other evaluations.
 template <typename F>
@@ -112,17 +129,36 @@ PendingLimits& pending_limits() {
 }
 
 const mx::Stream& process_stream() {
-  static const mx::Stream stream =
-      mx::new_thread_unsafe_stream(mx::default_device());
-  return stream;
+  return process_stream_slot();
+}
+
+unsigned fork_count() {
+  return forks.load(std::memory_order_relaxed);
 }
 
 void enter_stream() {
-  thread_local bool entered = false;
-  if (!entered) [[unlikely]] {
+  thread_local unsigned entered = ~0u; // at this count of forks
+  if (entered != fork_count()) [[unlikely]] {
     mx::set_default_stream(process_stream());
-    entered = true;
+    entered = fork_count();
   }
+}
+
+void before_fork() {
+  flush();
+  eval_mutex().lock();
+  finish_started();
+  mx::synchronize(process_stream());
+}
+
+void after_fork(bool in_child) {
+  if (!in_child) {
+    eval_mutex().unlock();
+    return;
+  }
+  eval_mutex_slot() = new std::recursive_mutex;
+  process_stream_slot() = new_process_stream();
+  forks.fetch_add(1);
 }
 
 void eval(std::vector<mx::array> arrays) {

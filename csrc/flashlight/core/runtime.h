@@ -44,6 +44,16 @@ FL_API void warn(const std::string& text);
 FL_API void enter_stream();
 FL_API const mx::Stream& process_stream();
 
+// Note [Forks]
+// A forked child has none of its parent's threads, and MLX's stream is one. So
+// nothing is left pending when a process forks, and the child takes a new
+// stream.
+FL_API void before_fork();
+FL_API void after_fork(bool in_child);
+// How often this process came of a fork: what names a stream is made again
+// then.
+FL_API unsigned fork_count();
+
 // Evaluates and waits, without the host's lock.
 FL_API void eval(std::vector<mx::array> arrays);
 // Starts evaluating everything that live storages still owe.

@@ -234,12 +234,15 @@ double zeta(double s, double q) {
   if (std::isnan(s) || std::isnan(q)) {
     return kNan;
   }
+  if (std::isinf(s) || std::isinf(q)) { // PyTorch takes no limits above 1
+    return q < 1 ? kInf : q == 1 ? 1 : kNan;
+  }
   double sum = 0, at = q;
   do {
     double term = std::pow(at, -s);
     sum += term;
     at += 1;
-    if (at > 1 && std::abs(term) < kEps / 4 * std::abs(sum)) {
+    if (at > 1 && std::abs(term) <= kEps / 4 * std::abs(sum)) {
       return sum;
     }
   } while (at < 12 + s);

@@ -16,12 +16,17 @@ namespace flashlight {
 // The primitive of f(number...), f a function of MLX without parameters.
 template <typename F, typename... A>
 const std::shared_ptr<mx::Primitive>& primitive_of(const F& f, A... numbers) {
-  static const auto* primitive = [&] {
+  struct Made {
+    std::shared_ptr<mx::Primitive> primitive;
+    unsigned forks = ~0u; // a primitive names its stream
+  };
+  static auto* made = new Made; // outlives every static tensor
+  if (made->forks != fork_count()) [[unlikely]] {
     enter_stream();
-    mx::array sample = f(mx::array(numbers)...);
-    return new std::shared_ptr<mx::Primitive>(sample.primitive_ptr());
-  }();
-  return *primitive; // outlives every static tensor
+    made->primitive = f(mx::array(numbers)...).primitive_ptr();
+    made->forks = fork_count();
+  }
+  return made->primitive;
 }
 
 // f(a, b), of the operands' dtype; each f has its own type (a lambda).

@@ -121,6 +121,9 @@ Plan make_plan(const Tensor& self, const TensorList& indices) {
       plan.adjacent = false;
     }
     auto dim = static_cast<int64_t>(i);
+    FL_CHECK_INDEX(
+        self.size(dim) > 0 || indices[i].numel() == 0,
+        "index is out of bounds for dimension with size 0");
     check_bounds(indices[i], dim, self.size(dim), true);
     plan.axes.push_back(static_cast<int>(i));
     plan.slice_sizes[i] = 1;
@@ -193,13 +196,6 @@ mx::array index_put_kernel(
     const TensorList& indices,
     const Tensor& values,
     bool accumulate) {
-  FL_CHECK(
-      self.dtype() == values.dtype(),
-      "Index put requires the source and destination dtypes match, got ",
-      scalar_name(self.dtype()),
-      " for the destination and ",
-      scalar_name(values.dtype()),
-      " for the source.");
   Plan plan = make_plan(self, indices);
   IntList sizes = result_sizes(self, plan);
   IntList given = values.sizes();
@@ -214,6 +210,13 @@ mx::array index_put_kernel(
       given,
       " cannot be broadcast to indexing result of shape ",
       sizes);
+  FL_CHECK(
+      self.dtype() == values.dtype(),
+      "Index put requires the source and destination dtypes match, got ",
+      scalar_name(self.dtype()),
+      " for the destination and ",
+      scalar_name(values.dtype()),
+      " for the source.");
   if (product(sizes) == 0) {
     return self.value();
   }
