@@ -107,10 +107,9 @@ from flashlight import (  # noqa: F401
     nn,
     optim,
     overrides,
-    sparse,
 )
 from flashlight import random as random  # noqa: F401
-from flashlight import special, utils, version, xpu
+from flashlight import sparse, special, utils, version, xpu
 from flashlight._C import (  # noqa: F401
     autocast_decrement_nesting,
     autocast_increment_nesting,

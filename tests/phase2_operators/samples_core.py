@@ -20,7 +20,6 @@ from sampling import (
     wide,
 )
 
-
 # Rows that PyTorch's tables have no samples for. torch has the function of that name.
 EXTRA = {
     "convolution": [
