@@ -44,8 +44,6 @@ def _facts():
     _C._get_torch_function_state = _get_torch_function_state
     _C._get_privateuse1_backend_name = lambda: "privateuseone"
     _C._get_cpu_capability = lambda: "DEFAULT"  # no loops of ours are chosen by it
-    _C.has_lapack = True  # MLX brings it
-    _C.has_mkl = _C.has_mkldnn = _C.has_openmp = _C.has_cuda = False
 
 
 _facts()

@@ -37,7 +37,16 @@ def families():
     listed = {name for names in found.values() for name in names}
     # Rows whose schemas are put together in a loop.
     found["others"] = [n for n in map(full_name, _C._schemas) if n not in listed]
-    return found
+    # Overloads that lie in several files are told on one page, the first.
+    page = {}
+    for family, names in found.items():
+        for name in names:
+            page.setdefault(name.split(".")[0], family)
+    merged = {family: [] for family in found}
+    for names in found.values():
+        for name in names:
+            merged[page[name.split(".")[0]]].append(name)
+    return {family: names for family, names in merged.items() if names}
 
 
 def place(info, name):

@@ -32,6 +32,10 @@ NB_MODULE(_C, m) {
   bind_arrays(m);
   bind_autocast(m);
   m.def("_set_blas_threads", set_blas_threads);
+  m.attr("has_lapack") = true; // MLX brings it
+  for (const char* name : {"has_mkl", "has_mkldnn", "has_openmp", "has_cuda"}) {
+    m.attr(name) = false;
+  }
   m.def("_before_fork", before_fork);
   m.def("_after_fork", after_fork);
 }

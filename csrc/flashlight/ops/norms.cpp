@@ -231,6 +231,26 @@ void check_matrix(const Tensor& self, const IntList& dim) {
 }
 
 // The matrices' dimensions last, for singular values.
+// The 2-norm (or another) of all dimensions but one; of all if dim is -1.
+Tensor norm_except(const Tensor& v, int64_t pow, int64_t dim) {
+  Scalar p(pow);
+  if (dim == -1) {
+    return norm(v, p);
+  }
+  IntList sizes(static_cast<size_t>(v.dim()), int64_t{1});
+  if (dim == 0) {
+    sizes.front() = v.size(0);
+    Tensor rows = reshape(v, {v.size(0), -1});
+    return view(norm(rows, p, IntList{1}), sizes);
+  }
+  if (dim == v.dim() - 1) {
+    sizes.back() = v.size(-1);
+    Tensor columns = reshape(v, {-1, v.size(-1)});
+    return view(norm(columns, p, IntList{0}), sizes);
+  }
+  return transpose(norm_except(transpose(v, 0, dim), pow, 0), 0, dim);
+}
+
 Tensor matrices_last(const Tensor& self, const IntList& dim) {
   IntList order;
   int64_t a = wrap_dim(dim[0], self.dim()), b = wrap_dim(dim[1], self.dim());
@@ -430,6 +450,16 @@ void register_norms() {
       .vjp()
       .doc("The gradient of a p norm.");
   // torch.norm itself is Python; these are for C++ and torch.ops.
+  op("norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor")
+      .forms("function")
+      .composite(norm_except)
+      .doc("The norms of slices along a dimension, which stays.");
+  op("_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor")
+      .forms("function")
+      .composite([](const Tensor& v, const Tensor& g, int64_t dim) {
+        return v * (g / norm_except(v, 2, dim));
+      })
+      .doc("Slices of `v`, scaled to the norms `g`.");
   op("norm.Scalar(Tensor self, Scalar p=2) -> Tensor")
       .forms("")
       .composite([](const Tensor& self, const Scalar& p) {
