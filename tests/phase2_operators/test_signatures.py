@@ -5,13 +5,17 @@ import torch
 
 import flashlight
 
-# No call fits two of its overloads; PyTorch lists symbolic ints last.
-UNORDERED = ["repeat_interleave", "tensor_split"]
+
+# PyTorch spells symbolic ints apart, and no call fits two of those overloads.
+def symbolic(function):
+    return any("SymInt" in schema for schema in function.schemas)
+
+
 NAMES = [
     n
     for n in sorted(dir(flashlight))
     if type(getattr(flashlight, n)).__name__ == "OpFunction" and hasattr(torch, n)
-    if n not in UNORDERED
+    if not symbolic(getattr(flashlight, n))
 ]
 
 
