@@ -28,7 +28,7 @@ class Size(tuple):
             items.append(n.__index__())
         return tuple.__new__(cls, items)
 
-    def numel(self):
+    def numel(self) -> int:
         """The number of elements of a tensor of these sizes."""
         return math.prod(self)
 
@@ -39,17 +39,17 @@ class Size(tuple):
         item = tuple.__getitem__(self, index)
         return Size(item) if isinstance(index, slice) else item
 
-    def __add__(self, other):
+    def __add__(self, other: tuple) -> "Size":
         if not isinstance(other, tuple):
             return NotImplemented
         return Size(tuple.__add__(self, other))
 
-    def __radd__(self, other):
+    def __radd__(self, other: tuple) -> "Size":
         if not isinstance(other, tuple):
             return NotImplemented
         return Size(tuple.__add__(other, self))
 
-    def __mul__(self, n):
+    def __mul__(self, n: int) -> "Size":
         return Size(tuple.__mul__(self, n))
 
     __rmul__ = __mul__
