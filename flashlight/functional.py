@@ -16,6 +16,7 @@ __all__ = [
     "cdist",
     "chain_matmul",
     "einsum",
+    "lu",
     "norm",
     "split",
     "tensordot",
@@ -182,6 +183,31 @@ def chain_matmul(*matrices, out=None):
     if out is None:
         return _native.chain_matmul(matrices)
     return _native.chain_matmul(matrices, out=out)
+
+
+def lu(A, pivot=True, get_infos=False, out=None):
+    """L and U of matrices in one, and the pivots, by PyTorch's older name.
+
+    Args:
+        A: Matrices, of sizes (..., m, n).
+        pivot: Whether rows may be swapped; without is not there on the CPU.
+        get_infos: Whether to give error codes, too, and to raise no errors.
+        out: Where to put the results.
+    """
+    other = _overridden(lu, (A,), A, pivot=pivot, get_infos=get_infos, out=out)
+    if other:
+        return other[0]
+    found = _native._lu_with_info(A, pivot=pivot, check_errors=not get_infos)
+    found = tuple(found) if get_infos else tuple(found)[:2]
+    if out is None:
+        return found
+    if not isinstance(out, (tuple, list)):
+        raise TypeError(f"argument 'out' must be tuple of Tensors, not {type(out)}")
+    if len(out) != len(found):
+        raise TypeError(f"expected tuple of {len(found)} elements but got {len(out)}")
+    for given, result in zip(out, found):
+        given.resize_as_(result).copy_(result)
+    return out
 
 
 _CDIST_MODES = {

@@ -379,6 +379,12 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
 
         return norm(self, p, dim, keepdim, dtype=dtype)
 
+    def lu(self, pivot=True, get_infos=False):
+        """See :func:`torch.lu`."""
+        from flashlight.functional import lu
+
+        return lu(self, pivot, get_infos)
+
     def unique(self, sorted=True, return_inverse=False, return_counts=False, dim=None):
         """See :func:`torch.unique`."""
         from flashlight.functional import unique

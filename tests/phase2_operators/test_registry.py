@@ -210,7 +210,12 @@ def outcome(function, args, kwargs, t):
         return e
 
 
-@each("special", ROWS)
+# Rows for which NaN and infinities are the affair of the LAPACK beneath: torch's
+# (MKL) ends the process in the first three, and its factors are its own in the last.
+LAPACKS = {"_linalg_eig", "linalg_eig", "linalg_eigvals", "linalg_ldl_factor_ex"}
+
+
+@each("special", [r for r in ROWS if r not in LAPACKS])
 def test_special_values(name, limit):
     """NaN, infinities and -0.0: what comes out is what torch gives, or its error."""
     for case in take(cases(name, torch.float32), limit and 3 * limit):

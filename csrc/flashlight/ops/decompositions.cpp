@@ -5,7 +5,8 @@
 #include <mlx/ops.h>
 
 #include "flashlight/autograd/autograd_meta.h"
-#include "flashlight/kernels/dense.h"
+#include "flashlight/autograd/grad_mode.h"
+#include "flashlight/ops/batches.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/copy.h"
@@ -22,32 +23,38 @@ namespace flashlight {
 
 namespace {
 
-mx::array cholesky_kernel(const mx::array& given, bool upper) {
-  constexpr std::string_view name = "linalg.cholesky";
-  check_square(given, name);
-  mx::array a = upper ? mx::conjugate(mx::swapaxes(given, -1, -2)) : given;
-  mx::array lower = in_double(a, [&](auto zero) {
+// The factors and error codes.
+std::tuple<mx::array, mx::array> cholesky_kernel(
+    const mx::array& given,
+    bool upper) {
+  check_square(given, "linalg.cholesky");
+  auto adjoint = [](const mx::array& x) {
+    return mx::conjugate(mx::swapaxes(x, -1, -2));
+  };
+  return in_double(given, [&](auto zero) {
     using T = decltype(zero);
-    std::vector<T> x = load<T>(a);
-    int64_t n = a.shape(-1);
-    size_t count = n ? x.size() / static_cast<size_t>(n * n) : 0;
-    for (size_t k = 0; k < count; ++k) {
-      int64_t bad =
-          dense::cholesky(x.data() + k * static_cast<size_t>(n * n), n);
-      FL_CHECK_AS(
-          LinAlgError,
-          bad == 0,
-          name,
-          ": ",
-          batch_text(a, k),
-          "The factorization could not be completed because the input is not "
-          "positive-definite (the leading minor of order ",
-          bad,
-          " is not positive-definite).");
+    Batch<T> a = load_batch<T>(upper ? adjoint(given) : given);
+    std::vector<int> info(a.count);
+    for (size_t k = 0; k < a.count && a.each(); ++k) {
+      info[k] = all_finite(a.at(k), a.each())
+                    ? lapack::potrf(a.rows, a.at(k))
+                    : dense::cholesky(a.rows, a.at(k));
     }
-    return store(x, a.shape(), a.dtype());
+    mx::array lower =
+        mx::tril(store_batch(a, batch_shape(given), given.dtype()));
+    return std::tuple(
+        upper ? adjoint(lower) : lower, store_ints(info, batch_shape(given)));
   });
-  return upper ? mx::conjugate(mx::swapaxes(lower, -1, -2)) : lower;
+}
+
+void check_positive(const Tensor& info, std::string_view name) {
+  check_info(info, name, [](int minor) {
+    return detail::concat(
+        "The factorization could not be completed because the input is not "
+        "positive-definite (the leading minor of order ",
+        minor,
+        " is not positive-definite).");
+  });
 }
 
 Tensor cholesky_grad(const Tensor& grad, const Tensor& result, bool upper) {
@@ -72,29 +79,29 @@ std::tuple<mx::array, mx::array> qr_kernel(
   check_precise(a, "linalg.qr");
   return in_double(a, [&](auto zero) {
     using T = decltype(zero);
-    std::vector<T> x = load<T>(a);
-    int m = a.shape(-2), n = a.shape(-1), k = std::min(m, n);
+    Batch<T> x = load_batch<T>(a);
+    int m = x.rows, n = x.columns, k = std::min(m, n);
     int width = mode == "complete" ? m : k;
-    mx::Shape batch(a.shape().begin(), a.shape().end() - 2);
-    size_t count = 1;
-    for (int d : batch) {
-      count *= static_cast<size_t>(d);
+    Batch<T> q(mode == "r" ? 0 : x.count, m, width);
+    std::vector<T> tau(static_cast<size_t>(k));
+    for (size_t b = 0; b < x.count; ++b) {
+      if (x.each()) {
+        lapack::geqrf(m, n, x.at(b), tau.data());
+      }
+      if (q.count && q.each()) {
+        auto common =
+            static_cast<size_t>(m) * static_cast<size_t>(std::min(width, n));
+        std::copy_n(x.at(b), common, q.at(b));
+        lapack::orgqr(m, width, k, q.at(b), tau.data());
+      }
     }
-    std::vector<T> q(count * static_cast<size_t>(m * m));
-    for (size_t b = 0; b < count; ++b) {
-      dense::qr(
-          x.data() + b * static_cast<size_t>(m * n),
-          q.data() + b * static_cast<size_t>(m * m),
-          m,
-          n);
-    }
-    mx::array full_q = store(q, with_last(a, {m, m}), a.dtype());
-    mx::array full_r = store(x, a.shape(), a.dtype());
-    mx::array r = block(full_r, 0, 0, width, n);
+    mx::Shape batch = batch_shape(a);
+    mx::array r =
+        mx::triu(block(store_batch(x, batch, a.dtype()), 0, 0, width, n));
     if (mode == "r") {
       return std::tuple(mx::zeros({0}, a.dtype()), r);
     }
-    return std::tuple(block(full_q, 0, 0, m, width), r);
+    return std::tuple(store_batch(q, batch, a.dtype()), r);
   });
 }
 
@@ -144,62 +151,6 @@ Tensor qr_grad(
   return matmul(gq.defined() ? gq + out : out, mH(linalg_inv(r)));
 }
 
-void check_finite(const mx::array& a) {
-  mx::array ok = mx::all(mx::isfinite(a));
-  eval({ok});
-  FL_CHECK_AS(
-      LinAlgError,
-      ok.item<bool>(),
-      "linalg.svd: The algorithm failed to converge because the input matrix "
-      "contained non-finite values.");
-}
-
-// The pseudoinverse by singular values; the small ones count as zero.
-Tensor pinv_of(
-    const Tensor& a,
-    const std::optional<Tensor>& atol,
-    const std::optional<Tensor>& rtol,
-    double absolute,
-    std::optional<double> relative,
-    bool hermitian) {
-  FL_CHECK(
-      a.dim() >= 2,
-      "linalg.pinv: The input tensor A must have at least 2 dimensions.");
-  for (auto [t, name] : {std::pair(&atol, "atol"), {&rtol, "rtol"}}) {
-    FL_CHECK(
-        !*t || !(*t)->defined() || !requires_grad(**t),
-        "The function 'linalg_pinv' is not differentiable with respect to "
-        "argument '",
-        name,
-        "'. This input cannot have requires_grad True.");
-  }
-  if (a.numel() == 0) {
-    return mH(a * a); // empty, and differentiable twice like the others
-  }
-  (void)hermitian;
-  auto [u, s, vh] = linalg_svd(a, false);
-  mx::array values = s.value();
-  mx::Dtype type = values.dtype();
-  double epsilon = type == mx::float64 ? 0x1p-52 : 0x1p-23;
-  double size = static_cast<double>(std::max(a.size(-1), a.size(-2)));
-  double fallback = absolute > 0 || atol ? 0.0 : epsilon * size;
-  auto tolerance = [&](const std::optional<Tensor>& t, double number) {
-    return t && t->defined()
-               ? mx::expand_dims(mx::astype(t->value(), type), -1)
-               : mx::astype(mx::array(static_cast<float>(number)), type);
-  };
-  mx::array cut = mx::maximum(
-      tolerance(atol, absolute),
-      mx::multiply(
-          tolerance(rtol, relative.value_or(fallback)),
-          mx::max(values, -1, true)));
-  mx::array small = mx::less_equal(values, cut);
-  Tensor keep = constant(mx::astype(mx::logical_not(small), type), s);
-  Tensor fill = constant(mx::astype(small, type), s);
-  Tensor inverse = keep / (s * keep + fill);
-  return matmul(mH(vh) * unsqueeze(inverse, -2), mH(u));
-}
-
 // Eigenvalues and vectors from one triangle.
 std::tuple<mx::array, mx::array> eigh_kernel(
     const mx::array& a,
@@ -246,63 +197,84 @@ Tensor eigh_grad(const TensorList& grads, const Tensor& l, const Tensor& v) {
   return matmul(matmul(v, _to_copy(inner, v.dtype())), mH(v));
 }
 
-// Singular values and vectors, reduced unless full_matrices. Of the pairs that
-// the real twin of a complex matrix has, every second one is taken.
+void check_driver(const std::optional<std::string>& driver) {
+  FL_CHECK(
+      !driver,
+      "torch.linalg.svd: keyword argument `driver=` is only supported on CUDA "
+      "inputs with cuSOLVER backend.");
+}
+
+// Singular values and vectors, reduced unless full_matrices.
 std::tuple<mx::array, mx::array, mx::array>
-svd_kernel(const mx::array& a, bool full_matrices, bool compute_uv) {
+svd_kernel(const mx::array& given, bool full_matrices, bool compute_uv) {
   FL_CHECK(
-      a.ndim() >= 2,
+      given.ndim() >= 2,
       "linalg.svd: The input tensor A must have at least 2 dimensions.");
-  Dtype d = from_mlx(a.dtype());
+  Dtype d = from_mlx(given.dtype());
   FL_CHECK(
-      d == Dtype::Float32 || d == Dtype::Float64 || d == Dtype::Complex64,
+      (is_floating(d) || is_complex(d)) && kind_of(d) != kHalves,
       "linalg.svd: Expected a floating point or complex tensor as input. Got ",
       scalar_name(d));
-  int m = a.shape(-2), n = a.shape(-1), k = std::min(m, n);
-  bool complex = a.dtype() == mx::complex64;
-  mx::Shape batch(a.shape().begin(), a.shape().end() - 2);
-  auto shaped = [&](std::initializer_list<int> last) {
-    mx::Shape shape = batch;
-    shape.insert(shape.end(), last.begin(), last.end());
-    return shape;
-  };
-  mx::Dtype real = complex ? mx::float32 : a.dtype();
-  if (a.size() == 0) {
+  int m = given.shape(-2), n = given.shape(-1), k = std::min(m, n);
+  mx::Shape batch = batch_shape(given), flat = batch;
+  flat.push_back(k);
+  mx::Dtype real = to_mlx(to_real(d));
+  if (given.size() == 0) {
     auto eye = [&](int rows, int cols) {
-      return mx::broadcast_to(
-          mx::eye(rows, cols, 0, a.dtype()), shaped({rows, cols}));
+      mx::Shape shape = batch;
+      shape.insert(shape.end(), {rows, cols});
+      return mx::broadcast_to(mx::eye(rows, cols, 0, given.dtype()), shape);
     };
     return {
         eye(m, full_matrices ? m : k),
-        mx::zeros(shaped({k}), real),
+        mx::zeros(flat, real),
         eye(full_matrices ? n : k, n)};
   }
-  FL_CHECK_AS(
-      NotImplementedError,
-      !complex || !full_matrices || m == n,
-      "linalg.svd: full_matrices of complex matrices is not supported");
-  check_finite(a);
-  auto parts = mx::linalg::svd(complex ? as_real(a) : a, true, kCpu);
-  mx::array u = parts[0], s = parts[1], vh = parts[2];
-  if (complex) {
-    auto every_second = [](const mx::array& x, int axis, int count) {
-      std::vector<int> at;
-      for (int i = 0; i < count; ++i) {
-        at.push_back(2 * i);
-      }
-      return mx::take(x, mx::array(at.data(), {count}), axis);
-    };
-    s = every_second(s, -1, k);
-    u = every_second(u, -1, k);
-    vh = every_second(vh, -2, k);
-    u = complex_of(block(u, 0, 0, m, k), block(u, m, 0, m, k));
-    vh = complex_of(block(vh, 0, 0, k, n), mx::negative(block(vh, 0, n, k, n)));
-  } else if (!full_matrices) {
-    u = block(u, 0, 0, m, k);
-    vh = block(vh, 0, 0, k, n);
-  }
-  (void)compute_uv;
-  return {u, s, vh};
+  return in_double(given, [&](auto zero) {
+    using T = decltype(zero);
+    Batch<T> a = load_batch<T>(given);
+    char which = !compute_uv ? 'N' : full_matrices ? 'A' : 'S';
+    Batch<T> u(compute_uv ? a.count : 0, m, full_matrices ? m : k);
+    Batch<T> vh(compute_uv ? a.count : 0, full_matrices ? n : k, n);
+    Batch<double> s(a.count, k, 1);
+    for (size_t i = 0; i < a.count; ++i) {
+      FL_CHECK_AS(
+          LinAlgError,
+          all_finite(a.at(i), a.each()),
+          "linalg.svd: ",
+          batch_text(given, i),
+          "The algorithm failed to converge because the input matrix contained "
+          "non-finite values.");
+      T none[1];
+      int info = lapack::gesdd(
+          which,
+          m,
+          n,
+          a.at(i),
+          s.at(i),
+          compute_uv ? u.at(i) : none,
+          compute_uv ? vh.at(i) : none);
+      FL_CHECK_AS(
+          LinAlgError,
+          info == 0,
+          "linalg.svd: ",
+          batch_text(given, i),
+          "The algorithm failed to converge because the input matrix is "
+          "ill-conditioned or has too many repeated singular values (error "
+          "code: ",
+          info,
+          ").");
+    }
+    mx::array values = store(s.data, flat, real);
+    if (!compute_uv) {
+      mx::array none = mx::zeros({0}, given.dtype());
+      return std::tuple(none, values, none);
+    }
+    return std::tuple(
+        store_batch(u, batch, given.dtype()),
+        values,
+        store_batch(vh, batch, given.dtype()));
+  });
 }
 
 // See "Differentiating the SVD" (Townsend): with E = s_j^2 - s_i^2.
@@ -365,8 +337,9 @@ void register_decompositions() {
       .forms("function out")
       .exact_out()
       .composite([](const Tensor& a, const std::optional<std::string>& driver) {
-        (void)driver;
-        return std::get<1>(_linalg_svd(a, false, true));
+        check_driver(driver);
+        bool vectors = grad_enabled() && requires_grad(a);
+        return std::get<1>(_linalg_svd(a, false, vectors));
       })
       .doc("The singular values of matrices.");
   op("_linalg_svd(Tensor A, bool full_matrices=False, bool compute_uv=True, "
@@ -377,7 +350,7 @@ void register_decompositions() {
                  bool full_matrices,
                  bool compute_uv,
                  const std::optional<std::string>& driver) {
-        (void)driver;
+        check_driver(driver);
         return svd_kernel(a, full_matrices, compute_uv);
       })
       .grad(
@@ -400,18 +373,35 @@ void register_decompositions() {
         return _linalg_svd(a, full_matrices, true, driver);
       })
       .doc("The singular value decomposition of matrices.");
-  op("linalg_cholesky(Tensor self, *, bool upper=False) -> Tensor")
+  op("linalg_cholesky_ex(Tensor self, *, bool upper=False, bool "
+     "check_errors=False) -> (Tensor L, Tensor info)")
       .module("linalg")
       .forms("function out")
       .exact_out()
       .node("LinalgCholeskyExBackward0")
-      .kernel(cholesky_kernel)
+      .kernel([](const mx::array& self, bool upper, bool check_errors) {
+        auto [factor, info] = cholesky_kernel(self, upper);
+        if (check_errors) {
+          check_positive(Tensor(info), "linalg.cholesky_ex");
+        }
+        return std::tuple(factor, info);
+      })
       .grad(
           "self",
-          "result upper",
-          [](const Tensor& grad, const Tensor& result, bool upper) {
-            return cholesky_grad(grad, result, upper);
+          "L upper",
+          [](const TensorList& grads, const Tensor& factor, bool upper) {
+            return TensorList{cholesky_grad(grads[0], factor, upper)};
           })
+      .doc("The Cholesky factors of positive matrices, and error codes.");
+  op("linalg_cholesky(Tensor self, *, bool upper=False) -> Tensor")
+      .module("linalg")
+      .forms("function out")
+      .exact_out()
+      .composite([](const Tensor& self, bool upper) {
+        auto [factor, info] = linalg_cholesky_ex(self, upper);
+        check_positive(info, "linalg.cholesky");
+        return factor;
+      })
       .doc("The Cholesky factors of positive matrices.");
   op("cholesky(Tensor self, bool upper=False) -> Tensor")
       .forms("function method out")
@@ -456,63 +446,6 @@ void register_decompositions() {
         return std::get<0>(linalg_eigh(self, uplo));
       })
       .doc("Eigenvalues of Hermitian matrices.");
-  op("linalg_pinv.atol_rtol_tensor(Tensor self, *, Tensor? atol=None, Tensor? "
-     "rtol=None, bool hermitian=False) -> Tensor")
-      .module("linalg")
-      .forms("function out")
-      .composite([](const Tensor& self,
-                    const Tensor& atol,
-                    const Tensor& rtol,
-                    bool hermitian) {
-        std::optional<Tensor> a, r;
-        if (atol.defined()) {
-          a = atol;
-        }
-        if (rtol.defined()) {
-          r = rtol;
-        }
-        return pinv_of(self, a, r, 0, std::nullopt, hermitian);
-      })
-      .doc("The pseudoinverses of matrices.");
-  op("linalg_pinv.atol_rtol_float(Tensor self, *, float? atol=None, float? "
-     "rtol=None, bool hermitian=False) -> Tensor")
-      .module("linalg")
-      .forms("function out")
-      .composite([](const Tensor& self,
-                    std::optional<double> atol,
-                    std::optional<double> rtol,
-                    bool hermitian) {
-        return pinv_of(self, {}, {}, atol.value_or(0), rtol, hermitian);
-      })
-      .doc("The pseudoinverses of matrices.");
-  op("linalg_pinv(Tensor self, float rcond, bool hermitian=False) -> Tensor")
-      .module("linalg")
-      .forms("function out")
-      .composite([](const Tensor& self, double rcond, bool hermitian) {
-        return pinv_of(self, {}, {}, 0, rcond, hermitian);
-      })
-      .doc("The pseudoinverses of matrices.");
-  op("linalg_pinv.rcond_tensor(Tensor self, Tensor rcond, bool "
-     "hermitian=False) -> Tensor")
-      .module("linalg")
-      .forms("function out")
-      .composite([](const Tensor& self, const Tensor& rcond, bool hermitian) {
-        FL_CHECK(
-            !rcond.is_complex(),
-            "torch.linalg.pinv: rcond tensor of complex type is not "
-            "supported. Got ",
-            scalar_name(rcond.dtype()));
-        return pinv_of(
-            self, {}, std::optional<Tensor>(rcond), 0, 0.0, hermitian);
-      })
-      .doc("The pseudoinverses of matrices.");
-  op("pinverse(Tensor self, float rcond=1e-15) -> Tensor")
-      .autocast(Autocast::Float32, Autocast::None)
-      .forms("function method")
-      .composite([](const Tensor& self, double rcond) {
-        return pinv_of(self, {}, {}, 0, rcond, false);
-      })
-      .doc("The pseudoinverses of matrices.");
 }
 
 } // namespace flashlight

@@ -5,6 +5,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/kernels/dense.h"
+#include "flashlight/ops/batches.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/decompositions.h"
@@ -20,55 +21,74 @@ namespace flashlight {
 
 namespace {
 
-// --- matrices in memory, in double precision ---------------------------------
+// For each matrix of a batch, which of those that broadcast to it.
+std::vector<size_t> sources(const mx::Shape& given, const mx::Shape& batch) {
+  auto count = static_cast<int>(product_of(given, given.size()));
+  mx::array at = mx::broadcast_to(
+      mx::reshape(mx::arange(0, count, mx::int32), given), batch);
+  std::vector<int> found = load_ints(at);
+  return std::vector<size_t>(found.begin(), found.end());
+}
 
-// A^-1 B by elimination. `singular` words the error.
-template <typename F>
-mx::array solved(const mx::array& a, const mx::array& b, F singular) {
-  return in_double(a, [&](auto zero) {
+// A^-1 B, of batches that broadcast, and error codes of A's.
+std::tuple<mx::array, mx::array> solved(
+    const mx::array& left,
+    const mx::array& right) {
+  mx::Shape batch_a = batch_shape(left), batch_b = batch_shape(right);
+  mx::Shape batch =
+      to_shape(broadcast_sizes(to_int_list(batch_a), to_int_list(batch_b)));
+  return in_double(left, [&](auto zero) {
     using T = decltype(zero);
-    std::vector<T> left = load<T>(a), right = load<T>(b);
-    int64_t n = a.shape(-1), m = b.shape(-1);
-    size_t count = n ? left.size() / static_cast<size_t>(n * n) : 0;
-    std::vector<T> out(right.size());
-    std::vector<int64_t> rows;
-    for (size_t k = 0; k < count; ++k) {
-      T* x = left.data() + k * static_cast<size_t>(n * n);
-      const T* y = right.data() + k * static_cast<size_t>(n * m);
-      T* z = out.data() + k * static_cast<size_t>(n * m);
-      int64_t bad = 0;
-      dense::lu(x, n, rows, bad);
-      if (bad) {
-        singular(k, bad);
-      }
-      for (int64_t i = 0; i < n; ++i) {
-        std::copy_n(y + rows[static_cast<size_t>(i)] * m, m, z + i * m);
-      }
-      dense::solve_triangular(x, z, n, m, false, true);
-      dense::solve_triangular(x, z, n, m, true, false);
+    Batch<T> a = load_batch<T>(left), b = load_batch<T>(right);
+    int n = a.rows;
+    std::vector<int> info(a.count);
+    Batch<int> pivots(a.count, n, 1);
+    for (size_t k = 0; k < a.count && n; ++k) {
+      info[k] = factor_lu(n, n, a.at(k), pivots.at(k));
     }
-    return store(out, b.shape(), a.dtype());
+    Batch<T> x(product_of(batch, batch.size()), b.rows, b.columns);
+    if (!x.data.empty()) {
+      std::vector<size_t> from_a = sources(batch_a, batch);
+      std::vector<size_t> from_b = sources(batch_b, batch);
+      for (size_t k = 0; k < x.count; ++k) {
+        std::copy_n(b.at(from_b[k]), b.each(), x.at(k));
+        const T* factor = a.at(from_a[k]);
+        const int* swaps = pivots.at(from_a[k]);
+        if (all_finite(factor, a.each()) && all_finite(x.at(k), x.each())) {
+          lapack::getrs(n, b.columns, factor, swaps, x.at(k));
+        } else {
+          dense::solve(n, b.columns, factor, swaps, x.at(k));
+        }
+      }
+    }
+    return std::tuple(
+        store_batch(x, batch, right.dtype()), store_ints(info, batch_a));
   });
 }
 
-mx::array inverse_kernel(const mx::array& a) {
+std::tuple<mx::array, mx::array> inverse_kernel(const mx::array& a) {
   check_square(a, "linalg.inv");
-  if (a.size() == 0) {
-    return a;
-  }
-  mx::array eye = mx::broadcast_to(mx::eye(a.shape(-1), a.dtype()), a.shape());
-  return solved(a, eye, [&](size_t b, int64_t k) {
-    fail<LinAlgError>(
-        "linalg.inv: ",
-        batch_text(a, b),
+  return solved(a, mx::eye(a.shape(-1), a.dtype()));
+}
+
+void check_inverse(const Tensor& info, std::string_view name) {
+  check_info(info, name, [](int code) {
+    return detail::concat(
         "The diagonal element ",
-        k,
+        code,
         " is zero, the inversion could not be completed because the input "
         "matrix is singular.");
   });
 }
 
-mx::array solve_kernel(const Tensor& a, const Tensor& b) {
+void check_solution(const Tensor& info, std::string_view name) {
+  check_info(info, name, [](int) {
+    return "The solver failed because the input matrix is singular.";
+  });
+}
+
+std::tuple<mx::array, mx::array>
+solve_kernel(const Tensor& a, const Tensor& b, bool left) {
   FL_CHECK(
       a.dtype() == b.dtype(),
       "linalg.solve: Expected A and B to have the same dtype, but found A of "
@@ -79,36 +99,47 @@ mx::array solve_kernel(const Tensor& a, const Tensor& b) {
       " instead");
   mx::array x = a.value(), y = b.value();
   check_square(x, "linalg.solve");
+  auto size = [&](int d) {
+    return y.ndim() >= 2 ? y.shape(d) : d == -1 ? 1 : y.shape(-1);
+  };
   FL_CHECK(
-      y.ndim() >= 2 && y.shape(-2) == x.shape(-1),
-      "linalg.solve: Incompatible shapes of A and B for the equation AX = B (",
+      y.ndim() >= 2 && y.shape(left ? -2 : -1) == x.shape(-1),
+      "linalg.solve: Incompatible shapes of A and B for the equation ",
+      left ? "AX = B" : "XA = B",
+      " (",
       x.shape(-2),
       "x",
       x.shape(-1),
       " and ",
-      y.ndim() >= 2 ? y.shape(-2) : y.shape(-1),
+      size(-2),
       "x",
-      y.ndim() >= 2 ? y.shape(-1) : 1,
+      size(-1),
       ")");
-  IntList sa = a.sizes(), sb = b.sizes();
-  IntList batch = broadcast_sizes(
-      IntList(sa.begin(), sa.end() - 2), IntList(sb.begin(), sb.end() - 2));
-  auto broadcast = [&](const mx::array& m) {
-    mx::Shape shape = to_shape(batch);
-    shape.push_back(m.shape(-2));
-    shape.push_back(m.shape(-1));
-    return mx::broadcast_to(m, shape);
-  };
-  mx::array left = broadcast(x), right = broadcast(y);
-  if (right.size() == 0) {
-    return right;
+  if (left) {
+    return solved(x, y);
   }
-  return solved(left, right, [&](size_t k, int64_t) {
-    fail<LinAlgError>(
-        "torch.linalg.solve: ",
-        batch_text(left, k),
-        "The solver failed because the input matrix is singular.");
-  });
+  auto [t, info] = solved(mx::swapaxes(x, -1, -2), mx::swapaxes(y, -1, -2));
+  return {mx::swapaxes(t, -1, -2), info};
+}
+
+// X of A X = B (or X A = B), and error codes.
+std::tuple<Tensor, Tensor>
+solve_of(const Tensor& a, const Tensor& b, bool left) {
+  FL_CHECK(
+      a.dim() >= 2,
+      "linalg.solve: The input tensor A must have at least 2 dimensions.");
+  // A batch of vectors, as PyTorch tells them from matrices.
+  IntList batch(a.sizes().begin(), a.sizes().end() - 1);
+  bool vector = b.dim() == 1 || (a.dim() - 1 == b.dim() && b.sizes() == batch);
+  FL_CHECK(
+      left || !vector,
+      "linalg.solve: Vector broadcasting of the left hand side is not "
+      "supported for left=False");
+  if (vector) {
+    auto [x, info] = _linalg_solve(a, unsqueeze(b, -1), true);
+    return {squeeze(x, -1), info};
+  }
+  return _linalg_solve(a, b, left);
 }
 
 // The sign (or phase) of determinants and the logarithm of their size.
@@ -118,23 +149,17 @@ std::tuple<mx::array, mx::array, mx::array> determinants(
   check_square(a, name);
   return in_double(a, [&](auto zero) {
     using T = decltype(zero);
-    std::vector<T> x = load<T>(a);
-    int64_t n = a.shape(-1);
-    mx::Shape shape(a.shape().begin(), a.shape().end() - 2);
-    size_t count = 1;
-    for (int d : shape) {
-      count *= static_cast<size_t>(d);
-    }
-    std::vector<T> det(count, T(1)), sign(count, T(1));
-    std::vector<double> log(count, 0);
-    std::vector<int64_t> rows;
-    for (size_t k = 0; k < count; ++k) {
-      T* m = x.data() + k * static_cast<size_t>(n * n);
-      int64_t bad = 0;
-      int parity = dense::lu(m, n, rows, bad);
-      det[k] = sign[k] = T(parity);
-      for (int64_t i = 0; i < n; ++i) {
-        T d = m[i * n + i];
+    Batch<T> x = load_batch<T>(a);
+    int n = x.rows;
+    std::vector<T> det(x.count, T(1)), sign(x.count, T(1));
+    std::vector<double> log(x.count, 0);
+    std::vector<int> pivots(static_cast<size_t>(n));
+    for (size_t k = 0; k < x.count && n; ++k) {
+      factor_lu(n, n, x.at(k), pivots.data());
+      for (int i = 0; i < n; ++i) {
+        bool swapped = pivots[static_cast<size_t>(i)] != i + 1;
+        T d = x.at(k)[static_cast<std::ptrdiff_t>(i) * n + i];
+        d = swapped ? -d : d;
         double size = std::abs(d);
         det[k] *= d;
         if constexpr (std::is_same_v<T, double>) {
@@ -146,6 +171,7 @@ std::tuple<mx::array, mx::array, mx::array> determinants(
       }
     }
     mx::Dtype real = to_mlx(to_real(from_mlx(a.dtype())));
+    mx::Shape shape = batch_shape(a);
     return std::tuple(
         store(det, shape, a.dtype()),
         store(sign, shape, a.dtype()),
@@ -247,19 +273,36 @@ Tensor det_grad(const Tensor& grad, const Tensor& a, const Tensor& result) {
 } // namespace
 
 void register_linalg() {
-  op("linalg_inv(Tensor A) -> Tensor")
+  op("linalg_inv_ex(Tensor A, *, bool check_errors=False) -> (Tensor inverse, "
+     "Tensor info)")
       .module("linalg")
       .forms("function out")
       .exact_out()
       .node("LinalgInvExBackward0")
-      .kernel(inverse_kernel)
+      .kernel([](const mx::array& a, bool check_errors) {
+        auto [inverse, info] = inverse_kernel(a);
+        if (check_errors) {
+          check_inverse(Tensor(info), "linalg.inv_ex");
+        }
+        return std::tuple(inverse, info);
+      })
       .grad(
           "A",
-          "result",
-          [](const Tensor& grad, const Tensor& result) {
-            Tensor h = mH(result);
-            return -matmul(h, matmul(grad, h));
+          "inverse",
+          [](const TensorList& grads, const Tensor& inverse) {
+            Tensor h = mH(inverse);
+            return TensorList{-matmul(h, matmul(grads[0], h))};
           })
+      .doc("The inverses of square matrices, and error codes.");
+  op("linalg_inv(Tensor A) -> Tensor")
+      .module("linalg")
+      .forms("function out")
+      .exact_out()
+      .composite([](const Tensor& a) {
+        auto [inverse, info] = linalg_inv_ex(a);
+        check_inverse(info, "linalg.inv");
+        return inverse;
+      })
       .doc("The inverses of square matrices.");
   op("inverse(Tensor self) -> Tensor")
       .forms("function method out")
@@ -271,41 +314,49 @@ void register_linalg() {
       .forms("function out")
       .exact_out()
       .composite([](const Tensor& a, const Tensor& b, bool left) {
-        FL_CHECK(
-            a.dim() >= 2,
-            "linalg.solve: The input tensor A must have at least 2 "
-            "dimensions.");
-        // A batch of vectors, as PyTorch tells them from matrices.
-        IntList batch(a.sizes().begin(), a.sizes().end() - 1);
-        bool vector =
-            b.dim() == 1 || (a.dim() - 1 == b.dim() && b.sizes() == batch);
-        FL_CHECK(
-            left || !vector,
-            "linalg.solve: Vector broadcasting of the left hand side is not "
-            "supported for left=False");
-        if (vector) {
-          return squeeze(_linalg_solve(a, unsqueeze(b, -1)), -1);
-        }
-        return left ? _linalg_solve(a, b) : mT(_linalg_solve(mT(a), mT(b)));
+        auto [x, info] = solve_of(a, b, left);
+        check_solution(info, "torch.linalg.solve");
+        return x;
       })
       .doc("X of A X = B.");
-  op("_linalg_solve(Tensor A, Tensor B) -> Tensor")
+  op("linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, bool "
+     "check_errors=False) -> (Tensor result, Tensor info)")
+      .module("linalg")
+      .forms("function out")
+      .exact_out()
+      .composite(
+          [](const Tensor& a, const Tensor& b, bool left, bool check_errors) {
+            auto [x, info] = solve_of(a, b, left);
+            if (check_errors) {
+              check_solution(info, "torch.linalg.solve_ex");
+            }
+            return std::tuple(x, info);
+          })
+      .doc("X of A X = B, and error codes.");
+  op("_linalg_solve(Tensor A, Tensor B, bool left) -> (Tensor result, Tensor "
+     "info)")
       .forms("")
       .node("LinalgSolveExBackward0")
       .kernel(solve_kernel)
       .grad(
           "A",
-          "A result",
-          [](const Tensor& grad, const Tensor& a, const Tensor& result) {
-            return -matmul(_linalg_solve(mH(a), grad), mH(result));
+          "A result left",
+          [](const TensorList& grads,
+             const Tensor& a,
+             const Tensor& result,
+             bool left) {
+            Tensor g = std::get<0>(_linalg_solve(mH(a), grads[0], left));
+            return TensorList{
+                left ? -matmul(g, mH(result)) : -matmul(mH(result), g)};
           })
       .grad(
           "B",
-          "A",
-          [](const Tensor& grad, const Tensor& a) {
-            return _linalg_solve(mH(a), grad);
+          "A left",
+          [](const TensorList& grads, const Tensor& a, bool left) {
+            return TensorList{
+                std::get<0>(_linalg_solve(mH(a), grads[0], left))};
           })
-      .doc("X of A X = B.");
+      .doc("X of A X = B (or X A = B), and error codes.");
   op("linalg_det(Tensor A) -> Tensor")
       .module("linalg")
       .forms("function out")
