@@ -389,6 +389,7 @@ void register_adaptive() {
   op("adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor")
       .forms("function")
       .module("nn")
+      .autocast(Autocast::Float32, Autocast::None)
       .composite(adaptive_average<3>)
       .doc("The averages of as many windows as the result has elements.");
   op("adaptive_max_pool1d(Tensor self, int[1] output_size) -> (Tensor, Tensor)")
@@ -416,6 +417,7 @@ void register_adaptive() {
   op("adaptive_max_pool3d(Tensor self, int[3] output_size) -> (Tensor, Tensor)")
       .forms("function out")
       .module("nn")
+      .autocast(Autocast::Float32, Autocast::None)
       .refuse(numbers, "adaptive_max_pool3d_cpu")
       .kernel(adaptive_max_kernel<3>)
       .grad("self", "self result1", put_grad<3>)
@@ -431,6 +433,7 @@ void register_adaptive_pooling() {
      "output_size, Tensor random_samples) -> (Tensor, Tensor)")
       .forms("function")
       .module("nn")
+      .autocast(Autocast::Float32, Autocast::None)
       .refuse(numbers, "fractional_max_pool2d_out_frame")
       .kernel(fractional_kernel<2>)
       .grad("self", "self result1", put_grad<2>)
@@ -440,6 +443,7 @@ void register_adaptive_pooling() {
      "output_size, Tensor random_samples) -> (Tensor, Tensor)")
       .forms("function")
       .module("nn")
+      .autocast(Autocast::Float32, Autocast::None)
       .refuse(numbers, "fractional_max_pool3d_out_frame")
       .kernel(fractional_kernel<3>)
       .grad("self", "self result1", put_grad<3>)
@@ -449,6 +453,7 @@ void register_adaptive_pooling() {
      "Tensor")
       .forms("function out")
       .module("nn")
+      .autocast(Autocast::Float32, Autocast::None)
       .refuse(numbers, "max_unpool2d")
       .kernel(unpool<2>)
       .grad("self", "indices", pick_grad<2>)
@@ -458,6 +463,7 @@ void register_adaptive_pooling() {
      "stride, int[3] padding) -> Tensor")
       .forms("function out")
       .module("nn")
+      .autocast(Autocast::Float32, Autocast::None)
       .refuse(numbers, "max_unpool3d")
       .kernel([](const Tensor& self,
                  const Tensor& indices,

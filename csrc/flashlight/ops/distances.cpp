@@ -164,7 +164,7 @@ void register_distances() {
   op("cosine_similarity(Tensor x1, Tensor x2, int dim=1, float eps=1e-08) -> "
      "Tensor")
       .forms("function")
-      .autocast(Autocast::Float32)
+      .autocast(Autocast::None, Autocast::Float32)
       .composite(cosine)
       .doc("The cosine of the angle between vectors.");
   op("pairwise_distance(Tensor x1, Tensor x2, float p=2, float eps=1e-06, bool "

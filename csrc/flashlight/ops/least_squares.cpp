@@ -117,8 +117,8 @@ Tensor pinv_of(
     const Tolerance& rtol,
     bool hermitian) {
   NoGrad guard;
-  if (a.numel() == 0) {
-    return clone(mT(a));
+  if (a.numel() == 0) { // a product too, whose dtype autocast may choose
+    return matmul(mT(a), matmul(a, mT(a)));
   }
   Tensor left, values, right;
   if (hermitian) {

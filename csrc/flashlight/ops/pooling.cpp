@@ -505,6 +505,7 @@ void register_maxima() {
   op("max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] "
      "padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor")
       .forms("function")
+      .autocast(Autocast::Float32, Autocast::None)
       .composite([](const Tensor& self,
                     const IntList& kernel,
                     const IntList& stride,
@@ -573,6 +574,7 @@ void register_averages() {
      "divisor_override=None) -> Tensor")
       .forms("function out")
       .module("nn")
+      .autocast(Autocast::Float32, Autocast::None)
       .kernel(average_kernel<3>)
       .grad("self", with_self, FL_AVERAGE_GRAD(avg_pool3d_backward))
       .doc("The averages of windows.");
