@@ -17,6 +17,7 @@ __all__ = [
     "chain_matmul",
     "einsum",
     "lu",
+    "nonzero",
     "norm",
     "split",
     "tensordot",
@@ -249,6 +250,44 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
         raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
     p = 2.0 if p is None else p
     return _C._linalg.linalg_vector_norm(input, p, dims, keepdim, dtype=dtype, **kwargs)
+
+
+def nonzero(input, *, out=None, as_tuple=False):
+    """The places of the elements that are not zero.
+
+    Args:
+        input: A tensor of ``n`` dimensions.
+        out: A tensor to take the result, which is then no tuple.
+        as_tuple: Give a vector of indices a dimension instead: ``input[nonzero(input,
+            as_tuple=True)]`` are the elements.
+
+    Returns:
+        A tensor of int64, ``(count, n)``; or a tuple of ``n`` of size ``(count,)``.
+
+    Raises:
+        RuntimeError: if ``out`` is given with ``as_tuple``.
+
+    Example::
+
+        >>> torch.nonzero(torch.tensor([1, 0, 3]))
+        tensor([[0],
+                [2]])
+        >>> torch.nonzero(torch.tensor([1, 0, 3]), as_tuple=True)
+        (tensor([0, 2]),)
+    """
+    other = _overridden(nonzero, (input, out), input, out=out, as_tuple=as_tuple)
+    if other:
+        return other[0]
+    if not isinstance(as_tuple, bool):
+        kind = type(as_tuple).__name__
+        raise TypeError(f"nonzero(): argument 'as_tuple' must be bool, not {kind}")
+    if not as_tuple:
+        return _native.nonzero(input, out=out)
+    if out is not None:
+        raise RuntimeError(
+            "nonzero does not support the out kwarg when as_tuple is True"
+        )
+    return _native.where(input)
 
 
 def _asked_for(output, inverse, counts, return_inverse, return_counts):

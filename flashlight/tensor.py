@@ -385,6 +385,12 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
 
         return lu(self, pivot, get_infos)
 
+    def nonzero(self, *, as_tuple=False):
+        """See :func:`torch.nonzero`."""
+        from flashlight.functional import nonzero
+
+        return nonzero(self, as_tuple=as_tuple)
+
     def unique(self, sorted=True, return_inverse=False, return_counts=False, dim=None):
         """See :func:`torch.unique`."""
         from flashlight.functional import unique

@@ -88,6 +88,18 @@ uintptr_t Tensor::data_ptr() const {
          static_cast<uintptr_t>(storage_offset() * itemsize(dtype()));
 }
 
+namespace {
+
+mx::array negated(const mx::array& value) {
+  FL_CHECK_AS(
+      NotImplementedError,
+      value.dtype() != mx::bool_,
+      "\"neg_cpu\" not implemented for 'Bool'");
+  return mx::negative(value);
+}
+
+} // namespace
+
 mx::array Tensor::value() const {
   FL_CHECK_AS(
       NotImplementedError,
@@ -97,13 +109,13 @@ mx::array Tensor::value() const {
   if (impl_->conj) {
     value = mx::conjugate(value);
   }
-  return impl_->neg ? mx::negative(value) : value;
+  return impl_->neg ? negated(value) : value;
 }
 
 void Tensor::set_value(const mx::array& value) const {
   mx::array v = mx::astype(value, to_mlx(dtype()));
   if (impl_->neg) {
-    v = mx::negative(v);
+    v = negated(v);
   }
   if (impl_->conj) {
     v = mx::conjugate(v);

@@ -113,13 +113,18 @@ mx::array logaddexp(const mx::array& a, const mx::array& b) {
   if (!wide(a)) {
     return mx::logaddexp(a, b);
   }
-  mx::array high = mx::maximum(a, b);
-  // Not inf - inf.
-  mx::array gap = mx::where(
-      mx::equal(a, b),
-      mx::array(0.0, mx::float64),
-      mx::negative(mx::abs(mx::subtract(a, b))));
-  return mx::add(high, mx::log1p(accurate::exp(gap)));
+  auto f = [](double x, double y) {
+    double gap = x == y ? 0 : std::abs(x - y); // not inf - inf
+    return (x > y ? x : y) + std::log1p(std::exp(-gap));
+  };
+  using Arrays = std::vector<mx::array>;
+  auto vjp = [](const Arrays& in, const Arrays& grads, const Arrays& out) {
+    auto weighed = [&](const mx::array& x) {
+      return mx::multiply(grads[0], accurate::exp(mx::subtract(x, out[0])));
+    };
+    return Arrays{weighed(in[0]), weighed(in[1])};
+  };
+  return host_zip<double>("logaddexp", a, b, f, vjp);
 }
 
 mx::array softmax(const mx::array& x, int axis) {

@@ -31,8 +31,12 @@ host_map(std::string name, const mx::array& x, F f, HostVjp vjp = nullptr) {
 
 // f(T, T) of the elements of arrays that are broadcast; both are of T's type.
 template <typename T, typename F>
-mx::array
-host_zip(std::string name, const mx::array& a, const mx::array& b, F f) {
+mx::array host_zip(
+    std::string name,
+    const mx::array& a,
+    const mx::array& b,
+    F f,
+    HostVjp vjp = nullptr) {
   auto pair = mx::broadcast_arrays({a, b}, mx::Device::cpu);
   auto loop = [f](const std::vector<mx::array>& in,
                   std::vector<mx::array>& out) {
@@ -43,7 +47,11 @@ host_zip(std::string name, const mx::array& a, const mx::array& b, F f) {
     }
   };
   return host_op(
-      std::move(name), pair, {{pair[0].shape(), a.dtype()}}, loop)[0];
+      std::move(name),
+      pair,
+      {{pair[0].shape(), a.dtype()}},
+      loop,
+      std::move(vjp))[0];
 }
 
 // f(double, double), in a's dtype.

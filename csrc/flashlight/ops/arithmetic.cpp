@@ -685,7 +685,8 @@ void register_arithmetic() {
       .kernel([](const mx::array& a, const mx::array& b) {
         mx::array ln2(std::numbers::ln2, a.dtype());
         return mx::divide(
-            mx::logaddexp(mx::multiply(a, ln2), mx::multiply(b, ln2)), ln2);
+            accurate::logaddexp(mx::multiply(a, ln2), mx::multiply(b, ln2)),
+            ln2);
       })
       .grad(
           "self",

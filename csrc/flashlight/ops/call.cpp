@@ -251,8 +251,7 @@ void check_overlap(const Op& op, const Value* args, const Tensor& to) {
   for (size_t i = 0; i < op.schema.args.size(); ++i) {
     for_tensors(args[i], [&](const Tensor& t) {
       FL_CHECK(
-          (t.is_same(to) && !op.out_apart) ||
-              !overlaps_partly(to, t, op.out_apart),
+          t.is_same(to) ? !op.out_apart : !overlaps_partly(to, t, op.out_apart),
           "unsupported operation: some elements of the input tensor and the "
           "written-to tensor refer to a single memory location. Please clone() "
           "the tensor before performing the operation.");

@@ -4,6 +4,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/autograd/autograd_meta.h"
+#include "flashlight/autograd/grad_mode.h"
 #include "flashlight/core/conversion.h"
 #include "flashlight/ops/creation.h"
 #include "flashlight/ops/extras.h"
@@ -167,20 +168,40 @@ void resize(const Tensor& self, const IntList& size, OptFormat format) {
   }
 }
 
-// Makes `self` a window on the storage of another tensor.
-void set_to(const Tensor& self, const Ref<Storage>& storage, Geometry g) {
-  check_inplace(self, requires_grad(self));
-  FL_CHECK_AS(
-      NotImplementedError,
-      !requires_grad(self) || is_leaf(self),
-      "the derivative for 'set_' is not implemented");
+// Where a tensor came from whose history ends: as PyTorch, backward raises.
+class NoDerivative : public Node {
+ public:
+  explicit NoDerivative(const char* of) : of_(of) {}
+
+  TensorList apply(TensorList) override {
+    fail("derivative for ", of_, " is not implemented");
+  }
+  std::string name() const override {
+    return "torch::autograd::NotImplemented";
+  }
+
+ private:
+  const char* of_;
+};
+
+// Makes `self` a window on the storage of `source`.
+void set_to(const Tensor& self, const Tensor& source, Geometry g) {
+  std::shared_ptr<Node> node;
+  bool any = requires_grad(self) || requires_grad(source);
+  check_inplace(self, any);
+  if (any && grad_enabled()) {
+    node = std::make_shared<NoDerivative>("set_");
+    node->add_edge(gradient_edge(self));
+    node->add_edge(gradient_edge(source));
+  }
+  const Ref<Storage>& storage = source->storage;
   int64_t bytes = storage_extent(g) * itemsize(self.dtype());
   if (bytes > storage->nbytes()) {
     storage->resize(bytes);
   }
   self->storage = storage;
   self->geometry = std::move(g);
-  self.bump_version();
+  replace_history(self, node);
 }
 
 Tensor set_window(
@@ -209,7 +230,7 @@ Tensor set_window(
   }
   set_to(
       self,
-      source->storage,
+      source,
       {size, stride.empty() ? contiguous_strides(size) : stride, offset});
   return self;
 }
@@ -576,7 +597,8 @@ void register_creation() {
                    int64_t offset,
                    const IntList& size,
                    const IntList& stride) {
-        return set_window(self, source, offset, size, stride);
+        // As PyTorch: by way of the storage, which has no history.
+        return set_window(self, detached(source), offset, size, stride);
       })
       .doc("A window on the storage of another tensor.");
   op("set_(Tensor(a!) self) -> Tensor(a!)")

@@ -109,7 +109,7 @@ mx::array exponential_kernel(const mx::array& a) {
       std::vector<T> one = exponential(
           std::vector<T>(from, from + static_cast<std::ptrdiff_t>(size)),
           n,
-          mx::finfo(a.dtype()).max);
+          mx::finfo(x.dtype()).max);
       std::copy(one.begin(), one.end(), from);
     }
     return mx::astype(store(all, a.shape(), x.dtype()), a.dtype());

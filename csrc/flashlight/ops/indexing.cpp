@@ -40,8 +40,9 @@ TensorList expand_masks(const Tensor& self, const TensorList& indices) {
           "indexing with dtype torch.uint8 is now deprecated, please use a "
           "dtype torch.bool instead.");
     }
+    auto first = static_cast<int64_t>(out.size());
     for (int64_t k = 0; k < index.dim(); ++k) {
-      auto src = static_cast<int64_t>(out.size());
+      int64_t src = first + k;
       FL_CHECK_INDEX(
           src < self.dim() && index.size(k) == self.size(src),
           "The shape of the mask ",
@@ -52,7 +53,9 @@ TensorList expand_masks(const Tensor& self, const TensorList& indices) {
           self.sizes(),
           " at index ",
           src);
-      Tensor coordinates = nonzero(index);
+    }
+    Tensor coordinates = index.dim() > 0 ? nonzero(index) : Tensor();
+    for (int64_t k = 0; k < index.dim(); ++k) {
       out.push_back(select(coordinates, 1, k));
     }
   }
@@ -238,32 +241,34 @@ mx::array index_put_kernel(
   return mx::scatter(self.value(), plan.indices, updates, plan.axes);
 }
 
-// Coordinates of the true elements, [count, ndim]: data-dependent, so
-// evaluated.
-mx::array nonzero_kernel(const Tensor& self) {
+// Coordinates of the true elements, [count, ndim] and as in PyTorch a column
+// after the other: data-dependent, so evaluated.
+Tensor nonzero_kernel(const Tensor& self) {
   mx::array mask = mx::contiguous(
       mx::not_equal(self.value(), mx::array(0, to_mlx(self.dtype()))));
   flashlight::eval({mask});
   const bool* data = mask.data<bool>();
-  std::vector<int64_t> out;
-  size_t n = self.sizes().size();
-  std::vector<int64_t> at(n);
-  int64_t count = 0;
+  std::vector<int64_t> found;
   for (size_t i = 0; i < mask.size(); ++i) {
     if (data[i]) {
-      auto rest = static_cast<int64_t>(i);
-      for (size_t d = n; d-- > 0;) {
-        at[d] = rest % self.sizes()[d];
-        rest /= self.sizes()[d];
-      }
-      out.insert(out.end(), at.begin(), at.end());
-      ++count;
+      found.push_back(static_cast<int64_t>(i));
     }
   }
-  return mx::array(
-      out.begin(),
-      {static_cast<mx::ShapeElem>(count), static_cast<mx::ShapeElem>(n)},
-      mx::int64);
+  size_t n = self.sizes().size(), count = found.size();
+  std::vector<int64_t> out(n * count);
+  for (size_t d = n; d-- > 0;) {
+    int64_t size = self.sizes()[d];
+    for (size_t k = 0; k < count; ++k) {
+      out[d * count + k] = found[k] % size;
+      found[k] /= size;
+    }
+  }
+  mx::Shape columns{
+      static_cast<mx::ShapeElem>(n), static_cast<mx::ShapeElem>(count)};
+  return Tensor(
+      mx::transpose(mx::array(out.begin(), columns, mx::int64)),
+      {1, static_cast<int64_t>(count)},
+      self.device());
 }
 
 } // namespace

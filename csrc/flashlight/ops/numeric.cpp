@@ -69,6 +69,18 @@ mx::array ldexp_kernel(const mx::array& x, const mx::array& exponent) {
   return mx::multiply(x, mx::power(mx::array(2, x.dtype()), exponent));
 }
 
+// As PyTorch, whose powers of two are of the exponent's dtype.
+void check_ldexp(const Tensor& self, const Tensor& other) {
+  FL_CHECK_AS(
+      NotImplementedError,
+      !self.is_floating_point() || other.dtype() != Dtype::Bool,
+      "\"ldexp_cpu_exp\" not implemented for 'Bool'");
+  FL_CHECK_AS(
+      NotImplementedError,
+      !self.is_complex() || other.dtype() != Dtype::Float16 || other.dim() == 0,
+      "\"pow\" not implemented for 'ComplexHalf'");
+}
+
 void check_frexp(const Tensor& self) {
   FL_CHECK(
       self.is_floating_point(),
@@ -163,6 +175,7 @@ void register_numeric() {
       .forms("function method inplace out")
       .promote_float()
       .elementwise()
+      .check(check_ldexp)
       .kernel(ldexp_kernel)
       .grad(
           "self",

@@ -314,7 +314,7 @@ void register_special() {
           [](const Tensor& grad, const Tensor& self, const Tensor& other) {
             Tensor flat =
                 logical_and(eq(self, Scalar(0)), le(other, Scalar(-1)));
-            return where(flat, zeros_like(grad), grad * log1p(other));
+            return where(flat, zeros_like(grad), special_xlog1py(grad, other));
           })
       .grad(
           "other",
