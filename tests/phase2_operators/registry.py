@@ -87,13 +87,16 @@ def error_like(theirs):
     return flashlight.linalg.LinAlgError if linalg else type(theirs)
 
 
-# Storages that have been copied, while aliases are to stay aliases.
+# Storages and tensors that have been copied, while aliases are to stay aliases.
 SHARED = None
 
 
 @contextlib.contextmanager
 def aliases_kept():
-    """Tensors of one storage that cross within are of one storage in ours, too."""
+    """Tensors of one storage that cross within are of one storage in ours, too.
+
+    One that crosses twice is one tensor.
+    """
     global SHARED
     SHARED = {}
     try:
@@ -103,6 +106,14 @@ def aliases_kept():
 
 
 def tensor_to_ours(t):
+    if SHARED is None:
+        return fresh_tensor(t)
+    if id(t) not in SHARED:
+        SHARED[id(t)] = fresh_tensor(t)
+    return SHARED[id(t)]
+
+
+def fresh_tensor(t):
     conj, neg = t.is_conj(), t.is_neg()
     plain = t.detach()
     plain = plain.conj() if conj else plain
@@ -111,7 +122,9 @@ def tensor_to_ours(t):
     key = storage.data_ptr(), t.dtype
     flat = SHARED.get(key) if SHARED is not None else None
     if flat is None:
-        data = torch.empty(0, dtype=torch.uint8).set_(storage).numpy().tobytes()
+        # A clone: a storage whose memory numpy has seen resizes no more.
+        data = torch.empty(0, dtype=torch.uint8).set_(storage).clone()
+        data = data.numpy().tobytes()
         flat = _C._from_bytes(data, to_ours(t.dtype))
         if SHARED is not None and data:
             SHARED[key] = flat
@@ -247,19 +260,6 @@ def filled(t, function):
     return call
 
 
-def plainly(function):
-    """PyTorch's attention without its CPU kernel, which loses NaN.
-
-    That one has no second derivative either.
-    """
-
-    def call(*args, **kwargs):
-        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-            return function(*args, **kwargs)
-
-    return call
-
-
 def both_filled(name, ours, theirs):
     if name in UNFILLED and ours is not None:
         return filled(flashlight, ours), filled(torch, theirs)
@@ -271,10 +271,7 @@ def callables(info, name):
     if info is not None and info.name in REORDERED:
         found = public(info if name in FUNCTIONAL else None, name)
         return tuple(map(REORDERED[info.name], found))
-    ours, theirs = both_filled(name, *public(info, name))
-    if name == "scaled_dot_product_attention":
-        return ours, plainly(theirs)
-    return ours, theirs
+    return both_filled(name, *public(info, name))
 
 
 # Functions of nn.functional that take other arguments than the op of that name, or
@@ -303,6 +300,12 @@ def public_function(name):
 
 # Functions whose first argument is not `self`, with which their samples begin.
 SELF_FIRST = {"where", "polygamma", "special.polygamma"}
+
+
+def arguments(info, sample):
+    """The arguments of a sample, in the order of the function's."""
+    args = (sample.input, *sample.args)
+    return (args[1], args[0], *args[2:]) if info.name in SELF_FIRST else args
 
 
 def second_first(method):
@@ -353,9 +356,12 @@ def native(row, form="{}"):
 class Case:
     """One call, of torch's arguments; each use makes fresh copies."""
 
-    def __init__(self, ours, theirs, args, kwargs, defined=lambda out: out):
+    def __init__(
+        self, ours, theirs, args, kwargs, defined=lambda out: out, direct=True
+    ):
         self.ours, self.theirs, self.args, self.kwargs = ours, theirs, args, kwargs
         self.defined = defined  # what of a result is: eigenvectors have no sign
+        self.direct = direct  # these arguments are the op's own
 
     def __str__(self):
         def show(x):
@@ -373,9 +379,20 @@ class Case:
 
 
 def cases(full, dtype, requires_grad=False):
-    """Calls of the public function of that row's name (any overload of it)."""
+    """Calls of the public function of that row's name (any overload of it).
+
+    The judge of one is torch, or torch's plain formula where torch is wrong.
+    """
+    plainly = collected("CORRECTED").get(rows_cached()[full]["name"])
+    for case in cases_as_they_are(full, dtype, requires_grad):
+        if plainly:
+            case.theirs = plainly(case.theirs)
+        yield case
+
+
+def cases_as_they_are(full, dtype, requires_grad):
     row = rows_cached()[full]
-    for make in extra().get(full, ()):
+    for make in collected("EXTRA").get(full, ()):
         if make.only and not make.only(dtype):
             continue
         via, args, kwargs = make(dtype)
@@ -387,7 +404,7 @@ def cases(full, dtype, requires_grad=False):
             for t in flat([args, rest]):
                 if t.dtype.is_floating_point or t.dtype.is_complex:
                     t.requires_grad_()
-        yield Case(ours, theirs, args, kwargs)
+        yield Case(ours, theirs, args, kwargs, direct=make.direct)
     for info in entries().get(row["name"], ()):
         if dtype not in info.dtypes:
             continue
@@ -397,10 +414,8 @@ def cases(full, dtype, requires_grad=False):
         grad = requires_grad and info.supports_autograd
         torch.manual_seed(3)
         for sample in info.sample_inputs("cpu", dtype, requires_grad=grad):
-            args = (sample.input, *sample.args)
+            args = arguments(info, sample)
             defined = sample.output_process_fn_grad
-            if info.name in SELF_FIRST:
-                args = (args[1], args[0], *args[2:])
             yield Case(ours, theirs, args, sample.kwargs, defined)
             if "Scalar " in row["schema"]:
                 yield from with_numbers(ours, theirs, args, sample.kwargs)
@@ -428,7 +443,7 @@ def with_numbers(ours, theirs, args, kwargs):
     for args, kwargs in tried:
         try:
             out = theirs(*args, **kwargs)
-        except (RuntimeError, TypeError):
+        except (RuntimeError, TypeError, AttributeError):
             continue  # torch takes no number there
         if all(str(x.dtype).removeprefix("torch.") in DTYPES for x in flat(out)):
             yield Case(ours, theirs, args, kwargs)
@@ -454,16 +469,18 @@ def hits(full, call):
 
 
 @functools.cache
-def extra():
-    """Full name -> makers of cases, for rows that PyTorch's tables have none for.
+def collected(what):
+    """What the modules samples_<family>.py beside this one hold under that name.
 
-    The modules samples_<family>.py beside this one hold them, each as EXTRA. torch
-    has the function of that name.
+    EXTRA: full name -> makers of cases, for rows that PyTorch's tables have none for;
+    torch has the function of that name. CORRECTED: name -> a function of torch's
+    function that gives the one to judge by, each with what torch's own does wrong.
     """
     found = {}
     for path in sorted(Path(__file__).parent.glob("samples_*.py")):
-        for name, made in importlib.import_module(path.stem).EXTRA.items():
-            assert name not in found, f"{name}: samples in two modules"
+        held = getattr(importlib.import_module(path.stem), what, {})
+        for name, made in held.items():
+            assert name not in found, f"{name}: {what} in two modules"
             found[name] = made
     return found
 

@@ -1,4 +1,4 @@
-"""Samples of rows of every family: see registry.extra()."""
+"""Samples of rows of every family: see registry.collected()."""
 
 import torch
 from sampling import (
@@ -20,6 +20,20 @@ from sampling import (
     wide,
 )
 
+
+def of_tensors(remainder):
+    """PyTorch has no derivative of a number's remainder, but of a tensor's."""
+
+    def call(self, other, *args, **kwargs):
+        if not isinstance(self, torch.Tensor) and other.requires_grad:
+            self = torch.tensor(self, dtype=other.dtype)
+        return remainder(self, other, *args, **kwargs)
+
+    return call
+
+
+CORRECTED = {"remainder": of_tensors}
+
 # Rows that PyTorch's tables have no samples for. torch has the function of that name.
 EXTRA = {
     "convolution": [
@@ -35,6 +49,9 @@ EXTRA = {
     ],
     "_convolution_weight": [
         backward_of(lambda t, w, x: t.conv2d(x, w), t(4, 3, 3, 3), t(2, 3, 5, 5))
+    ],
+    "copy": [
+        case(t(3, 2), t(2, seed=1), via=lambda t: lambda x, y: x.clone().copy_(y))
     ],
     "_to_copy": [case(t(3, 2), via=lambda t: lambda x: x.to(t.float16))],
     **{
@@ -111,7 +128,7 @@ EXTRA = {
     "where.Scalar": [case(mask(3, 2), 1, 2.5)],
     "where.ScalarSelf": [case(mask(3, 2), 1, t(3, 2))],
     "where.ScalarOther": [case(mask(3, 2), t(3, 2), 1)],
-    "_neg_view": [case(t(3, 2))],
+    "_neg_view": [case(t(3, 2), only=not_bool)],
     "_conj": [case(t(3, 2), via=lambda t: lambda x: x.conj())],
     "detach": [case(t(3, 2))],
     "value_selecting_reduction_backward": [

@@ -151,6 +151,7 @@ EXTRA = {
             ("masked_select", (t(3, 4), mask(3, 4))),
         )
     },
+    "nonzero": [case(mask(3, 4)), case(t(3, 4)), case(t())],
     "nonzero_static": [case(mask(3, 4), size=n, only=once) for n in (0, 2, 20)],
     "masked_fill.Scalar": [case(t(3, 2), mask(3, 2), 1, only=not_bool)],
     "_index": [

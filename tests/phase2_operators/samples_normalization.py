@@ -1,4 +1,4 @@
-"""Samples of normalizations: see registry.extra()."""
+"""Samples of normalizations: see registry.collected()."""
 
 from sampling import backward_of, case, floats, t
 

@@ -1,4 +1,4 @@
-"""Samples of pooling: see registry.extra()."""
+"""Samples of pooling: see registry.collected()."""
 
 import torch
 from sampling import backward_of, case, floats, real, t

@@ -1,5 +1,8 @@
 """Samples of the rows of special.cpp, numeric.cpp and factorizations.cpp."""
 
+import math
+
+import torch
 from sampling import case, integers, not_bool, real, t, wide
 
 POLYNOMIALS = [
@@ -17,6 +20,36 @@ def special(name):
 def degrees(dtype):
     return t(3, 4, low=0, high=5, seed=1)(dtype).floor()
 
+
+def nan_at_nan(polynomial):
+    """PyTorch's recurrences return a variable never written to where x is NaN.
+
+    What it holds is another element's value, or none's.
+    """
+
+    def call(x, n, **kwargs):
+        recurs = torch.as_tensor(n) >= 2
+        out = polynomial(x, n, **kwargs)
+        return out.masked_fill(torch.as_tensor(x).isnan() & recurs, math.nan)
+
+    return call
+
+
+def in_float32(matrix_exp):
+    """PyTorch has thresholds of the norm for wider dtypes alone: NaN of most halves."""
+
+    def call(x):
+        narrow = x.dtype in (torch.float16, torch.bfloat16)
+        return matrix_exp(x.float()).to(x.dtype) if narrow else matrix_exp(x)
+
+    return call
+
+
+CORRECTED = {
+    **{f"special_{name}": nan_at_nan for name in POLYNOMIALS},
+    "matrix_exp": in_float32,
+    "linalg_matrix_exp": in_float32,
+}
 
 EXTRA = {
     **{

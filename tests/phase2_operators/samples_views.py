@@ -9,7 +9,8 @@ def named(name):
     return lambda t: getattr(t, name)
 
 
-def backward(name):
+def inner(name):
+    """The op of that name, which is no public function."""
     return lambda t: getattr(t.ops.aten, name)
 
 
@@ -35,7 +36,51 @@ def at(*shape):
     return lambda dtype: torch.tensor(*shape)
 
 
+def written(as_strided_scatter):
+    """PyTorch's gradient of `self` goes through a window without dimensions."""
+
+    def call(x, src, size, stride, storage_offset=None):
+        if not x.requires_grad:
+            return as_strided_scatter(x, src, size, stride, storage_offset)
+        out = x.clone()
+        out.as_strided(size, stride, storage_offset).copy_(src)
+        return out
+
+    return call
+
+
+def cloned(view):
+    """PyTorch refuses complex results of some copies of views a gradient."""
+
+    def corrected(copy):
+        def call(x, *args):
+            if x.requires_grad and x.is_complex():
+                return view(x, *args).clone().resolve_conj().resolve_neg()
+            return copy(x, *args)
+
+        return call
+
+    return corrected
+
+
+CORRECTED = {
+    "as_strided_scatter": written,
+    "_conj_copy": cloned(torch.conj),
+    "_neg_view_copy": cloned(torch._neg_view),
+    "select_copy": cloned(torch.select),
+    "slice_copy": cloned(torch.ops.aten.slice),
+}
+
 EXTRA = {
+    "alias": [case(t(3, 2), via=inner("alias"))],
+    "slice.Tensor": [
+        case(t(5, 2), *args, via=inner("slice"))
+        for args in ((0, 1, 4, 2), (1,), (0, -2))
+    ],
+    "select_backward": [
+        case(t(3), (2, 3), 0, 1, via=inner("select_backward")),
+        case(t(2, 2), (2, 3, 2), -2, -1, via=inner("select_backward")),
+    ],
     "view.dtype": [
         case(t(3, 4), via=as_(name), only=wide_views)
         for name in ("int32", "int64", "uint8", "float64", "float32")
@@ -55,12 +100,12 @@ EXTRA = {
         for args in (((3, 2), (1, 1)), ((2, 2), (3, 1), 1), ((2, 3), (0, 2)))
     ],
     "diagonal_backward": [
-        case(t(3), (3, 4), 1, 0, 1, via=backward("diagonal_backward")),
-        case(t(2, 2), (2, 3, 2), -1, 1, 2, via=backward("diagonal_backward")),
+        case(t(3), (3, 4), 1, 0, 1, via=inner("diagonal_backward")),
+        case(t(2, 2), (2, 3, 2), -1, 1, 2, via=inner("diagonal_backward")),
     ],
     "unfold_backward": [
-        case(t(3, 2), (6,), 0, 2, 2, via=backward("unfold_backward"), only=real),
-        case(t(3, 2, 3), (5, 2), 0, 3, 1, via=backward("unfold_backward"), only=real),
+        case(t(3, 2), (6,), 0, 2, 2, via=inner("unfold_backward"), only=real),
+        case(t(3, 2, 3), (5, 2), 0, 3, 1, via=inner("unfold_backward"), only=real),
     ],
     "movedim.int": [case(t(2, 3, 4), 0, 2), case(t(2, 3, 4), -1, 0)],
     "moveaxis.int": [case(t(2, 3, 4), 0, 2)],
@@ -75,7 +120,9 @@ EXTRA = {
     "_neg_view_copy": [case(t(3, 2), only=not_bool)],
     "_conj_physical": [case(t(3, 2)), case(t(2, 3))],
     "alias_copy": [case(t(3, 2))],
-    "_unsafe_view": [case(t(3, 2), (2, 3)), case(t(3, 2), (-1,))],
+    "_unsafe_view": [
+        case(t(3, 2), sizes, via=inner("_unsafe_view")) for sizes in ((2, 3), (-1,))
+    ],
     "view_as_real_copy": [case(t(3, 2), only=complexes)],
     "view_as_complex_copy": [case(t(3, 2), only=float32s)],
     "slice_copy.Tensor": [case(t(5, 2), 0, 1, 4, 2), case(t(5, 2), 1)],

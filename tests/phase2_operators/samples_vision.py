@@ -1,4 +1,4 @@
-"""Samples of resampling, padding and rearranging: see registry.extra()."""
+"""Samples of resampling, padding and rearranging: see registry.collected()."""
 
 import torch
 from sampling import backward_of, case, floats, inexact, not_bool, t, wide

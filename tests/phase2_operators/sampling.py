@@ -14,12 +14,13 @@ def t(*shape, low=-2.0, high=2.0, seed=0):
     return make
 
 
-def case(*args, via=None, only=None, constant=(), **kwargs):
+def case(*args, via=None, only=None, constant=(), direct=True, **kwargs):
     """A case for EXTRA: callables among the arguments are makers of tensors.
 
     `via(t)` gives the function to call, of torch and of flashlight alike, where it
     has another name than the row; `only(dtype)` says for which dtypes there is one;
-    `constant` names arguments that take no gradient.
+    `constant` names arguments that take no gradient; `direct` says that the arguments
+    are the op's own, so that its other forms take them too.
     """
 
     def make(dtype):
@@ -31,7 +32,7 @@ def case(*args, via=None, only=None, constant=(), **kwargs):
         named = {k: build(v) for k, v in kwargs.items()}
         return via, tuple(build(a) for a in args), named
 
-    make.only, make.constant = only, constant
+    make.only, make.constant, make.direct = only, constant, direct
     return make
 
 
@@ -51,7 +52,7 @@ def backward_of(function, *args, only=None, graph=False):
 
         return run
 
-    return case(*args, via=via, only=only or inexact)
+    return case(*args, via=via, only=only or inexact, direct=False)
 
 
 def floats(dtype):

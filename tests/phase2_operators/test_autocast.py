@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from registry import Case, callables, entries, flat, rows, to_ours
+from registry import Case, arguments, callables, entries, flat, rows, to_ours
 
 import flashlight
 
@@ -48,7 +48,7 @@ def test_dtypes_inside_autocast(name):
             if dtype not in info.dtypes:
                 continue
             for _, sample in zip(range(3), info.sample_inputs("cpu", dtype)):
-                args = (sample.input, *sample.args)
+                args = arguments(info, sample)
                 expected = dtypes(torch, theirs, args, sample.kwargs)
                 mine = to_ours(args), to_ours(sample.kwargs)
                 got = dtypes(flashlight, ours, *mine)

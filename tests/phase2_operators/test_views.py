@@ -296,3 +296,59 @@ def test_complex_numbers_from_parts(made):
 )
 def test_parts_that_do_not_fit(call):
     agree(call)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda t: t.nonzero(t.tensor([[1, 0], [2, 3]]), as_tuple=True),
+        lambda t: t.nonzero(t.tensor([[1, 0], [2, 3]]), as_tuple=False),
+        lambda t: t.tensor([[1, 0], [2, 3]]).nonzero(as_tuple=True),
+        lambda t: t.tensor(3).nonzero(as_tuple=True),
+        lambda t: t.tensor(0.0).nonzero(as_tuple=True),
+        lambda t: t.zeros(2, 0).nonzero(as_tuple=True),
+        lambda t: t.nonzero(t.eye(2), out=t.empty(0, dtype=t.int64)).contiguous(),
+        lambda t: t.nonzero(t.eye(2), out=t.empty(0, dtype=t.int64), as_tuple=True),
+        lambda t: t.nonzero(t.eye(2), True),
+        lambda t: t.nonzero(t.eye(2), as_tuple=3),
+        lambda t: t.nonzero(3),
+    ],
+)
+def test_nonzero(program):
+    agree(program)
+
+
+def set_to(target, *args, detached=False):
+    """set_ of a computed tensor or of a fresh one: where its history ends."""
+
+    def program(t):
+        x = t.arange(3.0).requires_grad_()
+        source = t.ones(4) if detached else x
+        y = x.clone() if target == "computed" else t.empty(0)
+        y.set_(source, *args)
+        node = y.grad_fn and y.grad_fn.name()
+        with pytest.raises(RuntimeError) as e:
+            y.sum().backward()
+        return y.detach(), y.requires_grad, node, str(e.value)
+
+    return program
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        set_to("computed"),
+        set_to("computed", detached=True),
+        set_to("computed", 1, (2,)),
+        set_to("fresh"),
+        set_to("fresh", 1, (2,)),
+        set_to("fresh", detached=True),
+    ],
+)
+def test_set_has_no_derivative(program):
+    agree(program)
+
+
+def test_negative_view_of_bools():
+    agree(lambda t: t.tensor([True])._neg_view().resolve_neg())
+    agree(lambda t: t.tensor([True])._neg_view().tolist())
