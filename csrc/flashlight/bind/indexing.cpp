@@ -3,6 +3,7 @@
 
 #include "flashlight/autograd/autograd_meta.h"
 #include "flashlight/bind/py_autograd.h"
+#include "flashlight/core/conversion.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/indexing.h"
@@ -203,7 +204,9 @@ Tensor value_tensor(const Tensor& self, PyObject* value) {
     return as_tensor(value);
   }
   if (is_number(value)) {
-    return Tensor(number_within(to_scalar(value), self.dtype()));
+    Scalar number = to_scalar(value);
+    check_fits(number, self.dtype());
+    return Tensor(scalar_array(number, self.dtype()));
   }
   return tensor_from(value, self.dtype(), self.device(), true);
 }

@@ -9,7 +9,6 @@
 #include "flashlight/bind/py_autograd.h"
 #include "flashlight/bind/signature.h"
 #include "flashlight/ops/extras.h"
-#include "flashlight/ops/forms.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/registry.h"
 
@@ -569,7 +568,7 @@ void bind_ops(nb::module_& m) {
     if (op->inplace && (op->method || op->python_module.empty())) {
       add(methods[{Form::Inplace, name + "_"}], Form::Inplace, name + "_");
     }
-    if (op->inplace && (op->function || rare_forms(*op).inplace_function)) {
+    if (op->inplace && (op->function || op->inplace_function)) {
       add(functions[{op->python_module, name + "_"}],
           Form::InplaceFunction,
           name + "_");

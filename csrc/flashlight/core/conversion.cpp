@@ -54,40 +54,56 @@ bool fits_integer(const Scalar& value, Dtype dtype) {
     int64_t top = (int64_t{1} << (is_signed ? bits - 1 : bits)) - 1;
     return x <= top && x >= (is_signed ? -top - 1 : -top);
   }
+  // The greatest value is one more as a double, if it has 64 bits: let through.
   double x = value.to_double();
-  double top = std::ldexp(1.0, is_signed ? bits - 1 : bits);
-  return x < top && (is_signed ? x >= -top : x > -top);
+  double end = std::ldexp(1.0, is_signed ? bits - 1 : bits);
+  return x <= (bits == 64 ? end : end - 1) && x >= (is_signed ? -end : 0);
 }
 
-bool fits_float(double x) {
-  return std::isinf(x) || std::isnan(x) ||
-         std::abs(x) <= std::numeric_limits<float>::max();
+// The greatest finite value of the type that a number passes through.
+double greatest(Dtype dtype, HalfFloats halves) {
+  bool direct = halves == HalfFloats::Direct;
+  switch (dtype) {
+    case Dtype::Float16:
+      return direct ? 65504.0 : std::numeric_limits<double>::max();
+    case Dtype::BFloat16:
+      return direct ? 0x1.fep127 : std::numeric_limits<double>::max();
+    case Dtype::Float32:
+    case Dtype::Complex64:
+      return std::numeric_limits<float>::max();
+    default:
+      return std::numeric_limits<double>::max();
+  }
 }
 
 } // namespace
 
-void check_fits(const Scalar& value, Dtype dtype) {
-  bool fits = true;
+void fail_to_fit(Dtype dtype, HalfFloats halves) {
+  bool half = dtype == Dtype::Float16 || dtype == Dtype::BFloat16;
+  bool by_double = half && halves == HalfFloats::ByWayOfDouble;
+  fail(
+      "value cannot be converted to type ",
+      element_name(by_double ? Dtype::Float64 : dtype),
+      " without overflow");
+}
+
+void check_fits(const Scalar& value, Dtype dtype, HalfFloats halves) {
   if (dtype == Dtype::Bool) {
     return;
   }
   std::complex<double> z = value.to_complex();
-  if (is_complex(dtype)) {
-    fits = fits_float(z.real()) && fits_float(z.imag());
-  } else if (z.imag() != 0) {
-    fits = false;
-  } else if (is_integral(dtype, false)) {
-    fits = fits_integer(value, dtype);
-  } else if (dtype == Dtype::Float32) {
-    fits = fits_float(z.real());
+  bool fits = is_complex(dtype) || z.imag() == 0;
+  if (is_integral(dtype, false)) {
+    fits = fits && fits_integer(value, dtype);
+  } else {
+    double top = greatest(dtype, halves);
+    for (double x : {z.real(), z.imag()}) {
+      fits = fits && (!std::isfinite(x) || std::abs(x) <= top);
+    }
   }
-  // Half floats are reached by way of double.
-  bool half = dtype == Dtype::Float16 || dtype == Dtype::BFloat16;
-  FL_CHECK(
-      fits,
-      "value cannot be converted to type ",
-      element_name(half ? Dtype::Float64 : dtype),
-      " without overflow");
+  if (!fits) {
+    fail_to_fit(dtype, halves);
+  }
 }
 
 } // namespace flashlight

@@ -1,9 +1,11 @@
 #include "flashlight/core/tensor.h"
 
 #include <algorithm>
+#include <limits>
 
 #include <mlx/ops.h>
 
+#include "flashlight/core/conversion.h"
 #include "flashlight/core/error.h"
 #include "flashlight/core/runtime.h"
 
@@ -204,20 +206,20 @@ mx::array scalar_array(const Scalar& value, Dtype dtype) {
   if (is_complex(dtype)) {
     return mx::array(std::complex<float>(value.to_complex()), to);
   }
-  if (value.is_complex()) {
-    FL_CHECK(
-        value.to_complex().imag() == 0,
-        "value cannot be converted to type ",
-        name(dtype),
-        " without overflow");
-  }
   if (dtype == Dtype::Bool) {
     return mx::array(value.to_bool(), to);
+  }
+  if (value.to_complex().imag() != 0) {
+    fail_to_fit(dtype);
   }
   if (value.is_integral()) {
     return mx::array(value.to_int(), to);
   }
-  return mx::array(value.to_double(), to);
+  double x = value.to_double();
+  if (dtype == Dtype::Int64 && x == 0x1p63) { // wraps, as in PyTorch
+    return mx::array(std::numeric_limits<int64_t>::min(), to);
+  }
+  return mx::array(x, to);
 }
 
 Tensor wrapped_number(const Scalar& value) {

@@ -7,7 +7,6 @@
 #include "flashlight/core/runtime.h"
 #include "flashlight/ops/autocast.h"
 #include "flashlight/ops/extras.h"
-#include "flashlight/ops/forms.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/op_node.h"
@@ -242,7 +241,7 @@ void check_overlap(const Op& op, const Value* args, const Tensor& to) {
       return; // itself
     }
   }
-  if (has_internal_overlap(to.geometry()) && !rare_forms(op).fills) {
+  if (has_internal_overlap(to.geometry()) && !op.fills) {
     check_writable(to);
   }
   if (!op.elementwise && !op.out_apart) {

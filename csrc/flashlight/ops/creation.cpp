@@ -70,13 +70,16 @@ Tensor filled(
   check_sizes(sizes);
   check_storable(dtype);
   check_overflow(sizes, dtype);
-  check_fits(value, dtype);
+  // PyTorch fills a single element on a path of its own.
+  check_fits(
+      value,
+      dtype,
+      product(sizes) == 1 ? HalfFloats::ByWayOfDouble : HalfFloats::Direct);
   if (strides.size() != sizes.size()) {
     strides = contiguous_strides(sizes);
   }
-  Scalar v = dtype == Dtype::Bool ? Scalar(value.to_bool()) : value;
   return Tensor(
-      mx::full(to_shape(sizes), scalar_array(v, dtype)), strides, device);
+      mx::full(to_shape(sizes), scalar_array(value, dtype)), strides, device);
 }
 
 Tensor filled_like(

@@ -179,7 +179,7 @@ mx::array fill_kernel(
       "supported");
   Tensor wrapped(wrapped_indices(index.value(), size_along(self, d)));
   return brought(
-      self, d, wrapped, scalar_array(value, self.dtype()), Reduce::Set);
+      self, d, wrapped, number_within(value, self.dtype()), Reduce::Set);
 }
 
 } // namespace

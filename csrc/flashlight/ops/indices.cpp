@@ -1,13 +1,12 @@
 #include "flashlight/ops/indices.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include <mlx/ops.h>
 
 #include "flashlight/autograd/autograd_meta.h"
 #include "flashlight/autograd/grad_mode.h"
+#include "flashlight/core/conversion.h"
 #include "flashlight/core/error.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/ops/extras.h"
@@ -60,76 +59,14 @@ mx::array wrapped_indices(const mx::array& index, int64_t size) {
       index);
 }
 
-namespace {
-
-struct NumberRange {
-  const char* name;
-  double low, high;
-};
-
-NumberRange number_range(Dtype dtype) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  switch (dtype) {
-    case Dtype::UInt8: // negative numbers wrap
-      return {"uint8_t", -255, 255};
-    case Dtype::UInt16:
-      return {"uint16_t", -65535, 65535};
-    case Dtype::UInt32:
-      return {"uint32_t", -0x1p32, 0x1p32 - 1};
-    case Dtype::UInt64:
-      return {"uint64_t", -0x1p64, 0x1p64};
-    case Dtype::Int8:
-      return {"int8_t", -128, 127};
-    case Dtype::Int16:
-      return {"int16_t", -32768, 32767};
-    case Dtype::Int32:
-      return {"int", -0x1p31, 0x1p31 - 1};
-    case Dtype::Int64:
-      return {"int64_t", -0x1p63, 0x1p63};
-    case Dtype::Float16:
-      return {"c10::Half", -65504, 65504};
-    case Dtype::BFloat16:
-      return {"c10::BFloat16", -0x1.fep127, 0x1.fep127};
-    case Dtype::Float32:
-      return {"float", -0x1.fffffep127, 0x1.fffffep127};
-    case Dtype::Float64:
-      return {"double", -kInfinity, kInfinity};
-    default:
-      return {"bool", -kInfinity, kInfinity};
-  }
-}
-
-[[noreturn]] void overflow(Dtype dtype) {
-  fail(
-      "value cannot be converted to type ",
-      number_range(dtype).name,
-      " without overflow");
-}
-
-} // namespace
-
 mx::array number_within(const Scalar& value, Dtype dtype) {
-  if (is_complex(dtype)) {
-    return scalar_array(value, dtype);
-  }
-  if (dtype == Dtype::Bool) {
-    return mx::array(value.to_complex() != 0.0, mx::bool_);
-  }
-  if (value.is_complex() && value.to_complex().imag() != 0) {
-    overflow(dtype);
-  }
-  double x = value.to_complex().real();
-  NumberRange range = number_range(dtype);
-  bool special = is_floating(dtype) && !std::isfinite(x);
-  if (!special && !(x >= range.low && x <= range.high)) {
-    overflow(dtype);
-  }
+  check_fits(value, dtype, HalfFloats::Direct);
   return scalar_array(value, dtype);
 }
 
 void check_number_kind(Dtype value, Dtype dtype) {
   if (is_complex(value) && !is_complex(dtype) && dtype != Dtype::Bool) {
-    overflow(dtype);
+    fail_to_fit(dtype, HalfFloats::Direct);
   }
 }
 

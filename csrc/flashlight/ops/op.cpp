@@ -1,5 +1,4 @@
 #include "flashlight/ops/op.h"
-#include "flashlight/ops/forms.h"
 #include "flashlight/ops/op_node.h"
 
 #include <algorithm>
@@ -68,15 +67,6 @@ bool selects(std::string_view name) {
          name == "indices";
 }
 
-std::unordered_map<const Op*, RareForms>& rare_forms_table() {
-  static auto* table = new std::unordered_map<const Op*, RareForms>;
-  return *table;
-}
-
-RareForms& rare_forms_of(const Op& op) {
-  return rare_forms_table()[&op];
-}
-
 void set_forms(Op& op, std::string_view words) {
   for_words(words, [&](std::string_view w) {
     if (w == "function") {
@@ -88,11 +78,11 @@ void set_forms(Op& op, std::string_view words) {
     } else if (w == "out") {
       op.out = true;
     } else if (w == "inplace_function") {
-      op.inplace = rare_forms_of(op).inplace_function = true;
+      op.inplace = op.inplace_function = true;
     } else if (w == "copy") {
-      rare_forms_of(op).copy = true;
+      op.copy = true;
     } else if (w == "fills") {
-      rare_forms_of(op).fills = true;
+      op.fills = true;
     } else {
       fail(op.schema.full_name(), ": unknown form ", w);
     }
@@ -133,9 +123,7 @@ void add_alias(const Alias& alias, const std::string& text, const Op& target) {
     op->function = target.function;
     op->method = target.method;
     op->inplace = target.inplace;
-    if (rare_forms(target).inplace_function) {
-      rare_forms_of(*op).inplace_function = true;
-    }
+    op->inplace_function = target.inplace_function;
     op->out = target.out;
   } else {
     set_forms(*op, alias.forms);
@@ -185,12 +173,6 @@ std::unique_ptr<Op> copy_row(const Op& view) {
 }
 
 } // namespace
-
-const RareForms& rare_forms(const Op& op) {
-  static const RareForms none;
-  auto it = rare_forms_table().find(&op);
-  return it == rare_forms_table().end() ? none : it->second;
-}
 
 void alias_op(
     std::string_view name,
@@ -548,7 +530,7 @@ Row::~Row() noexcept(false) {
     return;
   }
   const Op& op = add_op(std::move(op_));
-  if (rare_forms(op).copy) {
+  if (op.copy) {
     add_op(copy_row(op));
   }
 }

@@ -111,6 +111,13 @@ class FL_API Op {
   bool method = false;       // Tensor.name
   bool inplace = false;      // name_
   bool out = false;          // out=
+  // torch.name_ where there is no torch.name.
+  bool inplace_function = false;
+  // Of a view row: there is name_copy too, not a view, of the same derivative.
+  bool copy = false;
+  // Every element gets the same value, so that overlapping ones are no
+  // conflict.
+  bool fills = false;
   bool view = false;
   bool composite = false;
   bool elementwise = false; // results lie as TensorIterator's do
@@ -335,7 +342,7 @@ class FL_API Row {
   Row(Row&&) = default;
   ~Row() noexcept(false);
 
-  // Words of: function method inplace out.
+  // Words of: function method inplace out inplace_function copy fills.
   Row&& forms(std::string_view words) &&;
   Row&& module(std::string_view name) && {
     op_->python_module = name;
