@@ -101,6 +101,7 @@ from flashlight import (  # noqa: F401
     cpu,
     cuda,
     distributed,
+    fft,
     functional,
     linalg,
     mps,
@@ -109,7 +110,7 @@ from flashlight import (  # noqa: F401
     overrides,
 )
 from flashlight import random as random  # noqa: F401
-from flashlight import sparse, special, utils, version, xpu
+from flashlight import signal, sparse, special, utils, version, xpu
 from flashlight._C import (  # noqa: F401
     autocast_decrement_nesting,
     autocast_increment_nesting,

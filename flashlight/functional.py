@@ -1,6 +1,8 @@
 """Functions whose arguments PyTorch sorts out in Python before the native one."""
 
+import functools
 import string
+import warnings
 
 from flashlight import _C
 from flashlight import overrides as _overrides
@@ -11,15 +13,19 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "block_diag",
     "broadcast_shapes",
     "broadcast_tensors",
+    "cartesian_prod",
     "cdist",
     "chain_matmul",
     "einsum",
     "lu",
+    "meshgrid",
     "nonzero",
     "norm",
     "split",
+    "stft",
     "tensordot",
     "unique",
     "unique_consecutive",
@@ -27,6 +33,7 @@ __all__ = [
 ]
 
 _native = _C._VariableFunctions
+_native_nn = _C._nn
 
 
 def _overridden(function, tensors, *args, **kwargs):
@@ -74,6 +81,130 @@ def broadcast_shapes(*shapes):
                 )
             result[at] = n
     return _Size(result)
+
+
+def meshgrid(*tensors, indexing=None):
+    """Grids of coordinates: each vector along a dimension of its own.
+
+    Args:
+        tensors: Vectors, or tensors without dimensions; or one list of them.
+        indexing: ``"ij"``, the dimensions in the order of the vectors, or ``"xy"``,
+            the first two swapped.
+
+    Returns:
+        A tuple of views, all of one size.
+
+    Example::
+
+        >>> x, y = torch.meshgrid(torch.arange(2), torch.arange(3), indexing="ij")
+        >>> x
+        tensor([[0, 0, 0],
+                [1, 1, 1]])
+    """
+    if (other := _overridden(meshgrid, tensors, *tensors, indexing=indexing)) is not None:
+        return other[0]
+    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
+        tensors = tensors[0]
+    if indexing is None:
+        _warn_of_indexing()
+        return tuple(_native.meshgrid(tensors))
+    return tuple(_native.meshgrid(tensors, indexing=indexing))
+
+
+@functools.cache
+def _warn_of_indexing():
+    """Once, as PyTorch does."""
+    warnings.warn(
+        "torch.meshgrid: in an upcoming release, it will be required to pass the "
+        "indexing argument.",
+        stacklevel=3,
+    )
+
+
+def cartesian_prod(*tensors):
+    """All rows that have one element of each vector, the last varying fastest."""
+    other = _overridden(cartesian_prod, tensors, *tensors)
+    return other[0] if other else _native.cartesian_prod(tensors)
+
+
+def block_diag(*tensors):
+    """A matrix with these tensors (of two dimensions or fewer) on its diagonal."""
+    other = _overridden(block_diag, tensors, *tensors)
+    return other[0] if other else _native.block_diag(tensors)
+
+
+def stft(
+    input,
+    n_fft,
+    hop_length=None,
+    win_length=None,
+    window=None,
+    center=True,
+    pad_mode="reflect",
+    normalized=False,
+    onesided=None,
+    return_complex=None,
+    align_to_window=None,
+):
+    """The Fourier transforms of windows of a signal.
+
+    Args:
+        input: A signal, or a batch of them.
+        n_fft: How long a transform is.
+        hop_length: From one window to the next; a quarter of `n_fft` if None.
+        win_length: How long a window is, in the middle of a transform; `n_fft` if
+            None.
+        window: Of that length; ones if None.
+        center: Whether windows are around the places that are multiples of
+            `hop_length`, the signal being padded, or begin there.
+        pad_mode: How it is padded then: see :func:`torch.nn.functional.pad`.
+        normalized: Whether to divide by the square root of `n_fft`.
+        onesided: Whether to give the frequencies that are not negative alone; so it
+            is for real signals.
+        return_complex: Whether to give complex numbers, or pairs of real ones.
+        align_to_window: Where `center` is False: whether windows, rather than
+            transforms, begin at the beginning.
+
+    Returns:
+        (..., frequencies, windows).
+    """
+    other = _overridden(
+        stft,
+        (input,),
+        input,
+        n_fft,
+        hop_length=hop_length,
+        win_length=win_length,
+        window=window,
+        center=center,
+        pad_mode=pad_mode,
+        normalized=normalized,
+        onesided=onesided,
+        return_complex=return_complex,
+        align_to_window=align_to_window,
+    )
+    if other:
+        return other[0]
+    if center and align_to_window is not None:
+        raise RuntimeError(
+            "stft align_to_window should only be set when center = false"
+        )
+    if center:
+        ndim = input.dim()
+        input = input.view([1] * (3 - ndim) + list(input.size()))
+        input = _native_nn.pad(input, [int(n_fft // 2)] * 2, pad_mode)
+        input = input.view(input.shape[-ndim:])
+    return _native.stft(
+        input,
+        n_fft,
+        hop_length,
+        win_length,
+        window,
+        normalized,
+        onesided,
+        return_complex,
+        align_to_window,
+    )
 
 
 def split(tensor, split_size_or_sections, dim=0):

@@ -379,6 +379,36 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
 
         return norm(self, p, dim, keepdim, dtype=dtype)
 
+    def stft(
+        self,
+        n_fft,
+        hop_length=None,
+        win_length=None,
+        window=None,
+        center=True,
+        pad_mode="reflect",
+        normalized=False,
+        onesided=None,
+        return_complex=None,
+        align_to_window=None,
+    ):
+        """See :func:`torch.stft`."""
+        from flashlight.functional import stft
+
+        return stft(
+            self,
+            n_fft,
+            hop_length,
+            win_length,
+            window,
+            center,
+            pad_mode,
+            normalized,
+            onesided,
+            return_complex,
+            align_to_window,
+        )
+
     def lu(self, pivot=True, get_infos=False):
         """See :func:`torch.lu`."""
         from flashlight.functional import lu

@@ -1,0 +1,5 @@
+"""Signal processing."""
+
+from flashlight.signal import windows
+
+__all__ = ["windows"]
