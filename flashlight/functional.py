@@ -101,7 +101,9 @@ def meshgrid(*tensors, indexing=None):
         tensor([[0, 0, 0],
                 [1, 1, 1]])
     """
-    if (other := _overridden(meshgrid, tensors, *tensors, indexing=indexing)) is not None:
+    if (
+        other := _overridden(meshgrid, tensors, *tensors, indexing=indexing)
+    ) is not None:
         return other[0]
     if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
         tensors = tensors[0]

@@ -1,8 +1,11 @@
 """What PyTorch's public names are, and which of them flashlight has."""
 
 import inspect
+import re
+from pathlib import Path
 
 import torch
+import torchgen
 from torch.testing._internal.common_methods_invocations import op_db
 
 import flashlight
@@ -55,9 +58,22 @@ def _has_op(name):
     if name.startswith(("_refs.", "ops.")):
         return False
     return any(
-        _of(place, name) is not None
+        _of(place, name + form) is not None
         for place in (flashlight, flashlight.Tensor, flashlight._C._nn)
+        for form in ("", "_")  # uniform_ is an op without uniform
     )
+
+
+def _native_names():
+    """The names in PyTorch's native_functions.yaml that Python can call, dense."""
+    yaml = Path(torchgen.__file__).parent / "packaged/ATen/native/native_functions.yaml"
+    names = set(re.findall(r"^- func: (\w+)", yaml.read_text(), re.MULTILINE))
+    return sorted(n for n in names if not n.startswith("_") and _is_called(torch, n))
+
+
+def _is_called(t, name):
+    modules = (getattr(t._C, f"_{m}", None) for m in ("nn", "linalg", "fft", "special"))
+    return any(hasattr(place, name) for place in (t, t.Tensor, *modules))
 
 
 def areas():
@@ -73,6 +89,10 @@ def areas():
     )
     lists = {
         "ops (OpInfo)": (sorted({i.name for i in op_db}), _has_op),
+        "native functions": (
+            _native_names(),
+            lambda name: _is_called(flashlight, name),
+        ),
         "torch": (_functions(torch), _has("")),
         "torch.Tensor": (methods, _has("Tensor")),
         "torch.nn": (_classes(torch.nn, torch.nn.Module), _has("nn")),
@@ -85,6 +105,10 @@ def areas():
         "torch.optim.lr_scheduler": (schedulers, _has("optim.lr_scheduler")),
         "torch.linalg": (_functions(torch.linalg), _has("linalg")),
         "torch.fft": (_functions(torch.fft), _has("fft")),
+        "torch.signal.windows": (
+            torch.signal.windows.__all__,
+            _has("signal.windows"),
+        ),
         "torch.special": (_functions(torch.special), _has("special")),
         "torch.autograd": (_called(torch.autograd), _has("autograd")),
         "torch.utils.data": (_called(torch.utils.data), _has("utils.data")),

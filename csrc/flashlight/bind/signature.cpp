@@ -632,7 +632,7 @@ const char* spelling(const Parameter& p) {
     case Type::Scalar:
       return "Scalar";
     case Type::ScalarList:
-      return "ArrayRef<Scalar>";
+      return "ScalarList";
     case Type::TensorList:
       return "TensorList";
     case Type::Dtype:

@@ -66,8 +66,7 @@ TensorList meshgrid_indexed(
 }
 
 void check_vector(const Tensor& t) {
-  FL_CHECK(
-      t.dim() == 1, "Expect a 1D vector, but got shape ", t.sizes());
+  FL_CHECK(t.dim() == 1, "Expect a 1D vector, but got shape ", t.sizes());
 }
 
 Tensor product_of_vectors(const TensorList& tensors) {
@@ -115,8 +114,7 @@ Tensor combinations_of(const Tensor& self, int64_t r, bool with_replacement) {
   }
   auto count = static_cast<int>(all.size());
   mx::array picks(all.data(), {count}, mx::int64);
-  return reshape(
-      index_select(self, 0, constant(picks, self)), {count / r, r});
+  return reshape(index_select(self, 0, constant(picks, self)), {count / r, r});
 }
 
 Tensor blocks(const TensorList& tensors) {
@@ -132,8 +130,7 @@ Tensor blocks(const TensorList& tensors) {
         " has ",
         t.dim(),
         " dimensions");
-    matrices.push_back(
-        t.dim() == 2 ? t : reshape(t, {1, t.numel()}));
+    matrices.push_back(t.dim() == 2 ? t : reshape(t, {1, t.numel()}));
     columns += matrices.back().size(1);
   }
   if (matrices.empty()) {
@@ -333,8 +330,7 @@ TensorList gradients_at(
   }
   TensorList out;
   for (size_t i = 0; i < dims.size(); ++i) {
-    out.push_back(
-        uneven_differences(self, dims[i], spacing[i], edge_order));
+    out.push_back(uneven_differences(self, dims[i], spacing[i], edge_order));
   }
   return out;
 }

@@ -44,11 +44,8 @@ int64_t count_of(const mx::Shape& shape, const IntList& dims) {
 }
 
 // x times the factor over the one that it has.
-mx::array scaled(
-    const mx::array& x,
-    int64_t count,
-    int64_t scaling,
-    double has = 1) {
+mx::array
+scaled(const mx::array& x, int64_t count, int64_t scaling, double has = 1) {
   auto n = static_cast<double>(count);
   double factor = (scaling == kByRoot    ? 1 / std::sqrt(n)
                    : scaling == kByCount ? 1 / n
@@ -103,8 +100,7 @@ mx::array real_kernel(
   mx::array out =
       mx::fft::rfftn(self, std::vector<int>{static_cast<int>(dim.back())});
   if (dim.size() > 1) {
-    out = mx::fft::fftn(
-        out, axes_list(IntList(dim.begin(), dim.end() - 1)));
+    out = mx::fft::fftn(out, axes_list(IntList(dim.begin(), dim.end() - 1)));
   }
   return scaled(out, n, scaling);
 }
@@ -296,8 +292,8 @@ Tensor rfft_1d(
   Tensor x = promoted(self, false);
   int64_t d = dim_of(x, dim), size = n.value_or(x.size(d));
   check_points(size);
-  Tensor out = _fft_r2c(
-      padded_to(x, d, size), {d}, scaling_of(norm, forward), true);
+  Tensor out =
+      _fft_r2c(padded_to(x, d, size), {d}, scaling_of(norm, forward), true);
   return forward ? out : conj(out);
 }
 
@@ -313,8 +309,7 @@ Tensor irfft_1d(
   if (n) {
     x = padded_to(x, d, size / 2 + 1);
   }
-  return _fft_c2r(
-      forward ? conj(x) : x, {d}, scaling_of(norm, forward), size);
+  return _fft_c2r(forward ? conj(x) : x, {d}, scaling_of(norm, forward), size);
 }
 
 // --- several -----------------------------------------------------------------
@@ -335,8 +330,7 @@ Tensor fft_nd(
 }
 
 void check_some(const Along& along, std::string_view name) {
-  FL_CHECK(
-      !along.dims.empty(), name, " must transform at least one axis");
+  FL_CHECK(!along.dims.empty(), name, " must transform at least one axis");
 }
 
 Tensor rfft_nd(
@@ -387,8 +381,7 @@ std::pair<Along, int64_t> halved(
   Along along = along_of(self, s, dim);
   check_some(along, name);
   bool given = s && s->back() != -1;
-  int64_t size =
-      given ? s->back() : 2 * (self.size(along.dims.back()) - 1);
+  int64_t size = given ? s->back() : 2 * (self.size(along.dims.back()) - 1);
   check_points(size);
   along.sizes.back() = size / 2 + 1;
   return {along, size};
@@ -443,8 +436,8 @@ Tensor frequencies(
   } else {
     Tensor front =
         arange(Scalar((n + 1) / 2), made, layout, device, pin_memory);
-    Tensor back = arange(
-        Scalar(-(n / 2)), Scalar(0), made, layout, device, pin_memory);
+    Tensor back =
+        arange(Scalar(-(n / 2)), Scalar(0), made, layout, device, pin_memory);
     at = cat({front, back});
   }
   return at * Scalar(1.0 / (static_cast<double>(n) * d));

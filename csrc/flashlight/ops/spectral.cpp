@@ -1,6 +1,7 @@
 // Fourier transforms of windows of a signal, and the windows.
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 #include <numbers>
 #include <sstream>
 
@@ -39,14 +40,20 @@ std::string shown(const OptBool& x) {
 }
 
 std::string shown(const Tensor& window) {
-  return window.defined()
-             ? detail::concat(
-                   "torch.",
-                   scalar_name(window.dtype()),
-                   "Tensor{",
-                   window.sizes(),
-                   "}")
-             : "None";
+  return window.defined() ? detail::concat(
+                                "torch.",
+                                scalar_name(window.dtype()),
+                                "Tensor{",
+                                window.sizes(),
+                                "}")
+                          : "None";
+}
+
+// The k-th of these warnings, the first time alone.
+template <int k>
+void warn_once(const char* text) {
+  static std::once_flag once;
+  std::call_once(once, [text] { warn(text); });
 }
 
 // The window as long as a transform, zeros around it; ones if there is none.
@@ -79,8 +86,15 @@ Tensor stft_of(
     OptBool align_to_window) {
   int64_t hop = hop_length.value_or(n_fft >> 2);
   int64_t width = win_length.value_or(n_fft);
-  bool complex =
-      self.is_complex() || (window.defined() && window.is_complex());
+  bool complex = self.is_complex() || (window.defined() && window.is_complex());
+  if (!window.defined()) {
+    warn_once<0>(
+        "A window was not provided. A rectangular window will be applied,which "
+        "is known to cause spectral leakage. Other windows such as "
+        "torch.hann_window or torch.hamming_window are recommended to reduce "
+        "spectral leakage.To suppress this warning and use a rectangular "
+        "window, explicitly set `window=torch.ones(n_fft, device=<device>)`.");
+  }
   FL_CHECK(
       return_complex || complex,
       "stft requires the return_complex parameter be given for real inputs, "
@@ -151,27 +165,23 @@ Tensor stft_of(
       "Cannot have onesided output if window or input is complex");
   Tensor frames = unfold(x, 1, n_fft, hop); // (batch, frames, n_fft)
   if (window.defined() || width < n_fft) {
-    frames = frames *
-             widened_window(window, width, n_fft, x.dtype(), x.device());
+    frames =
+        frames * widened_window(window, width, n_fft, x.dtype(), x.device());
   }
   std::optional<std::string> norm(normalized ? "ortho" : "backward");
-  Tensor out = half ? fft_rfft(frames, {}, -1, norm)
-                    : fft_fft(frames, {}, -1, norm);
+  Tensor out =
+      half ? fft_rfft(frames, {}, -1, norm) : fft_fft(frames, {}, -1, norm);
   out = transpose(out, 1, 2);
   out = self.dim() == 1 ? squeeze(out, 0) : out;
   if (return_complex.value_or(true)) {
     return out;
   }
-  static const bool warned = [] {
-    warn(
-        "stft with return_complex=False is deprecated. In a future pytorch "
-        "release, stft will return complex tensors for all inputs, and "
-        "return_complex=False will raise an error.\nNote: you can still call "
-        "torch.view_as_real on the complex output to recover the old return "
-        "format.");
-    return true;
-  }();
-  (void)warned;
+  warn_once<2>(
+      "stft with return_complex=False is deprecated. In a future pytorch "
+      "release, stft will return complex tensors for all inputs, and "
+      "return_complex=False will raise an error.\nNote: you can still call "
+      "torch.view_as_real on the complex output to recover the old return "
+      "format.");
   return view_as_real(out);
 }
 
@@ -188,6 +198,13 @@ Tensor istft_of(
     bool return_complex) {
   int64_t hop = hop_length.value_or(n_fft >> 2);
   int64_t width = win_length.value_or(n_fft);
+  if (!window.defined()) {
+    warn_once<1>(
+        "A window was not provided. A rectangular window will be applied."
+        "Please provide the same window used by stft to make the inversion "
+        "lossless.To suppress this warning and use a rectangular window, "
+        "explicitly set `window=torch.ones(n_fft, device=<device>)`.");
+  }
   auto called = [&] {
     return detail::concat(
         "istft(CPU",
@@ -218,8 +235,7 @@ Tensor istft_of(
       self.is_complex(),
       "istft requires a complex-valued input tensor matching the output from "
       "stft with return_complex=True.");
-  FL_CHECK(
-      self.numel() > 0, called(), ": input tensor cannot be empty.");
+  FL_CHECK(self.numel() > 0, called(), ": input tensor cannot be empty.");
   FL_CHECK(
       self.dim() == 2 || self.dim() == 3,
       called(),
@@ -277,7 +293,7 @@ Tensor istft_of(
   FL_CHECK(
       sum.numel() == 0 || min(abs(detach(sum))).item().to_double() > 1e-11,
       called(),
-      "window overlap add min: 1");
+      "window overlap add min: 1\n[ CPUBoolType{} ]");
   y = y / sum;
   if (to > whole) {
     warn(

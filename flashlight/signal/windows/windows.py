@@ -25,7 +25,9 @@ def _checked(name, M, dtype, layout):
     if M < 0:
         raise ValueError(f"{name} requires non-negative window length, got M={M}")
     if layout is not flashlight.strided:
-        raise ValueError(f"{name} is implemented for strided tensors only, got: {layout}")
+        raise ValueError(
+            f"{name} is implemented for strided tensors only, got: {layout}"
+        )
     if dtype not in (flashlight.float32, flashlight.float64):
         raise ValueError(f"{name} expects float32 or float64 dtypes, got: {dtype}")
     return dtype
@@ -277,7 +279,12 @@ def hamming(
 ):
     """Hamming's window: a raised cosine that does not reach zero."""
     return general_hamming(
-        M, sym=sym, dtype=dtype, layout=layout, device=device, requires_grad=requires_grad
+        M,
+        sym=sym,
+        dtype=dtype,
+        layout=layout,
+        device=device,
+        requires_grad=requires_grad,
     )
 
 
@@ -343,9 +350,7 @@ def bartlett(
         )
     start = -1
     scale = 2 / (M if not sym else M - 1)
-    k = _points(
-        start, start + (M - 1) * scale, M, dtype, layout, device, requires_grad
-    )
+    k = _points(start, start + (M - 1) * scale, M, dtype, layout, device, requires_grad)
     return 1 - flashlight.abs(k)
 
 
