@@ -75,8 +75,12 @@ bool accepts(const Parameter& p, PyObject* o, bool* bad_element = nullptr) {
       return strcmp(Py_TYPE(o)->tp_name, "numpy.bool") == 0;
     case Type::IntList:
       if (is_sequence(o)) {
-        return length(o) == 0 || is_int_like(item(o, 0)) ||
-               PyIndex_Check(item(o, 0));
+        PyObject* first = length(o) ? item(o, 0) : nullptr;
+        if (first && is_tensor(first)) { // all have __index__
+          const Tensor& t = as_tensor(first);
+          return t.numel() == 1 && is_integral(t.dtype(), true);
+        }
+        return !first || is_int_like(first) || PyIndex_Check(first);
       }
       return p.list_size > 0 && is_int_like(o);
     case Type::DoubleList:
