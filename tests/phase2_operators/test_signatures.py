@@ -5,17 +5,10 @@ import torch
 
 import flashlight
 
-
-# PyTorch spells symbolic ints apart, and no call fits two of those overloads.
-def symbolic(function):
-    return any("SymInt" in schema for schema in function.schemas)
-
-
 NAMES = [
     n
     for n in sorted(dir(flashlight))
     if type(getattr(flashlight, n)).__name__ == "OpFunction" and hasattr(torch, n)
-    if not symbolic(getattr(flashlight, n))
 ]
 
 

@@ -557,6 +557,23 @@ std::string PySignature::text() const {
   return out + ")";
 }
 
+namespace {
+
+// Is the argument's type SymInt, in some form of it?
+bool is_symbolic(const std::string& schema, const std::string& argument) {
+  std::string name = " " + argument;
+  for (size_t at = 0; (at = schema.find(name, at)) != std::string::npos; ++at) {
+    char next = schema[at + name.size()];
+    if (next == ',' || next == '=' || next == ')') {
+      size_t type = schema.find_last_of(" (", at - 1) + 1;
+      return schema.compare(type, 6, "SymInt") == 0;
+    }
+  }
+  return false;
+}
+
+} // namespace
+
 PySignature make_signature(const Op& op, Form form) {
   PySignature s;
   s.op = &op;
@@ -584,6 +601,7 @@ PySignature make_signature(const Op& op, Form form) {
     p.keyword_only = a.keyword_only;
     p.numbers_as_tensors = numbers && a.is_tensor();
     p.list_size = a.list_size;
+    p.symbolic = is_symbolic(schema.text, a.name);
     s.params.push_back(std::move(p));
   }
   for (const Parameter& p : s.params) {
@@ -626,9 +644,9 @@ namespace {
 const char* spelling(const Parameter& p) {
   switch (p.type) {
     case Type::Int:
-      return "int64_t";
+      return p.symbolic ? "SymInt" : "int64_t";
     case Type::IntList:
-      return "IntArrayRef";
+      return p.symbolic ? "SymIntArrayRef" : "IntArrayRef";
     case Type::Double:
       return "double";
     case Type::DoubleList:
@@ -669,9 +687,13 @@ std::string sort_key(const PySignature& s) {
 bool yields(const Parameter& a, const Parameter& b) {
   bool list = b.type == Type::IntList || b.type == Type::DoubleList ||
               b.type == Type::BoolList || b.type == Type::ScalarList;
+  bool ints = a.type == Type::IntList && a.list_size == 0 && !a.optional;
+  bool other_ints = b.type == Type::IntList && b.list_size == 0 && !b.optional;
   return (a.type == Type::Scalar && b.type == Type::Tensor) ||
-         (a.type == Type::IntList && a.list_size == 0 && !a.optional &&
-          b.type == Type::Int) ||
+         (a.type == Type::Int && b.type == Type::Tensor && !a.optional &&
+          !b.optional) ||
+         (ints && !a.symbolic && b.type == Type::Int && !b.symbolic) ||
+         (ints && a.symbolic && other_ints && !b.symbolic) ||
          (a.type == Type::TensorList && list);
 }
 
@@ -690,7 +712,8 @@ bool yields(const PySignature& a, const PySignature& b) {
   bool any = false;
   for (size_t i = 0; i < n; ++i) {
     const Parameter &p = a.params[i], &q = b.params[i];
-    bool same = p.type == q.type && p.optional == q.optional;
+    bool same = p.type == q.type && p.optional == q.optional &&
+                p.symbolic == q.symbolic;
     any = any || !same;
     if (!same && !yields(p, q)) {
       return false;

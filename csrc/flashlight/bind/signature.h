@@ -28,6 +28,7 @@ struct Parameter {
   bool has_default = false;
   bool keyword_only = false;
   bool numbers_as_tensors = false;
+  bool symbolic = false; // SymInt in the schema: an int, but ordered apart
   int64_t list_size = 0;
   std::string default_text;
   PyObject* interned = nullptr;
