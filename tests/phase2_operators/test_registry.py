@@ -362,48 +362,101 @@ def test_in_place(name, limit):
 OUT_IS_WRONG = {"binary_cross_entropy", "fft_ihfft2", "fft_ihfftn"}
 
 
-@each("out", [r for r in ROWS if ROWS[r]["out"]])
+def out_cases(name, dtype, limit):
+    """Cases whose arguments the op's own out= form takes."""
+    mine_native = native(ROWS[name])[0]
+    for case, args, kwargs, result in reach(name, dtype, limit):
+        if "out" in case.kwargs or not flat(result) or not case.direct:
+            continue
+        if name in FUNCTIONAL and case.ours is public_function(name):
+            continue  # whose arguments are not the op's
+        words = case.kwargs.keys() - {"requires_grad"}  # of any that makes one
+        if not all(f" {k}" in ROWS[name]["schema"] for k in words):
+            continue  # another overload's
+        if "reduction=" in ROWS[name]["schema"] and case.ours != mine_native:
+            # nn.functional's word, "mean" if none, is a number to the op itself.
+            number = get_enum(kwargs.get("reduction", "mean"))
+            kwargs["reduction"] = number
+            case.kwargs = {**case.kwargs, "reduction": number}
+        yield case, args, kwargs, result
+
+
+def outs(t, result, other=None):
+    """What out= takes for that result: a tensor or some; `other`: place -> dtype."""
+    made = [
+        t.zeros(tuple(x.shape), dtype=getattr(t, (other or {}).get(i) or dtype_name(x)))
+        for i, x in enumerate(flat(result))
+    ]
+    return made[0] if isinstance(result, flashlight.Tensor) else tuple(made)
+
+
+def dtype_name(x):
+    return str(x.dtype).split(".")[-1]
+
+
+WITH_OUT = [r for r in ROWS if ROWS[r]["out"]]
+
+
+@each("out", WITH_OUT)
 def test_out(name, limit):
     seen, (mine_native, torchs_native) = 0, native(ROWS[name])
     for dtype in (torch.float32, torch.int64, torch.complex64):
         if dtype.is_complex and seen:
             break  # asked of rows for complex numbers alone
-        for case, args, kwargs, result in reach(name, dtype, limit):
-            if "out" in case.kwargs or not flat(result) or not case.direct:
-                continue
-            if name in FUNCTIONAL and case.ours is public_function(name):
-                continue  # whose arguments are not the op's
-            words = case.kwargs.keys() - {"requires_grad"}  # of any that makes one
-            if not all(f" {k}" in ROWS[name]["schema"] for k in words):
-                continue  # another overload's
-            mine = [
-                flashlight.empty(x.shape, dtype=x.dtype, device=x.device)
-                for x in flat(result)
-            ]
-            torchs = [
-                torch.empty(tuple(x.shape), dtype=DTYPES[str(x.dtype).split(".")[-1]])
-                for x in flat(result)
-            ]
-            single = isinstance(result, flashlight.Tensor)
-            if "reduction=" in ROWS[name]["schema"] and case.ours != mine_native:
-                # nn.functional's word, "mean" if none, is a number to the op itself.
-                number = get_enum(kwargs.get("reduction", "mean"))
-                kwargs["reduction"] = number
-                case.kwargs = {**case.kwargs, "reduction": number}
-            kwargs["out"] = mine[0] if single else tuple(mine)
-            out = torchs[0] if single else tuple(torchs)
+        for case, args, kwargs, result in out_cases(name, dtype, limit):
+            mine = outs(flashlight, result)
+            form = {} if name in OUT_IS_WRONG else {"out": outs(torch, result)}
             what = f"{name}{case}: out="
-            form = {} if name in OUT_IS_WRONG else {"out": out}
             theirs = seeded(
                 lambda: torchs_native(*case.args, **case.kwargs, **form), torch
             )
-            ours = seeded(lambda: mine_native(*args, **kwargs), flashlight)
-            assert all(x is y for x, y in zip(flat(ours), mine)), what
+            ours = seeded(lambda: mine_native(*args, **kwargs, out=mine), flashlight)
+            assert all(x is y for x, y in zip(flat(ours), flat(mine))), what
             pick = picked(ROWS[name]["name"], case.args, case.kwargs)
             ours, theirs = case.defined(ours), case.defined(theirs)
             same(ours, theirs, FORWARD, what, pick)
             seen += 1
     assert seen, f"{name}: no sample reaches the out= form"
+
+
+OTHERS = ["float64", "float32", "float16", "int64", "complex64", "bool"]
+# PyTorch words these errors by more than the two dtypes; ours are of its type.
+OUT_TEXTS = {"diag", "heaviside", "median.dim", "nanmedian.dim"}
+# PyTorch computes in the dtype of out=, and has no loop for complex numbers.
+OUT_NOT_COMPLEX = {"bernoulli", "var.dim", "std.dim"}
+# ... or draws other numbers.
+OUT_DRAWN = {"normal.Tensor_float", "normal.float_Tensor", "normal.Tensor_Tensor"}
+
+
+@each("out_dtype", WITH_OUT)
+def test_out_of_other_dtypes(name):
+    """Cast, or refused, as torch does; each result of its own."""
+    mine_native, torchs_native = native(ROWS[name])
+    for dtype in (torch.float32, torch.int64, torch.complex64):
+        case, args, kwargs, result = next(out_cases(name, dtype, None), [None] * 4)
+        if case:
+            break
+    assert case, f"{name}: no sample reaches the out= form"
+    for k, x in enumerate(flat(result)):
+        for other in OTHERS:
+            if other == dtype_name(x):
+                continue
+            if other == "complex64" and name in OUT_NOT_COMPLEX:
+                continue
+            form = {**case.kwargs, "out": outs(torch, result, {k: other})}
+            theirs = outcome(torchs_native, case.args, form, torch)
+            form = {**kwargs, "out": outs(flashlight, result, {k: other})}
+            ours = outcome(mine_native, args, form, flashlight)
+            what = f"{name}{case}: out= {k} of {other}: {ours!r} for {theirs!r}"
+            if isinstance(theirs, Exception) or isinstance(ours, Exception):
+                assert type(ours) is error_like(theirs), what
+                alike = str(ours).split("\n")[0] == str(theirs).split("\n")[0]
+                assert alike or name in OUT_TEXTS, what
+            elif name not in OUT_DRAWN | OUT_IS_WRONG:
+                ours, theirs = case.defined(ours), case.defined(theirs)
+                # What was computed in the result's dtype has that one's digits.
+                wide = 1e4 if other == "float64" else 1
+                same(ours, theirs, FORWARD * wide, what)
 
 
 def named(name):

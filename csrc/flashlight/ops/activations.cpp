@@ -618,6 +618,7 @@ void register_activations() {
   op("_addmm_activation(Tensor self, Tensor mat1, Tensor mat2, *, Scalar "
      "beta=1, Scalar alpha=1, bool use_gelu=False) -> Tensor")
       .forms("function out")
+      .exact_out()
       .composite([](const Tensor& self,
                     const Tensor& mat1,
                     const Tensor& mat2,

@@ -409,6 +409,7 @@ void register_adaptive() {
       .doc("The maxima of as many windows as the result has elements.");
   op("adaptive_max_pool2d(Tensor self, int[2] output_size) -> (Tensor, Tensor)")
       .forms("function out")
+      .exact_out()
       .module("nn")
       .refuse(numbers, "adaptive_max_pool2d")
       .kernel(adaptive_max_kernel<2>)
@@ -416,6 +417,7 @@ void register_adaptive() {
       .doc("The maxima of as many windows as the result has elements.");
   op("adaptive_max_pool3d(Tensor self, int[3] output_size) -> (Tensor, Tensor)")
       .forms("function out")
+      .exact_out()
       .module("nn")
       .autocast(Autocast::Float32, Autocast::None)
       .refuse(numbers, "adaptive_max_pool3d_cpu")
@@ -452,6 +454,7 @@ void register_adaptive_pooling() {
   op("max_unpool2d(Tensor self, Tensor indices, SymInt[2] output_size) -> "
      "Tensor")
       .forms("function out")
+      .exact_out("expected scalar type %R but found %O")
       .module("nn")
       .autocast(Autocast::Float32, Autocast::None)
       .refuse(numbers, "max_unpool2d")
@@ -462,6 +465,7 @@ void register_adaptive_pooling() {
   op("max_unpool3d(Tensor self, Tensor indices, SymInt[3] output_size, int[3] "
      "stride, int[3] padding) -> Tensor")
       .forms("function out")
+      .exact_out("expected scalar type %R but found %O")
       .module("nn")
       .autocast(Autocast::Float32, Autocast::None)
       .refuse(numbers, "max_unpool3d")

@@ -72,6 +72,7 @@ mx::array bitwise_xor_array(
 void register_bitwise() {
   op("bitwise_not(Tensor self) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .elementwise()
       .kernel([](const mx::array& x) {
         check_bits(x, "bitwise_not_cpu");

@@ -162,18 +162,69 @@ void check_writable(const Tensor& t) {
       "performing the operation.");
 }
 
-// The error of an op's out= of another dtype; see Op::out_mismatch.
-[[noreturn]] void fail_mismatch(const char* text, Dtype result, Dtype out) {
+// Where an op's out= is of another dtype than its result: see Op::out_mismatch,
+// a text for each result ("|" between them), or one for all. It may begin with
+//   %*   anything is cast
+//   %=   without a dtype, the op's is that of out=
+//   %?   only what cannot be cast is an error
+//   %r   as %?, but complex numbers are not made of real ones either
+//   %u   bool and uint8 stand for each other
+//   %c   as %?, and the rest is a function, and "/" and what it gives there
+//   %t   the error is a TypeError; %i, a NotImplementedError.
+void check_out_dtype(
+    std::string_view text,
+    size_t place,
+    Dtype result,
+    Dtype out) {
+  for (size_t bar; (bar = text.find('|')) != text.npos; --place) {
+    if (place == 0) {
+      text = text.substr(0, bar);
+      break;
+    }
+    text.remove_prefix(bar + 1);
+  }
+  auto begins = [&](std::string_view code) {
+    bool found = text.substr(0, 2) == code;
+    text.remove_prefix(found ? 2 : 0);
+    return found;
+  };
+  auto small = [](Dtype d) { return d == Dtype::Bool || d == Dtype::UInt8; };
+  begins("%=");
+  bool linalg = begins("%c"), real = begins("%r");
+  bool castable = can_cast(result, out) &&
+                  !(real && is_complex(out) && !is_complex(result));
+  if (begins("%*") || ((linalg || real || begins("%?")) && castable) ||
+      (begins("%u") && small(result) && small(out))) {
+    return;
+  }
+  if (linalg) {
+    size_t slash = std::min(text.find('/'), text.size());
+    std::string_view what =
+        slash == text.size() ? "result" : text.substr(slash + 1);
+    fail(
+        text.substr(0, slash),
+        ": Expected ",
+        what,
+        " to be safely castable from ",
+        scalar_name(result),
+        " dtype, but got ",
+        what,
+        " with dtype ",
+        scalar_name(out));
+  }
+  bool type = begins("%t"), missing = begins("%i");
   std::string message;
-  for (const char* c = text; *c; ++c) {
-    if (*c != '%') {
-      message += *c;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      message += text[i];
       continue;
     }
-    ++c;
-    Dtype d = *c == 'R' || *c == 'r' ? result : out;
-    message += *c == 'R' || *c == 'O' ? scalar_name(d) : c_name(d);
+    char code = text[++i];
+    Dtype d = code == 'R' || code == 'r' ? result : out;
+    message += code == 'R' || code == 'O' ? scalar_name(d) : c_name(d);
   }
+  FL_CHECK_TYPE(!type, message);
+  FL_CHECK_AS(NotImplementedError, !missing, message);
   fail(message);
 }
 
@@ -527,13 +578,20 @@ Tensor call_inplace(const Op& op, Value* args) {
 
 namespace {
 
-// zeros, arange and the like make what `out` can hold.
-void factory_dtype(const Op& op, Value* args, const TensorList& outs) {
+// zeros, arange and the like make what `out` can hold; some sums add it up.
+void fill_dtype_of_out(const Op& op, Value* args, const TensorList& outs) {
   int i = op.schema.index_of("dtype");
-  if (i < 0 || op.schema.index_of("layout") < 0 || outs.empty()) {
+  if (i < 0 || outs.empty()) {
     return;
   }
   Value& dtype = args[i];
+  if (op.schema.index_of("layout") < 0) {
+    if (dtype.is_none() && op.out_mismatch &&
+        std::string_view(op.out_mismatch).substr(0, 2) == "%=") {
+      dtype = outs[0].dtype();
+    }
+    return;
+  }
   if (dtype.is_none()) {
     dtype = outs[0].dtype();
   }
@@ -569,7 +627,7 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
         "(): functions with out=... arguments don't support automatic "
         "differentiation, but one of the arguments requires grad.");
   }
-  factory_dtype(op, args, outs);
+  fill_dtype_of_out(op, args, outs);
   NoGrad guard;
   WithoutAutocast no_casts;
   for (const Tensor& t : outs) {
@@ -586,10 +644,11 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
       " output tensors, got ",
       outs.size());
   for (size_t i = 0; i < outs.size(); ++i) {
-    if (op.out_mismatch && values[i].dtype() != outs[i].dtype()) {
-      fail_mismatch(op.out_mismatch, values[i].dtype(), outs[i].dtype());
+    if (!op.out_mismatch) {
+      check_result_cast(values[i], outs[i]);
+    } else if (values[i].dtype() != outs[i].dtype()) {
+      check_out_dtype(op.out_mismatch, i, values[i].dtype(), outs[i].dtype());
     }
-    check_result_cast(values[i], outs[i]);
     check_inference_write(outs[i]);
     // What is read too is not resized.
     if (op.elementwise && is_operand(op, args, outs[i])) {

@@ -664,6 +664,7 @@ void register_class_losses() {
   op("nll_loss(Tensor self, Tensor target, Tensor? weight=None, int "
      "reduction=Mean, SymInt ignore_index=-100) -> Tensor")
       .forms("function out")
+      .exact_out()
       .module("nn")
       .autocast(Autocast::Float32)
       .composite([](const Tensor& self,
@@ -723,6 +724,7 @@ void register_class_losses() {
   op("nll_loss2d(Tensor self, Tensor target, Tensor? weight=None, int "
      "reduction=Mean, SymInt ignore_index=-100) -> Tensor")
       .forms("function out")
+      .exact_out("expected scalar type %R but found %O")
       .module("nn")
       .autocast(Autocast::Float32)
       .composite([](const Tensor& self,
@@ -751,6 +753,7 @@ void register_class_losses() {
   op("multi_margin_loss(Tensor self, Tensor target, Scalar p=1, Scalar "
      "margin=1, Tensor? weight=None, int reduction=Mean) -> Tensor")
       .forms("function out")
+      .exact_out("expected scalar type %R but found %O")
       .module("nn")
       .autocast(Autocast::Float32)
       .check(check_multi_margin)
@@ -770,6 +773,7 @@ void register_class_losses() {
   op("multilabel_margin_loss(Tensor self, Tensor target, int reduction=Mean) "
      "-> Tensor")
       .forms("function out")
+      .exact_out("expected scalar type %R but found %O")
       .module("nn")
       .autocast(Autocast::Float32)
       .composite(

@@ -480,6 +480,7 @@ void register_comparison() {
       .doc("Elements moved into [min, max].");
   op("clamp_min(Tensor self, Scalar min) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .composite([](const Tensor& self, const Scalar& min) {
         return clamp(self, min, std::optional<Scalar>());
       })
@@ -506,6 +507,7 @@ void register_comparison() {
       .doc("Elements not below min.");
   op("clamp_max(Tensor self, Scalar max) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .composite([](const Tensor& self, const Scalar& max) {
         return clamp(self, std::optional<Scalar>(), max);
       })

@@ -126,6 +126,9 @@ void register_complex() {
       .doc("The same bytes as elements of another dtype.");
   op("complex(Tensor real, Tensor imag) -> Tensor")
       .forms("function out")
+      .exact_out(
+          "Expected object of scalar type %R but got scalar type %O for "
+          "argument 'out'")
       .elementwise()
       .check(check_parts)
       .kernel(from_parts)
@@ -136,6 +139,9 @@ void register_complex() {
       .doc("Complex numbers of these parts.");
   op("polar(Tensor abs, Tensor angle) -> Tensor")
       .forms("function out")
+      .exact_out(
+          "Expected object of scalar type %R but got scalar type %O for "
+          "argument 'out'")
       .elementwise()
       .check(check_parts)
       .kernel([](const mx::array& abs, const mx::array& angle) {
@@ -166,6 +172,7 @@ void register_complex() {
       .doc("The conjugate, computed.");
   op("conj_physical(Tensor self) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("Found dtype %O but expected %R")
       .composite([](const Tensor& self) {
         return self.is_complex() ? _conj_physical(self) : self;
       })

@@ -405,6 +405,7 @@ void register_decompositions() {
       .doc("The Cholesky factors of positive matrices.");
   op("cholesky(Tensor self, bool upper=False) -> Tensor")
       .forms("function method out")
+      .exact_out("%ccholesky")
       .composite([](const Tensor& self, bool upper) {
         return linalg_cholesky(self, upper);
       })

@@ -106,6 +106,7 @@ mx::array multinomial_kernel(
 void register_bernoulli() {
   op("bernoulli(Tensor self, *, Generator? generator=None) -> Tensor")
       .forms("function method out")
+      .exact_out("%*")
       .kernel([](const Tensor& self, const Given& generator) {
         return bernoulli_like(
             self, contiguous_strides(self.sizes()), self, generator);

@@ -144,6 +144,8 @@ void register_eigenvalues() {
   op("linalg_eig(Tensor self) -> (Tensor eigenvalues, Tensor eigenvectors)")
       .module("linalg")
       .forms("function out")
+      .exact_out(
+          "%ctorch.linalg.eig/eigenvalues|%ctorch.linalg.eig/eigenvectors")
       .refuse(kHalves, "linalg_eig_out_cpu")
       .composite([](const Tensor& self) {
         check_shape(self, "linalg.eig");
@@ -153,6 +155,7 @@ void register_eigenvalues() {
   op("linalg_eigvals(Tensor self) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("%ctorch.linalg.eigvals/eigenvalues")
       .refuse(kHalves, "linalg_eig_out_cpu")
       .composite([](const Tensor& self) {
         check_shape(self, "linalg.eigvals");

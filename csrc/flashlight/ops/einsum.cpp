@@ -689,6 +689,9 @@ void register_einsum() {
   op("tensordot(Tensor self, Tensor other, int[] dims_self, int[] "
      "dims_other) -> Tensor")
       .forms("function out")
+      .exact_out(
+          "tensordot: Expected the output tensor to have dtype %R, but got an "
+          "output tensor with dtype %O")
       .composite(tensordot_kernel)
       .doc("The contraction of two tensors over dimensions.");
   op("outer(Tensor self, Tensor vec2) -> Tensor")
@@ -703,6 +706,9 @@ void register_einsum() {
       .doc("The outer product of two vectors.");
   op("inner(Tensor self, Tensor other) -> Tensor")
       .forms("function method out")
+      .exact_out(
+          "tensordot: Expected the output tensor to have dtype %R, but got an "
+          "output tensor with dtype %O")
       .composite([](const Tensor& self, const Tensor& other) {
         if (self.dim() == 0 || other.dim() == 0) {
           return self * other;
@@ -719,6 +725,7 @@ void register_einsum() {
       .doc("The dot products over the last dimensions.");
   op("chain_matmul(Tensor[] matrices) -> Tensor")
       .forms("function out")
+      .exact_out("multi_dot(): expected out tensor to have dtype %r but got %o")
       .autocast(Autocast::Lower)
       .composite([](const TensorList& matrices) {
         FL_CHECK(
@@ -736,6 +743,7 @@ void register_einsum() {
   op("linalg_multi_dot(Tensor[] tensors) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("multi_dot(): expected out tensor to have dtype %r but got %o")
       .autocast(Autocast::Lower)
       .composite(multi_dot)
       .doc("The product of matrices in the order that costs least.");
@@ -827,11 +835,13 @@ void register_einsum() {
       .doc("The dot products of vectors along a dimension.");
   op("matrix_power(Tensor self, int n) -> Tensor")
       .forms("function method out")
+      .exact_out("%cmatrix_power")
       .composite(power_of)
       .doc("The n-th power of square matrices.");
   op("linalg_matrix_power(Tensor self, int n) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("%cmatrix_power")
       .composite(power_of)
       .doc("The n-th power of square matrices.");
 }

@@ -12,6 +12,12 @@ namespace flashlight {
 
 namespace {
 
+constexpr const char* kExtremumOut =
+    "%?Expected canCast( typeMetaToScalarType(self.dtype()), "
+    "typeMetaToScalarType(out.dtype())) to be true, but got false.  (Could "
+    "this error message be improved?  If so, please report an enhancement "
+    "request to PyTorch.)";
+
 enum class Kind : uint8_t { Max, Min };
 
 template <Kind kind>
@@ -189,12 +195,14 @@ Tensor larger_grad(const Tensor& grad, const Tensor& a, const Tensor& b) {
 void register_extrema() {
   op("max(Tensor self) -> Tensor")
       .forms("function method out")
+      .exact_out(kExtremumOut)
       .node("MaxBackward1")
       .kernel(max_kernel<Kind::Max>)
       .grad("self", "self result", max_grad)
       .doc("The greatest element.");
   op("min(Tensor self) -> Tensor")
       .forms("function method out")
+      .exact_out(kExtremumOut)
       .node("MinBackward1")
       .kernel(max_kernel<Kind::Min>)
       .grad("self", "self result", max_grad)

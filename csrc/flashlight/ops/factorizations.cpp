@@ -204,7 +204,7 @@ void register_factorizations() {
       "function method");
   op("cholesky_solve(Tensor self, Tensor input2, bool upper=False) -> Tensor")
       .forms("function method out")
-      .exact_out()
+      .exact_out("%ccholesky_solve")
       .kernel([](const Tensor& self, const Tensor& input2, bool upper) {
         NoGrad guard;
         check_right_side(self, input2, "cholesky_solve");
@@ -230,6 +230,7 @@ void register_factorizations() {
       .doc("X of A X = self, A given by its Cholesky factor.");
   op("cholesky_inverse(Tensor self, bool upper=False) -> Tensor")
       .forms("function method out")
+      .exact_out("%ccholesky_inverse")
       .kernel([](const Tensor& self, bool upper) {
         NoGrad guard;
         check_factor(self, "cholesky_inverse");

@@ -290,7 +290,7 @@ TensorList multiplied_grad(
 void register_householder() {
   op("geqrf(Tensor self) -> (Tensor a, Tensor tau)")
       .forms("function method out")
-      .exact_out()
+      .exact_out("%ctorch.geqrf/a|%ctorch.geqrf/tau")
       .refuse(kImprecise, "geqrf_cpu")
       .check([](const Tensor& self) {
         FL_CHECK(
@@ -311,7 +311,7 @@ void register_householder() {
   op("linalg_householder_product(Tensor input, Tensor tau) -> Tensor")
       .module("linalg")
       .forms("function out")
-      .exact_out()
+      .exact_out("%ctorch.linalg.householder_product")
       .refuse(kImprecise, "orgqr_cpu")
       .check(check_product)
       .kernel(product_kernel)
@@ -324,7 +324,9 @@ void register_householder() {
   op("ormqr(Tensor self, Tensor input2, Tensor input3, bool left=True, bool "
      "transpose=False) -> Tensor")
       .forms("function method out")
-      .exact_out()
+      .exact_out(
+          "torch.ormqr: Expected input and result to have the same dtype, but "
+          "input has dtype%R and result has dtype %O")
       .refuse(kImprecise, "ormqr_cpu")
       .check(check_multiplied)
       .kernel(multiplied_kernel)

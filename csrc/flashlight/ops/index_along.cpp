@@ -222,6 +222,7 @@ void register_index_along() {
   op("index_add(Tensor self, int dim, Tensor index, Tensor source, *, Scalar "
      "alpha=1) -> Tensor")
       .forms("function method inplace out")
+      .exact_out()
       .kernel([](const Tensor& self,
                  int64_t dim,
                  const Tensor& index,
@@ -261,6 +262,7 @@ void register_index_along() {
       .doc("A copy of `self` with slices of `source` added at `index`.");
   op("index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor")
       .forms("function method inplace out")
+      .exact_out()
       .kernel([](const Tensor& self,
                  int64_t dim,
                  const Tensor& index,
@@ -414,6 +416,7 @@ void register_index_along() {
   op("index_reduce(Tensor self, int dim, Tensor index, Tensor source, str "
      "reduce, *, bool include_self=True) -> Tensor")
       .forms("function method inplace out")
+      .exact_out()
       .kernel([](const Tensor& self,
                  int64_t dim,
                  const Tensor& index,

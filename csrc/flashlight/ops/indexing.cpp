@@ -349,6 +349,9 @@ void register_indexing() {
       .doc("Writes `values` at `indices`.");
   op("nonzero(Tensor self) -> Tensor")
       .forms("function method out")
+      .exact_out(
+          "nonzero: Expected out tensor to have scalar type Long but got "
+          "scalar type%O")
       .kernel(nonzero_kernel)
       .not_differentiable()
       .doc("The coordinates of the elements that are not zero, a row each.");

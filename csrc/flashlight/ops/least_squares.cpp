@@ -399,6 +399,7 @@ void register_least_squares() {
      "rtol=None, bool hermitian=False) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("%clinalg.pinv")
       .check([](const Tensor& self, const Tensor& atol, const Tensor& rtol) {
         check_pinv(self, atol, rtol);
       })
@@ -438,6 +439,7 @@ void register_least_squares() {
      "rtol=None, bool hermitian=False) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("%clinalg.pinv")
       .composite([](const Tensor& self,
                     std::optional<double> atol,
                     std::optional<double> rtol,
@@ -448,6 +450,7 @@ void register_least_squares() {
   op("linalg_pinv(Tensor self, float rcond, bool hermitian=False) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("%clinalg.pinv")
       .composite([](const Tensor& self, double rcond, bool hermitian) {
         return _linalg_pinv(self, 0.0, rcond, hermitian);
       })
@@ -456,6 +459,7 @@ void register_least_squares() {
      "hermitian=False) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("%clinalg.pinv")
       .composite([](const Tensor& self, const Tensor& rcond, bool hermitian) {
         check_real(rcond, "torch.linalg.pinv", "rcond");
         return linalg_pinv(self, Tensor(), rcond, hermitian);
@@ -504,7 +508,9 @@ void register_least_squares() {
      "singular_values)")
       .module("linalg")
       .forms("function out")
-      .exact_out()
+      .exact_out(
+          "%ctorch.linalg.lstsq/solution|%ctorch.linalg.lstsq/solution|"
+          "%ctorch.linalg.lstsq/rank|%ctorch.linalg.lstsq/singular_values")
       .composite([](const Tensor& self,
                     const Tensor& b,
                     std::optional<double> rcond,
@@ -537,6 +543,7 @@ void register_least_squares() {
      "Tensor? rtol=None, bool hermitian=False) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("%ctorch.linalg.matrix_rank")
       .kernel([](const Tensor& input,
                  const Tensor& atol,
                  const Tensor& rtol,
@@ -549,6 +556,7 @@ void register_least_squares() {
      "float? rtol=None, bool hermitian=False) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("%ctorch.linalg.matrix_rank")
       .kernel([](const Tensor& self,
                  std::optional<double> atol,
                  std::optional<double> rtol,
@@ -561,6 +569,7 @@ void register_least_squares() {
      "Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("%ctorch.linalg.matrix_rank")
       .kernel([](const Tensor& self, double tol, bool hermitian) {
         return rank_of(
             self, by(std::optional(tol)), by(std::optional(0.0)), hermitian);
@@ -571,6 +580,7 @@ void register_least_squares() {
      "hermitian=False) -> Tensor")
       .module("linalg")
       .forms("function out")
+      .exact_out("%ctorch.linalg.matrix_rank")
       .kernel([](const Tensor& input, const Tensor& tol, bool hermitian) {
         return rank_of(input, by(tol), by(std::optional(0.0)), hermitian);
       })
@@ -579,13 +589,13 @@ void register_least_squares() {
   op("linalg_cond(Tensor self, Scalar? p=None) -> Tensor")
       .module("linalg")
       .forms("function out")
-      .exact_out("linalg.cond expected out tensor dtype %R but got: %O")
+      .exact_out("%clinalg.cond")
       .composite(cond_number)
       .doc("The condition numbers of matrices, by a norm.");
   op("linalg_cond.p_str(Tensor self, str p) -> Tensor")
       .module("linalg")
       .forms("function out")
-      .exact_out("linalg.cond expected out tensor dtype %R but got: %O")
+      .exact_out("%clinalg.cond")
       .composite(cond_name)
       .doc("The condition numbers of matrices, by a norm's name.");
 }

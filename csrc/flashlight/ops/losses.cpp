@@ -479,6 +479,7 @@ void register_losses() {
   op("soft_margin_loss(Tensor self, Tensor target, int reduction=Mean) -> "
      "Tensor")
       .forms("function out")
+      .exact_out("Found dtype %O but expected %R")
       .module("nn")
       .autocast(Autocast::Float32)
       .check([](const Tensor& self, const Tensor& target) {
@@ -492,6 +493,7 @@ void register_losses() {
   op("binary_cross_entropy(Tensor self, Tensor target, Tensor? weight=None, "
      "int reduction=Mean) -> Tensor")
       .forms("function out")
+      .exact_out("Found dtype %O but expected %R")
       .module("nn")
       .autocast(Autocast::Float32)
       .check(check_probabilities)

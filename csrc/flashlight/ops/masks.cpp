@@ -268,6 +268,9 @@ void register_masks() {
       .doc("The coordinates of the elements that are not zero, a row each.");
   op("nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor")
       .forms("function method out")
+      .exact_out(
+          "nonzero_static: Expected out tensor to have scalar type Long but "
+          "got scalar type%O")
       .kernel([](const Tensor& self, int64_t size, int64_t fill_value) {
         FL_CHECK(
             size >= 0,

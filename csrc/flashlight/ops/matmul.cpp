@@ -482,6 +482,9 @@ void register_matmul() {
       .doc("The product of matrices, vectors or batches of them.");
   op("mv(Tensor self, Tensor vec) -> Tensor")
       .forms("function method out")
+      .exact_out(
+          "addmv input tensors must have the same dtype, but got %O, %R, and "
+          "%R")
       .autocast(Autocast::None, Autocast::Lower)
       .kernel([](const Tensor& self, const Tensor& vec) {
         check_mv(vec, self, vec);
@@ -619,6 +622,7 @@ void register_matmul() {
   op("addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, "
      "Scalar alpha=1) -> Tensor")
       .forms("function method out")
+      .exact_out("self and mat2 must have the same dtype, but got %O and %R")
       .autocast(Autocast::Lower)
       .kernel([](const Tensor& self,
                  const Tensor& batch1,

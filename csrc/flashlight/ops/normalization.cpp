@@ -719,6 +719,7 @@ void register_batch() {
      "running_mean, Tensor? running_var, bool training, float momentum, float "
      "eps) -> (Tensor, Tensor, Tensor)")
       .forms("function out")
+      .exact_out("expected scalar type %R but found %O")
       .composite(native_batch_norm_of)
       .doc(
           "Each channel normalized over the batch, with its mean and the "

@@ -166,6 +166,8 @@ void register_numeric() {
       .doc("The least common multiple.");
   op("heaviside(Tensor self, Tensor values) -> Tensor")
       .forms("function method inplace out")
+      .exact_out(
+          "heaviside is not yet implemented for tensors with different dtypes.")
       .elementwise()
       .check(check_heaviside)
       .kernel(heaviside_kernel)
@@ -173,6 +175,7 @@ void register_numeric() {
       .doc("0 below 0, 1 above, and `values` at 0.");
   op("ldexp.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("%?ldexp can't be cast to the desired output type %O")
       .promote_float()
       .elementwise()
       .check(check_ldexp)
@@ -192,7 +195,9 @@ void register_numeric() {
       .doc("self * 2^other.");
   op("frexp.Tensor(Tensor self) -> (Tensor mantissa, Tensor exponent)")
       .forms("function method out")
-      .exact_out("torch.frexp() expects mantissa to have dtype %r but got %o")
+      .exact_out(
+          "torch.frexp() expects mantissa to have dtype %r but got "
+          "%o|torch.frexp() expects exponent to have int dtype but got %o")
       .check(check_frexp)
       .kernel(frexp_kernel)
       .grad(

@@ -152,6 +152,11 @@ std::unique_ptr<Op> copy_row(const Op& view) {
                                                           : view.derivative;
   op->formulas = view.formulas;
   op->node_name = view.node_name + "_copy";
+  // As PyTorch: pieces of one size are cast to whatever out= is.
+  op->out_mismatch =
+      view.schema.full_name() == "split.Tensor"
+          ? "%*"
+          : "Expected out tensor to have dtype %r, but got %o instead";
   op->doc = "As " + view.schema.name + ", but a copy.";
   op->forward = [&view](const Call& call) {
     const Tensor& self = *call.args[0].tensor();

@@ -264,6 +264,7 @@ Tensor pad_of(
 void register_picks() {
   op("reflection_pad1d(Tensor self, SymInt[2] padding) -> Tensor")
       .forms("function out")
+      .exact_out()
       .module("nn")
       .autocast(Autocast::Float32, Autocast::None)
       .kernel(pad_kernel<Fill::Reflection, 1>)
@@ -271,6 +272,7 @@ void register_picks() {
       .doc("Padded by its reflection at the edges.");
   op("reflection_pad2d(Tensor self, SymInt[4] padding) -> Tensor")
       .forms("function out")
+      .exact_out("expected scalar type %R but found %O")
       .module("nn")
       .autocast(Autocast::Float32, Autocast::None)
       .kernel(pad_kernel<Fill::Reflection, 2>)
@@ -278,12 +280,14 @@ void register_picks() {
       .doc("Padded by its reflection at the edges.");
   op("reflection_pad3d(Tensor self, SymInt[6] padding) -> Tensor")
       .forms("function out")
+      .exact_out()
       .module("nn")
       .kernel(pad_kernel<Fill::Reflection, 3>)
       .grad("self", "self padding", pad_grad<Fill::Reflection>)
       .doc("Padded by its reflection at the edges.");
   op("replication_pad1d(Tensor self, SymInt[2] padding) -> Tensor")
       .forms("function out")
+      .exact_out()
       .module("nn")
       .autocast(Autocast::Float32, Autocast::None)
       .kernel(pad_kernel<Fill::Replication, 1>)
@@ -291,6 +295,7 @@ void register_picks() {
       .doc("Padded by the elements at the edges.");
   op("replication_pad2d(Tensor self, SymInt[4] padding) -> Tensor")
       .forms("function out")
+      .exact_out()
       .module("nn")
       .autocast(Autocast::Float32, Autocast::None)
       .kernel(pad_kernel<Fill::Replication, 2>)
@@ -298,6 +303,7 @@ void register_picks() {
       .doc("Padded by the elements at the edges.");
   op("replication_pad3d(Tensor self, SymInt[6] padding) -> Tensor")
       .forms("function out")
+      .exact_out()
       .module("nn")
       .autocast(Autocast::Float32, Autocast::None)
       .kernel(pad_kernel<Fill::Replication, 3>)

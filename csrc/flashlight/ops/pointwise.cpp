@@ -634,6 +634,7 @@ void register_pointwise() {
       .doc("The sign; of a complex number its direction.");
   op("signbit(Tensor self) -> Tensor")
       .forms("function method out")
+      .exact_out("signbit does not support non-boolean outputs.")
       .elementwise()
       .kernel(signbit_kernel)
       .not_differentiable()
@@ -724,6 +725,7 @@ void register_pointwise() {
   op("nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? "
      "neginf=None) -> Tensor")
       .forms("function method inplace out")
+      .exact_out("nan_to_num: dtype of out: %O should be same as input: %R")
       .elementwise()
       .kernel(nan_to_num_kernel)
       .grad(
@@ -764,6 +766,7 @@ void register_pointwise() {
       .doc("True where an element is neither infinite nor NaN.");
   op("isposinf(Tensor self) -> Tensor")
       .forms("function method out")
+      .exact_out("isposinf does not support non-boolean outputs.")
       .elementwise()
       .kernel([](const mx::array& x) {
         FL_CHECK(
@@ -775,6 +778,7 @@ void register_pointwise() {
       .doc("True where an element is +inf.");
   op("isneginf(Tensor self) -> Tensor")
       .forms("function method out")
+      .exact_out("isneginf does not support non-boolean outputs.")
       .elementwise()
       .kernel([](const mx::array& x) {
         FL_CHECK(

@@ -445,6 +445,7 @@ void register_maxima() {
      "stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> "
      "(Tensor, Tensor)")
       .forms("function out")
+      .exact_out()
       .module("nn")
       .refuse(kBools + kComplexes, "max_pool2d")
       .kernel(max_pool_kernel<2>)
@@ -459,6 +460,7 @@ void register_maxima() {
      "stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> "
      "(Tensor, Tensor)")
       .forms("function out")
+      .exact_out("expected scalar type %R but found %O")
       .module("nn")
       .refuse(kBools + kComplexes, "max_pool3d")
       .kernel(max_pool_kernel<3>)
@@ -558,6 +560,7 @@ void register_averages() {
      "padding=0, bool ceil_mode=False, bool count_include_pad=True, int? "
      "divisor_override=None) -> Tensor")
       .forms("function out")
+      .exact_out()
       .module("nn")
       .kernel(average_kernel<2>)
       .grad("self", with_self, FL_AVERAGE_GRAD(avg_pool2d_backward))
@@ -573,6 +576,7 @@ void register_averages() {
      "padding=0, bool ceil_mode=False, bool count_include_pad=True, int? "
      "divisor_override=None) -> Tensor")
       .forms("function out")
+      .exact_out()
       .module("nn")
       .autocast(Autocast::Float32, Autocast::None)
       .kernel(average_kernel<3>)

@@ -368,6 +368,7 @@ void register_normal() {
   op("normal.Tensor_float(Tensor mean, float std=1, *, Generator? "
      "generator=None) -> Tensor")
       .forms("function out")
+      .exact_out("%?%i\"normal_kernel_cpu\" not implemented for '%O'")
       .node("NormalBackward1")
       .kernel([](const Tensor& mean, double std, const Given& generator) {
         check_std(std);
@@ -380,6 +381,7 @@ void register_normal() {
   op("normal.float_Tensor(float mean, Tensor std, *, Generator? "
      "generator=None) -> Tensor")
       .forms("function out")
+      .exact_out("%?%i\"normal_kernel_cpu\" not implemented for '%O'")
       .node("NormalBackward2")
       .kernel([](double mean, const Tensor& std, const Given& generator) {
         check_std(std);
@@ -394,6 +396,7 @@ void register_normal() {
   op("normal.Tensor_Tensor(Tensor mean, Tensor std, *, Generator? "
      "generator=None) -> Tensor")
       .forms("function out")
+      .exact_out("%?%i\"normal_kernel_cpu\" not implemented for '%O'")
       .node("NormalBackward3")
       .kernel([](const Tensor& mean,
                  const Tensor& std,

@@ -298,6 +298,7 @@ void register_rearranging() {
   op("im2col(Tensor self, int[2] kernel_size, int[2] dilation, int[2] padding, "
      "int[2] stride) -> Tensor")
       .forms("function out")
+      .exact_out("expected scalar type %R but found %O")
       .module("nn")
       .refuse(kIntegers, "im2col_out_cpu")
       .kernel(im2col_kernel)
@@ -317,6 +318,7 @@ void register_rearranging() {
   op("col2im(Tensor self, SymInt[2] output_size, int[2] kernel_size, int[2] "
      "dilation, int[2] padding, int[2] stride) -> Tensor")
       .forms("function out")
+      .exact_out("expected scalar type %R but found %O")
       .module("nn")
       .refuse(kIntegers, "col2im_out_cpu")
       .kernel(col2im_kernel)

@@ -19,6 +19,10 @@ namespace flashlight {
 
 namespace {
 
+// Of another dtype than the one that was asked for.
+constexpr const char* kSumOut =
+    "%=Expected out tensor to have dtype %r, but got %o instead";
+
 Dtype sum_dtype(const mx::array& self, std::optional<Dtype> dtype) {
   Dtype d = from_mlx(self.dtype());
   return dtype.value_or(is_integral(d, true) ? Dtype::Int64 : d);
@@ -195,6 +199,7 @@ void register_reductions() {
   op("sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, "
      "ScalarType? dtype=None) -> Tensor")
       .forms("function method out")
+      .exact_out(kSumOut)
       .autocast(Autocast::None, Autocast::Float32)
       .kernel(sum_kernel)
       .node("SumBackward1")
@@ -232,6 +237,7 @@ void register_reductions() {
   op("nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, "
      "ScalarType? dtype=None) -> Tensor")
       .forms("function method out")
+      .exact_out("%r%i\"nansum_cpu\" not implemented for '%O'")
       .kernel([](const mx::array& self,
                  const std::optional<IntList>& dim,
                  bool keepdim,
@@ -256,6 +262,9 @@ void register_reductions() {
       .doc("The sum, with NaN as zero.");
   op("mean(Tensor self, *, ScalarType? dtype=None) -> Tensor")
       .forms("function method out")
+      .exact_out(
+          "%?mean.dtype_out(): input types can't be cast to the desired output "
+          "type %O")
       .kernel([](const mx::array& self, std::optional<Dtype> dtype) {
         return mean_kernel(self, std::nullopt, false, dtype);
       })
@@ -285,6 +294,7 @@ void register_reductions() {
   op("nanmean(Tensor self, int[1]? dim=None, bool keepdim=False, *, "
      "ScalarType? dtype=None) -> Tensor")
       .forms("function method out")
+      .exact_out("%r%i\"nansum_cpu\" not implemented for '%O'")
       .composite([](const Tensor& self,
                     const std::optional<IntList>& dim,
                     bool keepdim,
@@ -325,6 +335,7 @@ void register_reductions() {
   op("prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? "
      "dtype=None) -> Tensor")
       .forms("function method out")
+      .exact_out(kSumOut)
       .autocast(Autocast::Float32)
       .node("ProdBackward1")
       .kernel([](const mx::array& self,
@@ -370,31 +381,37 @@ void register_reductions() {
       .doc("The gradient of prod.");
   op("any(Tensor self) -> Tensor")
       .forms("function method out")
+      .exact_out("%uany only supports bool tensor for result, got: %O")
       .kernel(test_all<Test::Any>)
       .not_differentiable()
       .doc("True if any element is.");
   op("any.dim(Tensor self, int dim, bool keepdim=False) -> Tensor")
       .forms("function method out")
+      .exact_out("%uany only supports bool tensor for result, got: %O")
       .kernel(test_dim<Test::Any>)
       .not_differentiable()
       .doc("True where any element over a dimension is.");
   op("any.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor")
       .forms("function method out")
+      .exact_out("%uany only supports bool tensor for result, got: %O")
       .kernel(test_dims<Test::Any>)
       .not_differentiable()
       .doc("True where any element over dimensions is.");
   op("all(Tensor self) -> Tensor")
       .forms("function method out")
+      .exact_out("%uall only supports bool tensor for result, got: %O")
       .kernel(test_all<Test::All>)
       .not_differentiable()
       .doc("True if all elements are.");
   op("all.dim(Tensor self, int dim, bool keepdim=False) -> Tensor")
       .forms("function method out")
+      .exact_out("%uall only supports bool tensor for result, got: %O")
       .kernel(test_dim<Test::All>)
       .not_differentiable()
       .doc("True where all elements over a dimension are.");
   op("all.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor")
       .forms("function method out")
+      .exact_out("%uall only supports bool tensor for result, got: %O")
       .kernel(test_dims<Test::All>)
       .not_differentiable()
       .doc("True where all elements over dimensions are.");
@@ -412,6 +429,9 @@ void register_reductions() {
       .doc("How many elements are not zero.");
   op("logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor")
       .forms("function method out")
+      .exact_out(
+          "%?logsumexp(): Expected floating point type for result tensor, but "
+          "got: %O")
       .promote_float()
       .kernel(logsumexp_kernel)
       .grad(

@@ -16,6 +16,9 @@ namespace flashlight {
 
 namespace {
 
+constexpr const char* kCatOut =
+    "%?%ttorch.cat(): input types can't be cast to the desired output type %O";
+
 std::vector<int> axes_of(const IntList& dims, int64_t ndim, const char* text) {
   std::vector<int> axes;
   for (int64_t d : dims) {
@@ -258,6 +261,7 @@ void register_repeating() {
       .doc("Each element (or slice along `dim`) `repeats` times.");
   op("hstack(Tensor[] tensors) -> Tensor")
       .forms("function out")
+      .exact_out(kCatOut)
       .composite([](const TensorList& tensors) {
         check_some(tensors, "hstack");
         TensorList rows = at_least(tensors, 1);
@@ -266,6 +270,7 @@ void register_repeating() {
       .doc("Tensors joined side by side.");
   op("vstack(Tensor[] tensors) -> Tensor")
       .forms("function out")
+      .exact_out(kCatOut)
       .composite([](const TensorList& tensors) {
         check_some(tensors, "vstack");
         return cat(at_least(tensors, 2), 0);
@@ -274,6 +279,7 @@ void register_repeating() {
   alias_op("row_stack", "vstack");
   op("dstack(Tensor[] tensors) -> Tensor")
       .forms("function out")
+      .exact_out(kCatOut)
       .composite([](const TensorList& tensors) {
         check_some(tensors, "dstack");
         return cat(at_least(tensors, 3), 2);
@@ -281,6 +287,7 @@ void register_repeating() {
       .doc("Tensors joined along the third dimension.");
   op("column_stack(Tensor[] tensors) -> Tensor")
       .forms("function out")
+      .exact_out(kCatOut)
       .composite([](const TensorList& tensors) {
         check_some(tensors, "column_stack");
         TensorList columns;

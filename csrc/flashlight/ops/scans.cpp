@@ -25,6 +25,10 @@ namespace flashlight {
 
 namespace {
 
+// Of another dtype than the one that was asked for.
+constexpr const char* kSumOut =
+    "%=Expected out tensor to have dtype %r, but got %o instead";
+
 // What is summed, in the type of the result.
 mx::array scanned(
     const mx::array& self,
@@ -336,6 +340,7 @@ Tensor trapezoid_dx(const Tensor& y, const Scalar& dx, int64_t dim) {
 void register_scans() {
   op("cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor")
       .forms("function method inplace out")
+      .exact_out(kSumOut)
       .kernel(cumsum_kernel)
       .grad(
           "self",
@@ -361,6 +366,7 @@ void register_scans() {
       .doc("The sums of elements from here on along a dimension.");
   op("cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor")
       .forms("function method inplace out")
+      .exact_out(kSumOut)
       .kernel(cumprod_kernel)
       .grad(
           "self",

@@ -276,6 +276,7 @@ void register_scatter() {
       .doc("gather into `out`.");
   op("scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor")
       .forms("function method inplace out")
+      .exact_out()
       .node("ScatterBackward0")
       .kernel([](const Tensor& self,
                  int64_t dim,
@@ -296,6 +297,7 @@ void register_scatter() {
   op("scatter.value(Tensor self, int dim, Tensor index, Scalar value) -> "
      "Tensor")
       .forms("function method inplace out")
+      .exact_out()
       .node("ScatterBackward1")
       .kernel([](const Tensor& self,
                  int64_t dim,
@@ -316,6 +318,7 @@ void register_scatter() {
   op("scatter.reduce(Tensor self, int dim, Tensor index, Tensor src, *, str "
      "reduce) -> Tensor")
       .forms("function method inplace out")
+      .exact_out()
       .kernel([](const Tensor& self,
                  int64_t dim,
                  const Tensor& index,
@@ -337,6 +340,7 @@ void register_scatter() {
   op("scatter.value_reduce(Tensor self, int dim, Tensor index, Scalar value, "
      "*, str reduce) -> Tensor")
       .forms("function method inplace out")
+      .exact_out()
       .kernel([](const Tensor& self,
                  int64_t dim,
                  const Tensor& index,
@@ -353,6 +357,7 @@ void register_scatter() {
       .doc("scatter that adds or multiplies a number.");
   op("scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor")
       .forms("function method inplace out")
+      .exact_out()
       .kernel([](const Tensor& self,
                  int64_t dim,
                  const Tensor& index,
@@ -367,6 +372,7 @@ void register_scatter() {
   op("scatter_reduce.two(Tensor self, int dim, Tensor index, Tensor src, str "
      "reduce, *, bool include_self=True) -> Tensor")
       .forms("function method inplace out")
+      .exact_out()
       .node("ScatterReduceBackward0")
       .kernel([](const Tensor& self,
                  int64_t dim,
@@ -422,6 +428,7 @@ void register_scatter() {
       .doc("`self` with `src` brought in at `index` along `dim`.");
   op("take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor")
       .forms("function method out")
+      .exact_out()
       .composite([](const Tensor& self,
                     const Tensor& indices,
                     std::optional<int64_t> dim) {

@@ -17,6 +17,11 @@ namespace flashlight {
 
 namespace {
 
+constexpr const char* kSearchOut =
+    "torch.searchsorted(): output tensor's dtype is wrong, it can only be "
+    "Int(int32) or Long(int64) depending on whether out_int32 flag is True, "
+    "but we got output tensor's dtype %O and out_int32 flag is False";
+
 // --- unique ------------------------------------------------------------------
 
 using Unique = std::tuple<mx::array, mx::array, mx::array>;
@@ -533,6 +538,7 @@ void register_searching() {
      "out_int32=False, bool right=False, str? side=None, Tensor? "
      "sorter=None) -> Tensor")
       .forms("function out")
+      .exact_out(kSearchOut)
       .kernel(searchsorted_kernel)
       .not_differentiable()
       .doc("Where values would go in sorted ones.");
@@ -540,6 +546,7 @@ void register_searching() {
      "out_int32=False, bool right=False, str? side=None, Tensor? "
      "sorter=None) -> Tensor")
       .forms("function out")
+      .exact_out(kSearchOut)
       .kernel([](const mx::array& sorted,
                  const Scalar& self,
                  bool out_int32,
@@ -554,6 +561,7 @@ void register_searching() {
   op("bucketize.Tensor(Tensor self, Tensor boundaries, *, bool "
      "out_int32=False, bool right=False) -> Tensor")
       .forms("function out")
+      .exact_out(kSearchOut)
       .kernel(bucketize_kernel)
       .not_differentiable()
       .doc("The buckets between boundaries that values fall into.");
@@ -592,6 +600,7 @@ void register_searching() {
   op("isin.Scalar_Tensor(Scalar element, Tensor test_elements, *, bool "
      "assume_unique=False, bool invert=False) -> Tensor")
       .forms("function out")
+      .exact_out()
       .kernel(
           [](const Scalar& element, const mx::array& tests, bool, bool invert) {
             return isin_kernel(number_like(element, tests), tests, invert);

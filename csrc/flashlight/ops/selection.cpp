@@ -38,6 +38,7 @@ void check_mask(const Tensor& mask) {
 void register_selection() {
   op("where.self(Tensor condition, Tensor self, Tensor other) -> Tensor")
       .forms("function method out")
+      .exact_out("Expected out type to be %R but got %O")
       .promote("self other")
       .elementwise()
       .check([](const Tensor& condition) { check_condition(condition); })

@@ -12,6 +12,9 @@ namespace flashlight {
 
 namespace {
 
+constexpr const char* kCatOut =
+    "%?%ttorch.cat(): input types can't be cast to the desired output type %O";
+
 // Tensors that cat joins: PyTorch skips empty ones of one dimension.
 TensorList without_legacy_empty(const TensorList& tensors) {
   TensorList out;
@@ -66,6 +69,7 @@ mx::array cat_kernel(const TensorList& given, int64_t dim, Dtype dtype) {
 void register_shape() {
   op("cat(Tensor[] tensors, int dim=0) -> Tensor")
       .forms("function out")
+      .exact_out(kCatOut)
       .apart_from_out()
       .autocast(Autocast::Promote)
       .kernel([](const TensorList& tensors, int64_t dim) {
@@ -95,6 +99,7 @@ void register_shape() {
       .doc("Tensors joined along a dimension.");
   op("stack(Tensor[] tensors, int dim=0) -> Tensor")
       .forms("function out")
+      .exact_out(kCatOut)
       .apart_from_out()
       .autocast(Autocast::Promote)
       .kernel([](const TensorList& tensors, int64_t dim) {

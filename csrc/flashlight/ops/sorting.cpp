@@ -16,6 +16,16 @@ namespace flashlight {
 
 namespace {
 
+constexpr const char* kQuantileOut =
+    "quantile() out tensor must be same dtype as the input tensor";
+
+constexpr const char* kMedianOut =
+    "Expected tensor for 'values' to have the same type as tensor for argument "
+    "#2 'self'; but type torch.%OTensor does not equal torch.%RTensor (while "
+    "checking arguments for median)|Expected tensor for argument #1 'indices' "
+    "to have scalar type Long; but got torch.%OTensor instead (while checking "
+    "arguments for median)";
+
 using Picked = std::tuple<mx::array, mx::array>;
 
 bool is_nan_value(auto x) {
@@ -494,6 +504,7 @@ void register_sorting() {
   op("median.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, "
      "Tensor indices)")
       .forms("function method out")
+      .exact_out(kMedianOut)
       .node("MedianBackward1")
       .kernel(median_dim<false>)
       .grad("self", "self.shape dim keepdim indices", select_grad)
@@ -506,6 +517,7 @@ void register_sorting() {
   op("nanmedian.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor "
      "values, Tensor indices)")
       .forms("function method out")
+      .exact_out(kMedianOut)
       .node("NanmedianBackward1")
       .kernel(median_dim<true>)
       .grad("self", "self.shape dim keepdim indices", select_grad)
@@ -513,13 +525,18 @@ void register_sorting() {
   op("mode(Tensor self, int dim=-1, bool keepdim=False) -> (Tensor values, "
      "Tensor indices)")
       .forms("function method out")
+      .exact_out(
+          "expected scalar type '%R' but got '%O' for values output|expected "
+          "scalar type '%R' but got '%O' for indices output")
       .kernel(mode_kernel)
       .grad("self", "self.shape dim keepdim indices", select_grad)
       .doc("The most frequent elements over a dimension.");
   op("kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> "
      "(Tensor values, Tensor indices)")
       .forms("function method out")
-      .exact_out("output values must be of same type as input")
+      .exact_out(
+          "output values must be of same type as input|output indices must be "
+          "of scalar type Long")
       .apart_from_out()
       .kernel(kth_kernel)
       .grad("self", "self.shape dim keepdim indices", select_grad)
@@ -550,21 +567,25 @@ void register_sorting() {
   op("quantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, "
      "str interpolation='linear') -> Tensor")
       .forms("function method out")
+      .exact_out(kQuantileOut)
       .composite(quantile_tensor<false>)
       .doc("Quantiles over a dimension.");
   op("quantile.scalar(Tensor self, float q, int? dim=None, bool "
      "keepdim=False, *, str interpolation='linear') -> Tensor")
       .forms("function method out")
+      .exact_out(kQuantileOut)
       .composite(quantile_number<false>)
       .doc("A quantile over a dimension.");
   op("nanquantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, "
      "*, str interpolation='linear') -> Tensor")
       .forms("function method out")
+      .exact_out(kQuantileOut)
       .composite(quantile_tensor<true>)
       .doc("Quantiles over a dimension, but for NaN.");
   op("nanquantile.scalar(Tensor self, float q, int? dim=None, bool "
      "keepdim=False, *, str interpolation='linear') -> Tensor")
       .forms("function method out")
+      .exact_out(kQuantileOut)
       .composite(quantile_number<true>)
       .doc("A quantile over a dimension, but for NaN.");
 }

@@ -156,6 +156,9 @@ void register_special() {
       .doc("The n-th derivative of digamma, in place.");
   op("mvlgamma(Tensor self, int p) -> Tensor")
       .forms("function method inplace out")
+      .exact_out(
+          "%?mvlgamma: result type %R can't be cast to the desired output type "
+          "%R")
       .composite(multigamma)
       .doc("The logarithm of the multivariate gamma function.");
   op("igamma(Tensor self, Tensor other) -> Tensor")

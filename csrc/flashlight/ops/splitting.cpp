@@ -532,6 +532,10 @@ void register_splitting() {
       .doc("The `length` slices of a dimension from `start` on.");
   op("narrow_copy(Tensor self, int dim, SymInt start, SymInt length) -> Tensor")
       .forms("function method out")
+      .exact_out(
+          "Expected self.dtype() == output.dtype() to be true, but got false.  "
+          "(Could this error message be improved?  If so, please report an "
+          "enhancement request to PyTorch.)")
       .composite([](const Tensor& self,
                     int64_t dim,
                     int64_t start,
@@ -662,6 +666,7 @@ void register_splitting() {
   op("slice_scatter(Tensor self, Tensor src, int dim=0, SymInt? start=None, "
      "SymInt? end=None, SymInt step=1) -> Tensor")
       .forms("function method out")
+      .exact_out()
       .kernel([](const Tensor& self,
                  const Tensor& src,
                  int64_t dim,

@@ -105,14 +105,14 @@ void register_tensor_linalg() {
   op("linalg_tensorinv(Tensor self, int ind=2) -> Tensor")
       .module("linalg")
       .forms("function out")
-      .exact_out()
+      .exact_out("%ctensorinv")
       .composite(tensorinv_of)
       .doc("The inverse of a tensor, as a map between its dimensions.");
   op("linalg_tensorsolve(Tensor self, Tensor other, int[]? dims=None) -> "
      "Tensor")
       .module("linalg")
       .forms("function out")
-      .exact_out()
+      .exact_out("%ctensorsolve")
       .composite(tensorsolve_of)
       .doc("X of tensordot(A, X, X.dim()) = B.");
   op("linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor")

@@ -120,6 +120,7 @@ powers(const Tensor& x, const std::optional<int64_t>& count, bool increasing) {
 void register_triangular() {
   op("tril(Tensor self, SymInt diagonal=0) -> Tensor")
       .forms("function method inplace out")
+      .exact_out()
       .check([](const Tensor& self, int64_t) { check_matrix("tril", self); })
       .kernel([](const mx::array& self, int64_t diagonal) {
         return banded(self, true, diagonal);
@@ -133,6 +134,7 @@ void register_triangular() {
       .doc("The part of matrices on and below a diagonal, zeros elsewhere.");
   op("triu(Tensor self, SymInt diagonal=0) -> Tensor")
       .forms("function method inplace out")
+      .exact_out()
       .check([](const Tensor& self, int64_t) { check_matrix("triu", self); })
       .kernel([](const mx::array& self, int64_t diagonal) {
         return banded(self, false, diagonal);
@@ -178,6 +180,7 @@ void register_triangular() {
       .doc("A matrix with ones on the diagonal and zeros elsewhere.");
   op("diag(Tensor self, int diagonal=0) -> Tensor")
       .forms("function method out")
+      .exact_out()
       .composite([](const Tensor& self, int64_t diagonal) {
         FL_CHECK(
             self.dim() == 1 || self.dim() == 2,

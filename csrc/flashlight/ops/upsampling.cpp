@@ -348,6 +348,7 @@ template <typename... Scales>
 void add_row(const Kind& kind, const std::string& schema, const char* scales) {
   Row row = op(schema)
                 .forms("function out")
+                .exact_out()
                 .module("nn")
                 .doc(
                     "Resampled to `output_size`; see "
