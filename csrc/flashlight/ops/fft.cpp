@@ -596,126 +596,126 @@ void register_fft() {
      "Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("fft expects a complex output tensor, but got %O")
+      .exact_out("%?fft expects a complex output tensor, but got %O")
       .composite(in_one(fft_1d, true))
       .doc("The Fourier transform along a dimension.");
   op("fft_ifft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> "
      "Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("ifft expects a complex output tensor, but got %O")
+      .exact_out("%?ifft expects a complex output tensor, but got %O")
       .composite(in_one(fft_1d, false))
       .doc("The inverse Fourier transform along a dimension.");
   op("fft_rfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> "
      "Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("rfft expects a complex output tensor, but got %O")
+      .exact_out("%?rfft expects a complex output tensor, but got %O")
       .composite(in_one(rfft_1d, true))
       .doc("The frequencies of real numbers that are not negative.");
   op("fft_ihfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> "
      "Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("ihfft expects a complex output tensor, but got %O")
+      .exact_out("%?ihfft expects a complex output tensor, but got %O")
       .composite(in_one(rfft_1d, false))
       .doc("The inverse of hfft.");
   op("fft_irfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> "
      "Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("irfft expects a floating point output tensor, but got %O")
+      .exact_out("%rirfft expects a floating point output tensor, but got %O")
       .composite(in_one(irfft_1d, false))
       .doc("The inverse of rfft.");
   op("fft_hfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> "
      "Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("hfft expects a floating point output tensor, but got %O")
+      .exact_out("%rhfft expects a floating point output tensor, but got %O")
       .composite(in_one(irfft_1d, true))
       .doc("The Fourier transform of a Hermitian signal, given by half of it.");
   op("fft_fftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? "
      "norm=None) -> Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("fftn expects a complex output tensor, but got %O")
+      .exact_out("%?fftn expects a complex output tensor, but got %O")
       .composite(fftn_of)
       .doc("The Fourier transform along dimensions.");
   op("fft_ifftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? "
      "norm=None) -> Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("ifftn expects a complex output tensor, but got %O")
+      .exact_out("%?fftn expects a complex output tensor, but got %O")
       .composite(ifftn_of)
       .doc("The inverse Fourier transform along dimensions.");
   op("fft_rfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? "
      "norm=None) -> Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("rfftn expects a complex output tensor, but got %O")
+      .exact_out("%?rfftn expects a complex output tensor, but got %O")
       .composite(rfft_nd)
       .doc("The Fourier transform of real numbers along dimensions.");
   op("fft_irfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? "
      "norm=None) -> Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("irfftn expects a floating point output tensor, but got %O")
+      .exact_out("%rirfftn expects a floating point output tensor, but got %O")
       .composite(irfft_nd)
       .doc("The inverse of rfftn.");
   op("fft_hfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? "
      "norm=None) -> Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("hfftn expects a floating point output tensor, but got %O")
+      .exact_out("%rhfftn expects a floating point output tensor, but got %O")
       .composite(hfft_nd)
       .doc("The Fourier transform of a Hermitian signal along dimensions.");
   op("fft_ihfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? "
      "norm=None) -> Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("ihfftn expects a complex output tensor, but got %O")
+      .exact_out("%?ihfftn expects a complex output tensor, but got %O")
       .composite(ihfft_nd)
       .doc("The inverse of hfftn.");
   op("fft_fft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? "
      "norm=None) -> Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("fftn expects a complex output tensor, but got %O")
+      .exact_out("%?fftn expects a complex output tensor, but got %O")
       .composite(in_two(fftn_of))
       .doc("The Fourier transform along two dimensions.");
   op("fft_ifft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? "
      "norm=None) -> Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("ifftn expects a complex output tensor, but got %O")
+      .exact_out("%?fftn expects a complex output tensor, but got %O")
       .composite(in_two(ifftn_of))
       .doc("The inverse Fourier transform along two dimensions.");
   op("fft_rfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? "
      "norm=None) -> Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("rfftn expects a complex output tensor, but got %O")
+      .exact_out("%?rfftn expects a complex output tensor, but got %O")
       .composite(in_two(rfft_nd))
       .doc("The Fourier transform of real numbers along two dimensions.");
   op("fft_irfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? "
      "norm=None) -> Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("irfftn expects a floating point output tensor, but got %O")
+      .exact_out("%rirfftn expects a floating point output tensor, but got %O")
       .composite(in_two(irfft_nd))
       .doc("The inverse of rfft2.");
   op("fft_hfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? "
      "norm=None) -> Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("hfftn expects a floating point output tensor, but got %O")
+      .exact_out("%rhfftn expects a floating point output tensor, but got %O")
       .composite(in_two(hfft_nd))
       .doc("The Fourier transform of a Hermitian signal in two dimensions.");
   op("fft_ihfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? "
      "norm=None) -> Tensor")
       .module("fft")
       .forms("function out")
-      .exact_out("ihfftn expects a complex output tensor, but got %O")
+      .exact_out("%?ihfftn expects a complex output tensor, but got %O")
       .composite(in_two(ihfft_nd))
       .doc("The inverse of hfft2.");
 }
