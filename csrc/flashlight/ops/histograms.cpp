@@ -19,6 +19,12 @@ namespace flashlight {
 
 namespace {
 
+constexpr const char* kHistogramOut =
+    "torch.histogram: input tensor and hist tensor should have the same dtype, "
+    "but got input %r and hist %o|"
+    "torch.histogram: input tensor and bin_edges tensor should have the same "
+    "dtype, but got input %r and bin_edges %o for dimension 0";
+
 constexpr std::string_view kName = "torch.histogramdd";
 
 using Range = std::optional<DoubleList>;
@@ -352,9 +358,7 @@ void register_histograms() {
   op("histogram.bins_tensor(Tensor self, Tensor bins, *, Tensor? weight=None, "
      "bool density=False) -> (Tensor hist, Tensor bin_edges)")
       .forms("function method out")
-      .exact_out(
-          "torch.histogram: input tensor and hist tensor should have the same "
-          "dtype, but got input %r and hist %o")
+      .exact_out(kHistogramOut)
       .kernel(histogram_by_edges)
       .grad("self bins weight", "", no_histogram_derivative)
       .doc("How many elements lie between edges.");
@@ -362,9 +366,7 @@ void register_histograms() {
      "Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor "
      "bin_edges)")
       .forms("function method out")
-      .exact_out(
-          "torch.histogram: input tensor and hist tensor should have the same "
-          "dtype, but got input %r and hist %o")
+      .exact_out(kHistogramOut)
       .kernel(histogram_by_count)
       .grad("self weight", "", no_histogram_derivative)
       .doc("How many elements lie in bins of one width.");
