@@ -613,129 +613,104 @@ Tensor multilabel_grad(
   return reshape(g, self.sizes());
 }
 
+// The ops of one loss by classes, and what makes them rows.
+struct Nll {
+  decltype(&nll_loss_forward) forward;
+  decltype(&nll_loss_backward) backward;
+  decltype(&nll_loss) loss;
+};
+
+void nll_rows(Nll f, Row forward, Row backward, Row loss) {
+  std::move(forward)
+      .kernel(nll_kernel)
+      .grad(
+          "self",
+          "self target weight reduction ignore_index total_weight",
+          [f](const Tensor& grad,
+              const Tensor& self,
+              const Tensor& target,
+              const Tensor& weight,
+              int64_t reduction,
+              int64_t ignore_index,
+              const Tensor& total_weight) {
+            return !grad.defined() ? Tensor()
+                                   : f.backward(
+                                         grad,
+                                         self,
+                                         target,
+                                         weight,
+                                         reduction,
+                                         ignore_index,
+                                         total_weight);
+          })
+      .zero_grad("target weight");
+  std::move(backward)
+      .kernel(nll_backward_kernel)
+      .grad(
+          "grad_output",
+          "target weight reduction ignore_index",
+          [f](const Tensor& grad,
+              const Tensor& target,
+              const Tensor& weight,
+              int64_t reduction,
+              int64_t ignore_index) {
+            return f.loss(grad, target, weight, reduction, ignore_index);
+          })
+      .zero_grad("self target weight total_weight");
+  std::move(loss)
+      .module("nn")
+      .autocast(Autocast::Float32)
+      .composite([f](const Tensor& self,
+                     const Tensor& target,
+                     const Tensor& weight,
+                     int64_t reduction,
+                     int64_t ignore_index) {
+        return std::get<0>(
+            f.forward(self, target, weight, reduction, ignore_index));
+      });
+}
+
 } // namespace
 
 void register_class_losses() {
-  op("nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int "
-     "reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)")
-      .forms("")
-      .node("NllLossBackward0")
-      .check(check_nll)
-      .kernel(nll_kernel)
-      .grad(
-          "self",
-          "self target weight reduction ignore_index total_weight",
-          [](const Tensor& grad,
-             const Tensor& self,
-             const Tensor& target,
-             const Tensor& weight,
-             int64_t reduction,
-             int64_t ignore_index,
-             const Tensor& total_weight) {
-            return !grad.defined() ? Tensor()
-                                   : nll_loss_backward(
-                                         grad,
-                                         self,
-                                         target,
-                                         weight,
-                                         reduction,
-                                         ignore_index,
-                                         total_weight);
-          })
-      .zero_grad("target weight")
-      .doc("nll_loss, and the sum of the weights.");
-  op("nll_loss_backward(Tensor grad_output, Tensor self, Tensor target, "
-     "Tensor? weight, int reduction, SymInt ignore_index, Tensor total_weight) "
-     "-> Tensor")
-      .forms("")
-      .kernel(nll_backward_kernel)
-      .grad(
-          "grad_output",
-          "target weight reduction ignore_index",
-          [](const Tensor& grad,
-             const Tensor& target,
-             const Tensor& weight,
-             int64_t reduction,
-             int64_t ignore_index) {
-            return nll_loss(grad, target, weight, reduction, ignore_index);
-          })
-      .zero_grad("self target weight total_weight")
-      .doc("The gradient of nll_loss.");
-  op("nll_loss(Tensor self, Tensor target, Tensor? weight=None, int "
-     "reduction=Mean, SymInt ignore_index=-100) -> Tensor")
-      .forms("function out")
-      .exact_out()
-      .module("nn")
-      .autocast(Autocast::Float32)
-      .composite([](const Tensor& self,
-                    const Tensor& target,
-                    const Tensor& weight,
-                    int64_t reduction,
-                    int64_t ignore_index) {
-        return std::get<0>(
-            nll_loss_forward(self, target, weight, reduction, ignore_index));
-      })
-      .doc("Negative log likelihood of classes, of log probabilities.");
-  op("nll_loss2d_forward(Tensor self, Tensor target, Tensor? weight, int "
-     "reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)")
-      .forms("")
-      .node("NllLoss2DBackward0")
-      .check(check_nll2d)
-      .kernel(nll_kernel)
-      .grad(
-          "self",
-          "self target weight reduction ignore_index total_weight",
-          [](const Tensor& grad,
-             const Tensor& self,
-             const Tensor& target,
-             const Tensor& weight,
-             int64_t reduction,
-             int64_t ignore_index,
-             const Tensor& total_weight) {
-            return !grad.defined() ? Tensor()
-                                   : nll_loss2d_backward(
-                                         grad,
-                                         self,
-                                         target,
-                                         weight,
-                                         reduction,
-                                         ignore_index,
-                                         total_weight);
-          })
-      .zero_grad("target weight")
-      .doc("nll_loss2d, and the sum of the weights.");
-  op("nll_loss2d_backward(Tensor grad_output, Tensor self, Tensor target, "
-     "Tensor? weight, int reduction, SymInt ignore_index, Tensor total_weight) "
-     "-> Tensor")
-      .forms("")
-      .kernel(nll_backward_kernel)
-      .grad(
-          "grad_output",
-          "target weight reduction ignore_index",
-          [](const Tensor& grad,
-             const Tensor& target,
-             const Tensor& weight,
-             int64_t reduction,
-             int64_t ignore_index) {
-            return nll_loss2d(grad, target, weight, reduction, ignore_index);
-          })
-      .zero_grad("self target weight total_weight")
-      .doc("The gradient of nll_loss2d.");
-  op("nll_loss2d(Tensor self, Tensor target, Tensor? weight=None, int "
-     "reduction=Mean, SymInt ignore_index=-100) -> Tensor")
-      .forms("function out")
-      .exact_out("expected scalar type %R but found %O")
-      .module("nn")
-      .autocast(Autocast::Float32)
-      .composite([](const Tensor& self,
-                    const Tensor& target,
-                    const Tensor& weight,
-                    int64_t reduction,
-                    int64_t ignore_index) {
-        return std::get<0>(
-            nll_loss2d_forward(self, target, weight, reduction, ignore_index));
-      })
-      .doc("nll_loss of images: a class for each pixel.");
+  nll_rows(
+      {nll_loss_forward, nll_loss_backward, nll_loss},
+      op("nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int "
+         "reduction, SymInt ignore_index) -> (Tensor output, Tensor "
+         "total_weight)")
+          .forms("")
+          .node("NllLossBackward0")
+          .check(check_nll)
+          .doc("nll_loss, and the sum of the weights."),
+      op("nll_loss_backward(Tensor grad_output, Tensor self, Tensor target, "
+         "Tensor? weight, int reduction, SymInt ignore_index, Tensor "
+         "total_weight) -> Tensor")
+          .forms("")
+          .doc("The gradient of nll_loss."),
+      op("nll_loss(Tensor self, Tensor target, Tensor? weight=None, int "
+         "reduction=Mean, SymInt ignore_index=-100) -> Tensor")
+          .forms("function out")
+          .exact_out()
+          .doc("Negative log likelihood of classes, of log probabilities."));
+  nll_rows(
+      {nll_loss2d_forward, nll_loss2d_backward, nll_loss2d},
+      op("nll_loss2d_forward(Tensor self, Tensor target, Tensor? weight, int "
+         "reduction, SymInt ignore_index) -> (Tensor output, Tensor "
+         "total_weight)")
+          .forms("")
+          .node("NllLoss2DBackward0")
+          .check(check_nll2d)
+          .doc("nll_loss2d, and the sum of the weights."),
+      op("nll_loss2d_backward(Tensor grad_output, Tensor self, Tensor target, "
+         "Tensor? weight, int reduction, SymInt ignore_index, Tensor "
+         "total_weight) -> Tensor")
+          .forms("")
+          .doc("The gradient of nll_loss2d."),
+      op("nll_loss2d(Tensor self, Tensor target, Tensor? weight=None, int "
+         "reduction=Mean, SymInt ignore_index=-100) -> Tensor")
+          .forms("function out")
+          .exact_out("expected scalar type %R but found %O")
+          .doc("nll_loss of images: a class for each pixel."));
   op("nll_loss_nd(Tensor self, Tensor target, Tensor? weight=None, int "
      "reduction=Mean, SymInt ignore_index=-100) -> Tensor")
       .forms("function")

@@ -182,6 +182,11 @@ mx::array fill_kernel(
       self, d, wrapped, number_within(value, self.dtype()), Reduce::Set);
 }
 
+// What is overwritten has no gradient.
+Tensor cleared(const Tensor& grad, int64_t dim, const Tensor& index) {
+  return index_fill(grad, dim, index, Scalar(0));
+}
+
 } // namespace
 
 void register_index_along() {
@@ -337,12 +342,7 @@ void register_index_along() {
             size_along(self, d));
         return brought(self, d, index, source.value(), Reduce::Set);
       })
-      .grad(
-          "self",
-          "dim index",
-          [](const Tensor& grad, int64_t dim, const Tensor& index) {
-            return index_fill(grad, dim, index, Scalar(0));
-          })
+      .grad("self", "dim index", cleared)
       .zero_grad("index")
       .grad(
           "source",
@@ -358,12 +358,7 @@ void register_index_along() {
      "-> Tensor")
       .forms("function method inplace")
       .kernel(fill_kernel)
-      .grad(
-          "self",
-          "dim index",
-          [](const Tensor& grad, int64_t dim, const Tensor& index) {
-            return index_fill(grad, dim, index, Scalar(0));
-          })
+      .grad("self", "dim index", cleared)
       .zero_grad("index")
       .doc("A copy of `self` with a number written to `index` along `dim`.");
   op("index_fill.int_Tensor(Tensor self, int dim, Tensor index, Tensor value) "
@@ -394,12 +389,7 @@ void register_index_along() {
             mx::astype(value.value(), to_mlx(self.dtype())),
             Reduce::Set);
       })
-      .grad(
-          "self",
-          "dim index",
-          [](const Tensor& grad, int64_t dim, const Tensor& index) {
-            return index_fill(grad, dim, index, Scalar(0));
-          })
+      .grad("self", "dim index", cleared)
       .zero_grad("index")
       .grad(
           "value",
@@ -457,7 +447,7 @@ void register_index_along() {
               return index_add(x, dim, index, y);
             };
             along.clear = [=](const Tensor& x) {
-              return index_fill(x, dim, index, Scalar(0));
+              return cleared(x, dim, index);
             };
             along.reduce = [=](const Tensor& x, const Tensor& y) {
               return index_reduce(x, dim, index, y, reduce, include_self);

@@ -400,26 +400,45 @@ Tensor hinge_embedding(
   return reduced(unlike + alike, reduction);
 }
 
+// A loss of two tensors that may be swapped: `gradient` is that of the first.
+template <typename... Options>
+Row symmetric(
+    Row row,
+    std::string_view saved,
+    Tensor (*gradient)(
+        const Tensor&,
+        const Tensor&,
+        const Tensor&,
+        int64_t,
+        Options...)) {
+  return std::move(row)
+      .module("nn")
+      .autocast(Autocast::Float32)
+      .check(check_fit)
+      .grad("self", saved, gradient)
+      .grad(
+          "target",
+          saved,
+          [gradient](
+              const Tensor& grad,
+              const Tensor& self,
+              const Tensor& target,
+              int64_t reduction,
+              Options... options) {
+            return gradient(grad, target, self, reduction, options...);
+          });
+}
+
 } // namespace
 
 void register_losses() {
-  op("mse_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor")
-      .forms("function out")
-      .module("nn")
+  symmetric(
+      op("mse_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor")
+          .forms("function out"),
+      "self target reduction",
+      mse_grad)
       .promote("self target")
-      .autocast(Autocast::Float32)
-      .check(check_fit)
       .kernel(mse_kernel)
-      .grad("self", "self target reduction", mse_grad)
-      .grad(
-          "target",
-          "self target reduction",
-          [](const Tensor& grad,
-             const Tensor& self,
-             const Tensor& target,
-             int64_t reduction) {
-            return mse_grad(grad, target, self, reduction);
-          })
       .doc("The squared difference.");
   op("l1_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor")
       .forms("function")
@@ -430,32 +449,21 @@ void register_losses() {
             return reduced(abs(self - target), reduction);
           })
       .doc("The absolute difference.");
-  op("smooth_l1_loss(Tensor self, Tensor target, int reduction=Mean, float "
-     "beta=1.0) -> Tensor")
-      .forms("function out")
-      .module("nn")
+  symmetric(
+      op("smooth_l1_loss(Tensor self, Tensor target, int reduction=Mean, float "
+         "beta=1.0) -> Tensor")
+          .forms("function out"),
+      "self target reduction beta",
+      smooth_l1_grad)
       .promote("self target")
-      .autocast(Autocast::Float32)
-      .check(check_fit)
       .kernel(smooth_l1_kernel)
-      .grad("self", "self target reduction beta", smooth_l1_grad)
-      .grad(
-          "target",
-          "self target reduction beta",
-          [](const Tensor& grad,
-             const Tensor& self,
-             const Tensor& target,
-             int64_t reduction,
-             double beta) {
-            return smooth_l1_grad(grad, target, self, reduction, beta);
-          })
       .doc("A parabola below beta, the absolute difference above.");
-  op("huber_loss(Tensor self, Tensor target, int reduction=Mean, float "
-     "delta=1.0) -> Tensor")
-      .forms("function out")
-      .module("nn")
-      .autocast(Autocast::Float32)
-      .check(check_fit)
+  symmetric(
+      op("huber_loss(Tensor self, Tensor target, int reduction=Mean, float "
+         "delta=1.0) -> Tensor")
+          .forms("function out"),
+      "self target reduction delta",
+      huber_grad)
       .kernel([](const mx::array& self,
                  const mx::array& target,
                  int64_t reduction,
@@ -464,17 +472,6 @@ void register_losses() {
         return mx::astype(
             huber_kernel(self, target, reduction, delta), self.dtype());
       })
-      .grad("self", "self target reduction delta", huber_grad)
-      .grad(
-          "target",
-          "self target reduction delta",
-          [](const Tensor& grad,
-             const Tensor& self,
-             const Tensor& target,
-             int64_t reduction,
-             double delta) {
-            return huber_grad(grad, target, self, reduction, delta);
-          })
       .doc("A parabola below delta, a line of slope delta above.");
   op("soft_margin_loss(Tensor self, Tensor target, int reduction=Mean) -> "
      "Tensor")

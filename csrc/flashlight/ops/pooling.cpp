@@ -440,37 +440,56 @@ Tensor avg_pool1d_of(
   return squeeze(out, -2);
 }
 
+// Maxima with their indices, and alone; `f` is the former.
+template <int dims>
+void max_rows(decltype(&max_pool2d_with_indices) f, Row both, Row alone) {
+  std::move(both)
+      .module("nn")
+      .kernel(max_pool_kernel<dims>)
+      .grad(
+          "self",
+          "self result1",
+          [](const Tensor& grad, const Tensor& self, const Tensor& indices) {
+            return put_in_planes(grad, indices, self.sizes(), dims);
+          });
+  std::move(alone).composite([f](const Tensor& self,
+                                 const IntList& kernel,
+                                 const IntList& stride,
+                                 const IntList& padding,
+                                 const IntList& dilation,
+                                 bool ceil_mode) {
+    return std::get<0>(f(self, kernel, stride, padding, dilation, ceil_mode));
+  });
+}
+
 void register_maxima() {
-  op("max_pool2d_with_indices(Tensor self, int[2] kernel_size, int[2] "
-     "stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> "
-     "(Tensor, Tensor)")
-      .forms("function out")
-      .exact_out()
-      .module("nn")
-      .refuse(kBools + kComplexes, "max_pool2d")
-      .kernel(max_pool_kernel<2>)
-      .grad(
-          "self",
-          "self result1",
-          [](const Tensor& grad, const Tensor& self, const Tensor& indices) {
-            return put_in_planes(grad, indices, self.sizes(), 2);
-          })
-      .doc("The maxima of windows, and where in their plane they are.");
-  op("max_pool3d_with_indices(Tensor self, int[3] kernel_size, int[3] "
-     "stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> "
-     "(Tensor, Tensor)")
-      .forms("function out")
-      .exact_out("expected scalar type %R but found %O")
-      .module("nn")
-      .refuse(kBools + kComplexes, "max_pool3d")
-      .kernel(max_pool_kernel<3>)
-      .grad(
-          "self",
-          "self result1",
-          [](const Tensor& grad, const Tensor& self, const Tensor& indices) {
-            return put_in_planes(grad, indices, self.sizes(), 3);
-          })
-      .doc("The maxima of windows, and where in their volume they are.");
+  max_rows<2>(
+      max_pool2d_with_indices,
+      op("max_pool2d_with_indices(Tensor self, int[2] kernel_size, int[2] "
+         "stride=[], int[2] padding=0, int[2] dilation=1, bool "
+         "ceil_mode=False) -> (Tensor, Tensor)")
+          .forms("function out")
+          .exact_out()
+          .refuse(kBools + kComplexes, "max_pool2d")
+          .doc("The maxima of windows, and where in their plane they are."),
+      op("max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] "
+         "padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor")
+          .forms("function")
+          .doc("The maxima of windows."));
+  max_rows<3>(
+      max_pool3d_with_indices,
+      op("max_pool3d_with_indices(Tensor self, int[3] kernel_size, int[3] "
+         "stride=[], int[3] padding=0, int[3] dilation=1, bool "
+         "ceil_mode=False) -> (Tensor, Tensor)")
+          .forms("function out")
+          .exact_out("expected scalar type %R but found %O")
+          .refuse(kBools + kComplexes, "max_pool3d")
+          .doc("The maxima of windows, and where in their volume they are."),
+      op("max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] "
+         "padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor")
+          .forms("function")
+          .autocast(Autocast::Float32, Autocast::None)
+          .doc("The maxima of windows."));
   op("max_pool1d_with_indices(Tensor self, int[1] kernel_size, int[1] "
      "stride=[], int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> "
      "(Tensor, Tensor)")
@@ -491,113 +510,93 @@ void register_maxima() {
             max_pool1d_of(self, kernel, stride, padding, dilation, ceil_mode));
       })
       .doc("The maxima of windows.");
-  op("max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] "
-     "padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor")
-      .forms("function")
-      .composite([](const Tensor& self,
-                    const IntList& kernel,
-                    const IntList& stride,
-                    const IntList& padding,
-                    const IntList& dilation,
-                    bool ceil_mode) {
-        return std::get<0>(max_pool2d_with_indices(
-            self, kernel, stride, padding, dilation, ceil_mode));
-      })
-      .doc("The maxima of windows.");
-  op("max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] "
-     "padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor")
-      .forms("function")
-      .autocast(Autocast::Float32, Autocast::None)
-      .composite([](const Tensor& self,
-                    const IntList& kernel,
-                    const IntList& stride,
-                    const IntList& padding,
-                    const IntList& dilation,
-                    bool ceil_mode) {
-        return std::get<0>(max_pool3d_with_indices(
-            self, kernel, stride, padding, dilation, ceil_mode));
-      })
-      .doc("The maxima of windows.");
 }
 
-// The gradients of an average and of its gradient are each other.
-#define FL_AVERAGE_GRAD(name)          \
-  [](const Tensor& grad,               \
-     const Tensor& self,               \
-     const IntList& kernel,            \
-     const IntList& stride,            \
-     const IntList& padding,           \
-     bool ceil_mode,                   \
-     bool count_include_pad,           \
-     std::optional<int64_t> divisor) { \
-    return name(                       \
-        grad,                          \
-        self,                          \
-        kernel,                        \
-        stride,                        \
-        padding,                       \
-        ceil_mode,                     \
-        count_include_pad,             \
-        divisor);                      \
-  }
-#define FL_AVERAGE_GRAD_GRAD(name)                                             \
-  [](const Tensor& grad,                                                       \
-     const IntList& kernel,                                                    \
-     const IntList& stride,                                                    \
-     const IntList& padding,                                                   \
-     bool ceil_mode,                                                           \
-     bool count_include_pad,                                                   \
-     std::optional<int64_t> divisor) {                                         \
-    return name(                                                               \
-        grad, kernel, stride, padding, ceil_mode, count_include_pad, divisor); \
-  }
+// An average and its gradient, which are each other's gradients.
+template <int dims>
+void average_rows(
+    decltype(&avg_pool2d) f,
+    decltype(&avg_pool2d_backward) f_backward,
+    Row average,
+    Row backward) {
+  const std::string options =
+      "kernel_size stride padding ceil_mode count_include_pad divisor_override";
+  std::move(average)
+      .module("nn")
+      .kernel(average_kernel<dims>)
+      .grad(
+          "self",
+          "self " + options,
+          [f_backward](
+              const Tensor& grad,
+              const Tensor& self,
+              const IntList& kernel,
+              const IntList& stride,
+              const IntList& padding,
+              bool ceil_mode,
+              bool with_pad,
+              std::optional<int64_t> divisor) {
+            return f_backward(
+                grad,
+                self,
+                kernel,
+                stride,
+                padding,
+                ceil_mode,
+                with_pad,
+                divisor);
+          })
+      .doc("The averages of windows.");
+  std::move(backward)
+      .kernel(average_backward_kernel<dims>)
+      .grad(
+          "grad_output",
+          options,
+          [f](const Tensor& grad,
+              const IntList& kernel,
+              const IntList& stride,
+              const IntList& padding,
+              bool ceil_mode,
+              bool with_pad,
+              std::optional<int64_t> divisor) {
+            return f(
+                grad, kernel, stride, padding, ceil_mode, with_pad, divisor);
+          })
+      .zero_grad("self");
+}
 
 void register_averages() {
-  const char* options =
-      "kernel_size stride padding ceil_mode count_include_pad divisor_override";
-  std::string with_self = std::string("self ") + options;
-  op("avg_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] "
-     "padding=0, bool ceil_mode=False, bool count_include_pad=True, int? "
-     "divisor_override=None) -> Tensor")
-      .forms("function out")
-      .exact_out()
-      .module("nn")
-      .kernel(average_kernel<2>)
-      .grad("self", with_self, FL_AVERAGE_GRAD(avg_pool2d_backward))
-      .doc("The averages of windows.");
-  op("avg_pool2d_backward(Tensor grad_output, Tensor self, int[2] kernel_size, "
-     "int[2] stride, int[2] padding, bool ceil_mode, bool count_include_pad, "
-     "int? divisor_override) -> Tensor")
-      .kernel(average_backward_kernel<2>)
-      .grad("grad_output", options, FL_AVERAGE_GRAD_GRAD(avg_pool2d))
-      .zero_grad("self")
-      .doc("The gradient of avg_pool2d.");
-  op("avg_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] "
-     "padding=0, bool ceil_mode=False, bool count_include_pad=True, int? "
-     "divisor_override=None) -> Tensor")
-      .forms("function out")
-      .exact_out()
-      .module("nn")
-      .autocast(Autocast::Float32, Autocast::None)
-      .kernel(average_kernel<3>)
-      .grad("self", with_self, FL_AVERAGE_GRAD(avg_pool3d_backward))
-      .doc("The averages of windows.");
-  op("avg_pool3d_backward(Tensor grad_output, Tensor self, int[3] kernel_size, "
-     "int[3] stride, int[3] padding, bool ceil_mode, bool count_include_pad, "
-     "int? divisor_override) -> Tensor")
-      .kernel(average_backward_kernel<3>)
-      .grad("grad_output", options, FL_AVERAGE_GRAD_GRAD(avg_pool3d))
-      .zero_grad("self")
-      .doc("The gradient of avg_pool3d.");
+  average_rows<2>(
+      avg_pool2d,
+      avg_pool2d_backward,
+      op("avg_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] "
+         "padding=0, bool ceil_mode=False, bool count_include_pad=True, int? "
+         "divisor_override=None) -> Tensor")
+          .forms("function out")
+          .exact_out(),
+      op("avg_pool2d_backward(Tensor grad_output, Tensor self, int[2] "
+         "kernel_size, int[2] stride, int[2] padding, bool ceil_mode, bool "
+         "count_include_pad, int? divisor_override) -> Tensor")
+          .doc("The gradient of avg_pool2d."));
+  average_rows<3>(
+      avg_pool3d,
+      avg_pool3d_backward,
+      op("avg_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] "
+         "padding=0, bool ceil_mode=False, bool count_include_pad=True, int? "
+         "divisor_override=None) -> Tensor")
+          .forms("function out")
+          .exact_out()
+          .autocast(Autocast::Float32, Autocast::None),
+      op("avg_pool3d_backward(Tensor grad_output, Tensor self, int[3] "
+         "kernel_size, int[3] stride, int[3] padding, bool ceil_mode, bool "
+         "count_include_pad, int? divisor_override) -> Tensor")
+          .doc("The gradient of avg_pool3d."));
   op("avg_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] "
      "padding=0, bool ceil_mode=False, bool count_include_pad=True) -> Tensor")
       .forms("function")
       .composite(avg_pool1d_of)
       .doc("The averages of windows.");
 }
-
-#undef FL_AVERAGE_GRAD
-#undef FL_AVERAGE_GRAD_GRAD
 
 } // namespace
 

@@ -230,6 +230,11 @@ Tensor source_gradient(
   return padded_to(gather(grad, dim, index), source);
 }
 
+// What is overwritten has no gradient.
+Tensor cleared(const Tensor& grad, int64_t dim, const Tensor& index) {
+  return scatter(grad, dim, index, Scalar(0));
+}
+
 } // namespace
 
 void register_scatter() {
@@ -285,12 +290,7 @@ void register_scatter() {
         int64_t d = check_scatter(self, dim, index, src);
         return scattered(self, d, index, src.value(), Reduce::Set);
       })
-      .grad(
-          "self",
-          "dim index",
-          [](const Tensor& grad, int64_t dim, const Tensor& index) {
-            return scatter(grad, dim, index, Scalar(0));
-          })
+      .grad("self", "dim index", cleared)
       .zero_grad("index")
       .grad("src", "dim index src.shape", source_gradient)
       .doc("A copy of `self` with `src` written to `index` along `dim`.");
@@ -307,12 +307,7 @@ void register_scatter() {
         return scattered(
             self, d, index, number_within(value, self.dtype()), Reduce::Set);
       })
-      .grad(
-          "self",
-          "dim index",
-          [](const Tensor& grad, int64_t dim, const Tensor& index) {
-            return scatter(grad, dim, index, Scalar(0));
-          })
+      .grad("self", "dim index", cleared)
       .zero_grad("index")
       .doc("A copy of `self` with a number written to `index` along `dim`.");
   op("scatter.reduce(Tensor self, int dim, Tensor index, Tensor src, *, str "
@@ -402,7 +397,7 @@ void register_scatter() {
               return scatter_add(x, dim, index, y);
             };
             along.clear = [=](const Tensor& x) {
-              return scatter(x, dim, index, Scalar(0));
+              return cleared(x, dim, index);
             };
             along.reduce = [=](const Tensor& x, const Tensor& y) {
               return scatter_reduce(x, dim, index, y, reduce, include_self);

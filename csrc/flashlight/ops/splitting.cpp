@@ -356,6 +356,30 @@ Tensor zeros_at(const Tensor& grad, const IntList& sizes) {
   return zeros(sizes, grad.dtype(), {}, grad.device());
 }
 
+// A copy with `src` written through the view of that name. `args` are the
+// view's, `f` is the op itself: without the window, it gives self's gradient.
+template <typename... A>
+void scatter_row(
+    Row row,
+    const char* name,
+    const std::string& args,
+    Tensor (*view)(const Tensor&, A...),
+    Tensor (*f)(const Tensor&, const Tensor&, A...)) {
+  std::move(row)
+      .kernel([name](const Tensor& self, const Tensor& src, A... a) {
+        return scattered(name, self, src, a...);
+      })
+      .grad(
+          "self",
+          "src.shape " + args,
+          [f](const Tensor& grad, const Tensor& src, A... a) {
+            return f(grad, zeros_at(grad, src.sizes()), a...);
+          })
+      .grad("src", args, [view](const Tensor& grad, A... a) {
+        return view(grad, a...);
+      });
+}
+
 } // namespace
 
 void register_splitting() {
@@ -638,92 +662,34 @@ void register_splitting() {
             return diagonal(grad, offset, dim1, dim2);
           })
       .doc("Matrices with the last dimension on a diagonal, zeros elsewhere.");
-  op("select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor")
-      .forms("function method")
-      .kernel([](const Tensor& self,
-                 const Tensor& src,
-                 int64_t dim,
-                 int64_t index) {
-        return scattered("select.int", self, src, dim, index);
-      })
-      .grad(
-          "self",
-          "src.shape dim index",
-          [](const Tensor& grad,
-             const Tensor& src,
-             int64_t dim,
-             int64_t index) {
-            return select_scatter(
-                grad, zeros_at(grad, src.sizes()), dim, index);
-          })
-      .grad(
-          "src",
-          "dim index",
-          [](const Tensor& grad, int64_t dim, int64_t index) {
-            return select(grad, dim, index);
-          })
-      .doc("A copy of `self` with `src` at an index of a dimension.");
-  op("slice_scatter(Tensor self, Tensor src, int dim=0, SymInt? start=None, "
-     "SymInt? end=None, SymInt step=1) -> Tensor")
-      .forms("function method out")
-      .exact_out()
-      .kernel([](const Tensor& self,
-                 const Tensor& src,
-                 int64_t dim,
-                 const std::optional<int64_t>& start,
-                 const std::optional<int64_t>& end,
-                 int64_t step) {
-        return scattered("slice.Tensor", self, src, dim, start, end, step);
-      })
-      .grad(
-          "self",
-          "src.shape dim start end step",
-          [](const Tensor& grad,
-             const Tensor& src,
-             int64_t dim,
-             const std::optional<int64_t>& start,
-             const std::optional<int64_t>& end,
-             int64_t step) {
-            return slice_scatter(
-                grad, zeros_at(grad, src.sizes()), dim, start, end, step);
-          })
-      .grad(
-          "src",
-          "dim start end step",
-          [](const Tensor& grad,
-             int64_t dim,
-             const std::optional<int64_t>& start,
-             const std::optional<int64_t>& end,
-             int64_t step) { return slice(grad, dim, start, end, step); })
-      .doc("A copy of `self` with `src` in a slice of a dimension.");
-  op("diagonal_scatter(Tensor self, Tensor src, int offset=0, int dim1=0, int "
-     "dim2=1) -> Tensor")
-      .forms("function method")
-      .kernel([](const Tensor& self,
-                 const Tensor& src,
-                 int64_t offset,
-                 int64_t dim1,
-                 int64_t dim2) {
-        return scattered("diagonal", self, src, offset, dim1, dim2);
-      })
-      .grad(
-          "self",
-          "src.shape offset dim1 dim2",
-          [](const Tensor& grad,
-             const Tensor& src,
-             int64_t offset,
-             int64_t dim1,
-             int64_t dim2) {
-            return diagonal_scatter(
-                grad, zeros_at(grad, src.sizes()), offset, dim1, dim2);
-          })
-      .grad(
-          "src",
-          "offset dim1 dim2",
-          [](const Tensor& grad, int64_t offset, int64_t dim1, int64_t dim2) {
-            return diagonal(grad, offset, dim1, dim2);
-          })
-      .doc("A copy of `self` with `src` on a diagonal.");
+  scatter_row(
+      op("select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> "
+         "Tensor")
+          .forms("function method")
+          .doc("A copy of `self` with `src` at an index of a dimension."),
+      "select.int",
+      "dim index",
+      select,
+      select_scatter);
+  scatter_row(
+      op("slice_scatter(Tensor self, Tensor src, int dim=0, SymInt? "
+         "start=None, SymInt? end=None, SymInt step=1) -> Tensor")
+          .forms("function method out")
+          .exact_out()
+          .doc("A copy of `self` with `src` in a slice of a dimension."),
+      "slice.Tensor",
+      "dim start end step",
+      slice,
+      slice_scatter);
+  scatter_row(
+      op("diagonal_scatter(Tensor self, Tensor src, int offset=0, int dim1=0, "
+         "int dim2=1) -> Tensor")
+          .forms("function method")
+          .doc("A copy of `self` with `src` on a diagonal."),
+      "diagonal",
+      "offset dim1 dim2",
+      diagonal,
+      diagonal_scatter);
 }
 
 } // namespace flashlight
