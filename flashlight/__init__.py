@@ -118,6 +118,7 @@ from flashlight._C import (  # noqa: F401
     is_autocast_cache_enabled,
     set_autocast_cache_enabled,
 )
+from flashlight._lowrank import pca_lowrank, svd_lowrank  # noqa: F401
 from flashlight.amp.autocast_mode import (  # noqa: F401
     autocast,
     get_autocast_cpu_dtype,
