@@ -104,6 +104,7 @@ from flashlight import (  # noqa: F401
     fft,
     functional,
     linalg,
+    masked,
     mps,
     nn,
     optim,

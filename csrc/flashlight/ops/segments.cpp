@@ -416,6 +416,7 @@ Tensor chunks_beside(const TensorList& tensors, int64_t dim, int64_t count) {
       "_chunk_cat expects non-negative dim when input tensors have different "
       "ndims");
   int64_t d = alike ? wrap_dim(dim, first.dim()) : dim;
+  TensorList flat;
   for (const Tensor& t : tensors) {
     FL_CHECK(
         d < t.dim(), "_chunk_cat expects dim < ndim for all input tensors");
@@ -497,6 +498,7 @@ void register_segments() {
   op("hash_tensor(Tensor self, int[1] dim=[], *, bool keepdim=False, int "
      "mode=0) -> Tensor")
       .forms("function method out")
+      .exact_out("Expected result to be of dtype uint64, but got %O")
       .kernel(hash_of)
       .not_differentiable()
       .doc("The exclusive or of the elements' bits, as float64 or int64.");
@@ -506,6 +508,9 @@ void register_segments() {
       .doc("A convolution over time, which comes first, then the batch.");
   op("_chunk_cat(Tensor[] tensors, int dim, int num_chunks) -> Tensor")
       .forms("function out")
+      .exact_out(
+          "%?%ttorch.cat(): input types can't be cast to the desired output "
+          "type %O")
       .composite(chunks_beside)
       .doc("Tensors in chunks, padded to one size, beside each other.");
   op("flatten_dense_tensors(Tensor[] tensors) -> Tensor")
@@ -521,6 +526,7 @@ void register_segments() {
   op("frobenius_norm.dim(Tensor self, int[1] dim, bool keepdim=False) -> "
      "Tensor")
       .forms("function out")
+      .exact_out()
       .composite([](const Tensor& self, const IntList& dim, bool keepdim) {
         FL_CHECK(
             dim.size() <= 2,
@@ -532,6 +538,7 @@ void register_segments() {
       .doc("The root of the sum of squares.");
   op("nuclear_norm(Tensor self, bool keepdim=False) -> Tensor")
       .forms("function out")
+      .exact_out("linalg.matrix_norm expected out tensor dtype %R but got: %O")
       .composite([](const Tensor& self, bool keepdim) {
         return linalg_matrix_norm(
             self, std::string("nuc"), IntList{-2, -1}, keepdim);
@@ -539,12 +546,14 @@ void register_segments() {
       .doc("The sum of singular values.");
   op("nuclear_norm.dim(Tensor self, int[2] dim, bool keepdim=False) -> Tensor")
       .forms("function out")
+      .exact_out("linalg.matrix_norm expected out tensor dtype %R but got: %O")
       .composite([](const Tensor& self, const IntList& dim, bool keepdim) {
         return linalg_matrix_norm(self, std::string("nuc"), dim, keepdim);
       })
       .doc("The sum of singular values.");
   op("detach_copy(Tensor self) -> Tensor")
       .forms("function out")
+      .exact_out()
       .kernel([](const Tensor& self) { return clone(detach(self)); })
       .not_differentiable()
       .doc("A copy without history.");
