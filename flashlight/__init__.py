@@ -120,6 +120,7 @@ from flashlight._C import (  # noqa: F401
     set_autocast_cache_enabled,
 )
 from flashlight._lowrank import pca_lowrank, svd_lowrank  # noqa: F401
+from flashlight._settings import *  # noqa: F401,F403
 from flashlight.amp.autocast_mode import (  # noqa: F401
     autocast,
     get_autocast_cpu_dtype,
