@@ -100,6 +100,37 @@ Tensor multigamma(const Tensor& self, int64_t p) {
   return sum + Scalar(count * (count - 1) / 4 * std::log(kPi));
 }
 
+// A polynomial of a degree: of tensors, and with a number for either.
+template <double F(double, double)>
+void polynomial_rows(
+    Tensor (*f)(const Tensor&, const Tensor&),
+    const std::string& name,
+    const char* doc,
+    Row both,
+    Row of_number,
+    Row of_degree) {
+  std::move(both)
+      .module("special")
+      .promote_float()
+      .elementwise()
+      .refuse(kHalves + kComplexes, name + "_cpu")
+      .kernel(binary<F>)
+      .not_differentiable()
+      .doc(doc);
+  std::move(of_number)
+      .module("special")
+      .composite([f](const Scalar& x, const Tensor& n) {
+        return f(wrapped_number(x), n);
+      })
+      .doc(name + " of a number.");
+  std::move(of_degree)
+      .module("special")
+      .composite([f](const Tensor& x, const Scalar& n) {
+        return f(x, wrapped_number(n));
+      })
+      .doc(name + " of a number.");
+}
+
 } // namespace
 
 void register_special() {
@@ -477,290 +508,142 @@ void register_special() {
       .kernel(unary<special::airy_ai>)
       .not_differentiable()
       .doc("The Airy function Ai.");
-  op("special_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .promote_float()
-      .elementwise()
-      .refuse(kHalves + kComplexes, "chebyshev_polynomial_t_cpu")
-      .kernel(binary<special::chebyshev_t>)
-      .not_differentiable()
-      .doc("The Chebyshev polynomial of the first kind.");
-  op("special_chebyshev_polynomial_t.x_scalar(Scalar x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Scalar& x, const Tensor& n) {
-        return special_chebyshev_polynomial_t(wrapped_number(x), n);
-      })
-      .doc("chebyshev_polynomial_t of a number.");
-  op("special_chebyshev_polynomial_t.n_scalar(Tensor x, Scalar n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Tensor& x, const Scalar& n) {
-        return special_chebyshev_polynomial_t(x, wrapped_number(n));
-      })
-      .doc("chebyshev_polynomial_t of a number.");
-  op("special_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .promote_float()
-      .elementwise()
-      .refuse(kHalves + kComplexes, "chebyshev_polynomial_u_cpu")
-      .kernel(binary<special::chebyshev_u>)
-      .not_differentiable()
-      .doc("The Chebyshev polynomial of the second kind.");
-  op("special_chebyshev_polynomial_u.x_scalar(Scalar x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Scalar& x, const Tensor& n) {
-        return special_chebyshev_polynomial_u(wrapped_number(x), n);
-      })
-      .doc("chebyshev_polynomial_u of a number.");
-  op("special_chebyshev_polynomial_u.n_scalar(Tensor x, Scalar n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Tensor& x, const Scalar& n) {
-        return special_chebyshev_polynomial_u(x, wrapped_number(n));
-      })
-      .doc("chebyshev_polynomial_u of a number.");
-  op("special_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .promote_float()
-      .elementwise()
-      .refuse(kHalves + kComplexes, "chebyshev_polynomial_v_cpu")
-      .kernel(binary<special::chebyshev_v>)
-      .not_differentiable()
-      .doc("The Chebyshev polynomial of the third kind.");
-  op("special_chebyshev_polynomial_v.x_scalar(Scalar x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Scalar& x, const Tensor& n) {
-        return special_chebyshev_polynomial_v(wrapped_number(x), n);
-      })
-      .doc("chebyshev_polynomial_v of a number.");
-  op("special_chebyshev_polynomial_v.n_scalar(Tensor x, Scalar n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Tensor& x, const Scalar& n) {
-        return special_chebyshev_polynomial_v(x, wrapped_number(n));
-      })
-      .doc("chebyshev_polynomial_v of a number.");
-  op("special_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .promote_float()
-      .elementwise()
-      .refuse(kHalves + kComplexes, "chebyshev_polynomial_w_cpu")
-      .kernel(binary<special::chebyshev_w>)
-      .not_differentiable()
-      .doc("The Chebyshev polynomial of the fourth kind.");
-  op("special_chebyshev_polynomial_w.x_scalar(Scalar x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Scalar& x, const Tensor& n) {
-        return special_chebyshev_polynomial_w(wrapped_number(x), n);
-      })
-      .doc("chebyshev_polynomial_w of a number.");
-  op("special_chebyshev_polynomial_w.n_scalar(Tensor x, Scalar n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Tensor& x, const Scalar& n) {
-        return special_chebyshev_polynomial_w(x, wrapped_number(n));
-      })
-      .doc("chebyshev_polynomial_w of a number.");
-  op("special_shifted_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .promote_float()
-      .elementwise()
-      .refuse(kHalves + kComplexes, "shifted_chebyshev_polynomial_t_cpu")
-      .kernel(binary<shifted<special::chebyshev_t>>)
-      .not_differentiable()
-      .doc("The Chebyshev polynomial of the first kind, on [0, 1].");
-  op("special_shifted_chebyshev_polynomial_t.x_scalar(Scalar x, Tensor n) -> "
-     "Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Scalar& x, const Tensor& n) {
-        return special_shifted_chebyshev_polynomial_t(wrapped_number(x), n);
-      })
-      .doc("shifted_chebyshev_polynomial_t of a number.");
-  op("special_shifted_chebyshev_polynomial_t.n_scalar(Tensor x, Scalar n) -> "
-     "Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Tensor& x, const Scalar& n) {
-        return special_shifted_chebyshev_polynomial_t(x, wrapped_number(n));
-      })
-      .doc("shifted_chebyshev_polynomial_t of a number.");
-  op("special_shifted_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .promote_float()
-      .elementwise()
-      .refuse(kHalves + kComplexes, "shifted_chebyshev_polynomial_u_cpu")
-      .kernel(binary<shifted<special::chebyshev_u>>)
-      .not_differentiable()
-      .doc("The Chebyshev polynomial of the second kind, on [0, 1].");
-  op("special_shifted_chebyshev_polynomial_u.x_scalar(Scalar x, Tensor n) -> "
-     "Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Scalar& x, const Tensor& n) {
-        return special_shifted_chebyshev_polynomial_u(wrapped_number(x), n);
-      })
-      .doc("shifted_chebyshev_polynomial_u of a number.");
-  op("special_shifted_chebyshev_polynomial_u.n_scalar(Tensor x, Scalar n) -> "
-     "Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Tensor& x, const Scalar& n) {
-        return special_shifted_chebyshev_polynomial_u(x, wrapped_number(n));
-      })
-      .doc("shifted_chebyshev_polynomial_u of a number.");
-  op("special_shifted_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .promote_float()
-      .elementwise()
-      .refuse(kHalves + kComplexes, "shifted_chebyshev_polynomial_v_cpu")
-      .kernel(binary<shifted<special::chebyshev_v>>)
-      .not_differentiable()
-      .doc("The Chebyshev polynomial of the third kind, on [0, 1].");
-  op("special_shifted_chebyshev_polynomial_v.x_scalar(Scalar x, Tensor n) -> "
-     "Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Scalar& x, const Tensor& n) {
-        return special_shifted_chebyshev_polynomial_v(wrapped_number(x), n);
-      })
-      .doc("shifted_chebyshev_polynomial_v of a number.");
-  op("special_shifted_chebyshev_polynomial_v.n_scalar(Tensor x, Scalar n) -> "
-     "Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Tensor& x, const Scalar& n) {
-        return special_shifted_chebyshev_polynomial_v(x, wrapped_number(n));
-      })
-      .doc("shifted_chebyshev_polynomial_v of a number.");
-  op("special_shifted_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .promote_float()
-      .elementwise()
-      .refuse(kHalves + kComplexes, "shifted_chebyshev_polynomial_w_cpu")
-      .kernel(binary<shifted<special::chebyshev_w>>)
-      .not_differentiable()
-      .doc("The Chebyshev polynomial of the fourth kind, on [0, 1].");
-  op("special_shifted_chebyshev_polynomial_w.x_scalar(Scalar x, Tensor n) -> "
-     "Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Scalar& x, const Tensor& n) {
-        return special_shifted_chebyshev_polynomial_w(wrapped_number(x), n);
-      })
-      .doc("shifted_chebyshev_polynomial_w of a number.");
-  op("special_shifted_chebyshev_polynomial_w.n_scalar(Tensor x, Scalar n) -> "
-     "Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Tensor& x, const Scalar& n) {
-        return special_shifted_chebyshev_polynomial_w(x, wrapped_number(n));
-      })
-      .doc("shifted_chebyshev_polynomial_w of a number.");
-  op("special_hermite_polynomial_h(Tensor x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .promote_float()
-      .elementwise()
-      .refuse(kHalves + kComplexes, "hermite_polynomial_h_cpu")
-      .kernel(binary<special::hermite_h>)
-      .not_differentiable()
-      .doc("The Hermite polynomial, as in physics.");
-  op("special_hermite_polynomial_h.x_scalar(Scalar x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Scalar& x, const Tensor& n) {
-        return special_hermite_polynomial_h(wrapped_number(x), n);
-      })
-      .doc("hermite_polynomial_h of a number.");
-  op("special_hermite_polynomial_h.n_scalar(Tensor x, Scalar n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Tensor& x, const Scalar& n) {
-        return special_hermite_polynomial_h(x, wrapped_number(n));
-      })
-      .doc("hermite_polynomial_h of a number.");
-  op("special_hermite_polynomial_he(Tensor x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .promote_float()
-      .elementwise()
-      .refuse(kHalves + kComplexes, "hermite_polynomial_he_cpu")
-      .kernel(binary<special::hermite_he>)
-      .not_differentiable()
-      .doc("The Hermite polynomial, as in probability.");
-  op("special_hermite_polynomial_he.x_scalar(Scalar x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Scalar& x, const Tensor& n) {
-        return special_hermite_polynomial_he(wrapped_number(x), n);
-      })
-      .doc("hermite_polynomial_he of a number.");
-  op("special_hermite_polynomial_he.n_scalar(Tensor x, Scalar n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Tensor& x, const Scalar& n) {
-        return special_hermite_polynomial_he(x, wrapped_number(n));
-      })
-      .doc("hermite_polynomial_he of a number.");
-  op("special_laguerre_polynomial_l(Tensor x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .promote_float()
-      .elementwise()
-      .refuse(kHalves + kComplexes, "laguerre_polynomial_l_cpu")
-      .kernel(binary<special::laguerre_l>)
-      .not_differentiable()
-      .doc("The Laguerre polynomial.");
-  op("special_laguerre_polynomial_l.x_scalar(Scalar x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Scalar& x, const Tensor& n) {
-        return special_laguerre_polynomial_l(wrapped_number(x), n);
-      })
-      .doc("laguerre_polynomial_l of a number.");
-  op("special_laguerre_polynomial_l.n_scalar(Tensor x, Scalar n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Tensor& x, const Scalar& n) {
-        return special_laguerre_polynomial_l(x, wrapped_number(n));
-      })
-      .doc("laguerre_polynomial_l of a number.");
-  op("special_legendre_polynomial_p(Tensor x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .promote_float()
-      .elementwise()
-      .refuse(kHalves + kComplexes, "legendre_polynomial_p_cpu")
-      .kernel(binary<special::legendre_p>)
-      .not_differentiable()
-      .doc("The Legendre polynomial.");
-  op("special_legendre_polynomial_p.x_scalar(Scalar x, Tensor n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Scalar& x, const Tensor& n) {
-        return special_legendre_polynomial_p(wrapped_number(x), n);
-      })
-      .doc("legendre_polynomial_p of a number.");
-  op("special_legendre_polynomial_p.n_scalar(Tensor x, Scalar n) -> Tensor")
-      .forms("function out")
-      .module("special")
-      .composite([](const Tensor& x, const Scalar& n) {
-        return special_legendre_polynomial_p(x, wrapped_number(n));
-      })
-      .doc("legendre_polynomial_p of a number.");
+  polynomial_rows<special::chebyshev_t>(
+      special_chebyshev_polynomial_t,
+      "chebyshev_polynomial_t",
+      "The Chebyshev polynomial of the first kind.",
+      op("special_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_chebyshev_polynomial_t.x_scalar(Scalar x, Tensor n) -> "
+         "Tensor")
+          .forms("function out"),
+      op("special_chebyshev_polynomial_t.n_scalar(Tensor x, Scalar n) -> "
+         "Tensor")
+          .forms("function out"));
+  polynomial_rows<special::chebyshev_u>(
+      special_chebyshev_polynomial_u,
+      "chebyshev_polynomial_u",
+      "The Chebyshev polynomial of the second kind.",
+      op("special_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_chebyshev_polynomial_u.x_scalar(Scalar x, Tensor n) -> "
+         "Tensor")
+          .forms("function out"),
+      op("special_chebyshev_polynomial_u.n_scalar(Tensor x, Scalar n) -> "
+         "Tensor")
+          .forms("function out"));
+  polynomial_rows<special::chebyshev_v>(
+      special_chebyshev_polynomial_v,
+      "chebyshev_polynomial_v",
+      "The Chebyshev polynomial of the third kind.",
+      op("special_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_chebyshev_polynomial_v.x_scalar(Scalar x, Tensor n) -> "
+         "Tensor")
+          .forms("function out"),
+      op("special_chebyshev_polynomial_v.n_scalar(Tensor x, Scalar n) -> "
+         "Tensor")
+          .forms("function out"));
+  polynomial_rows<special::chebyshev_w>(
+      special_chebyshev_polynomial_w,
+      "chebyshev_polynomial_w",
+      "The Chebyshev polynomial of the fourth kind.",
+      op("special_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_chebyshev_polynomial_w.x_scalar(Scalar x, Tensor n) -> "
+         "Tensor")
+          .forms("function out"),
+      op("special_chebyshev_polynomial_w.n_scalar(Tensor x, Scalar n) -> "
+         "Tensor")
+          .forms("function out"));
+  polynomial_rows<shifted<special::chebyshev_t>>(
+      special_shifted_chebyshev_polynomial_t,
+      "shifted_chebyshev_polynomial_t",
+      "The Chebyshev polynomial of the first kind, on [0, 1].",
+      op("special_shifted_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_shifted_chebyshev_polynomial_t.x_scalar(Scalar x, Tensor n) "
+         "-> Tensor")
+          .forms("function out"),
+      op("special_shifted_chebyshev_polynomial_t.n_scalar(Tensor x, Scalar n) "
+         "-> Tensor")
+          .forms("function out"));
+  polynomial_rows<shifted<special::chebyshev_u>>(
+      special_shifted_chebyshev_polynomial_u,
+      "shifted_chebyshev_polynomial_u",
+      "The Chebyshev polynomial of the second kind, on [0, 1].",
+      op("special_shifted_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_shifted_chebyshev_polynomial_u.x_scalar(Scalar x, Tensor n) "
+         "-> Tensor")
+          .forms("function out"),
+      op("special_shifted_chebyshev_polynomial_u.n_scalar(Tensor x, Scalar n) "
+         "-> Tensor")
+          .forms("function out"));
+  polynomial_rows<shifted<special::chebyshev_v>>(
+      special_shifted_chebyshev_polynomial_v,
+      "shifted_chebyshev_polynomial_v",
+      "The Chebyshev polynomial of the third kind, on [0, 1].",
+      op("special_shifted_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_shifted_chebyshev_polynomial_v.x_scalar(Scalar x, Tensor n) "
+         "-> Tensor")
+          .forms("function out"),
+      op("special_shifted_chebyshev_polynomial_v.n_scalar(Tensor x, Scalar n) "
+         "-> Tensor")
+          .forms("function out"));
+  polynomial_rows<shifted<special::chebyshev_w>>(
+      special_shifted_chebyshev_polynomial_w,
+      "shifted_chebyshev_polynomial_w",
+      "The Chebyshev polynomial of the fourth kind, on [0, 1].",
+      op("special_shifted_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_shifted_chebyshev_polynomial_w.x_scalar(Scalar x, Tensor n) "
+         "-> Tensor")
+          .forms("function out"),
+      op("special_shifted_chebyshev_polynomial_w.n_scalar(Tensor x, Scalar n) "
+         "-> Tensor")
+          .forms("function out"));
+  polynomial_rows<special::hermite_h>(
+      special_hermite_polynomial_h,
+      "hermite_polynomial_h",
+      "The Hermite polynomial, as in physics.",
+      op("special_hermite_polynomial_h(Tensor x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_hermite_polynomial_h.x_scalar(Scalar x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_hermite_polynomial_h.n_scalar(Tensor x, Scalar n) -> Tensor")
+          .forms("function out"));
+  polynomial_rows<special::hermite_he>(
+      special_hermite_polynomial_he,
+      "hermite_polynomial_he",
+      "The Hermite polynomial, as in probability.",
+      op("special_hermite_polynomial_he(Tensor x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_hermite_polynomial_he.x_scalar(Scalar x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_hermite_polynomial_he.n_scalar(Tensor x, Scalar n) -> Tensor")
+          .forms("function out"));
+  polynomial_rows<special::laguerre_l>(
+      special_laguerre_polynomial_l,
+      "laguerre_polynomial_l",
+      "The Laguerre polynomial.",
+      op("special_laguerre_polynomial_l(Tensor x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_laguerre_polynomial_l.x_scalar(Scalar x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_laguerre_polynomial_l.n_scalar(Tensor x, Scalar n) -> Tensor")
+          .forms("function out"));
+  polynomial_rows<special::legendre_p>(
+      special_legendre_polynomial_p,
+      "legendre_polynomial_p",
+      "The Legendre polynomial.",
+      op("special_legendre_polynomial_p(Tensor x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_legendre_polynomial_p.x_scalar(Scalar x, Tensor n) -> Tensor")
+          .forms("function out"),
+      op("special_legendre_polynomial_p.n_scalar(Tensor x, Scalar n) -> Tensor")
+          .forms("function out"));
   // Names that torch.special has for functions of torch.
   alias_op(
       "special_expm1(Tensor self) -> Tensor",
