@@ -326,52 +326,52 @@ Tensor pick_grad(const Tensor& grad, const Tensor& indices) {
   return _pool_pick(grad, indices, dims);
 }
 
+// An average of windows and its gradient, which are each other's gradients.
+template <int dims>
+void adaptive_rows(
+    decltype(&_adaptive_avg_pool2d) f,
+    decltype(&_adaptive_avg_pool2d_backward) f_backward,
+    Row average,
+    Row backward) {
+  std::move(average)
+      .kernel(adaptive_average_kernel<dims>)
+      .grad("self", "self", [f_backward](const Tensor& g, const Tensor& self) {
+        return f_backward(g, self);
+      });
+  std::move(backward)
+      .kernel(adaptive_average_backward<dims>)
+      .grad(
+          "grad_output",
+          "grad_output",
+          [f](const Tensor& grad, const Tensor& like) {
+            const IntList& sizes = like.sizes();
+            return f(grad, IntList(sizes.end() - dims, sizes.end()));
+          })
+      .zero_grad("self");
+}
+
 void register_adaptive() {
   constexpr int numbers = kBools + kIntegers + kComplexes;
-  op("_adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor")
-      .forms("function")
-      .refuse(numbers, "adaptive_avg_pool2d")
-      .kernel(adaptive_average_kernel<2>)
-      .grad(
-          "self",
-          "self",
-          [](const Tensor& grad, const Tensor& self) {
-            return _adaptive_avg_pool2d_backward(grad, self);
-          })
-      .doc("adaptive_avg_pool2d, also of one window.");
-  op("_adaptive_avg_pool2d_backward(Tensor grad_output, Tensor self) -> Tensor")
-      .kernel(adaptive_average_backward<2>)
-      .grad(
-          "grad_output",
-          "grad_output",
-          [](const Tensor& grad, const Tensor& like) {
-            return _adaptive_avg_pool2d(
-                grad, IntList(like.sizes().end() - 2, like.sizes().end()));
-          })
-      .zero_grad("self")
-      .doc("The gradient of adaptive_avg_pool2d.");
-  op("_adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor")
-      .forms("function")
-      .refuse(numbers, "adaptive_avg_pool3d_cpu")
-      .kernel(adaptive_average_kernel<3>)
-      .grad(
-          "self",
-          "self",
-          [](const Tensor& grad, const Tensor& self) {
-            return _adaptive_avg_pool3d_backward(grad, self);
-          })
-      .doc("adaptive_avg_pool3d, also of one window.");
-  op("_adaptive_avg_pool3d_backward(Tensor grad_output, Tensor self) -> Tensor")
-      .kernel(adaptive_average_backward<3>)
-      .grad(
-          "grad_output",
-          "grad_output",
-          [](const Tensor& grad, const Tensor& like) {
-            return _adaptive_avg_pool3d(
-                grad, IntList(like.sizes().end() - 3, like.sizes().end()));
-          })
-      .zero_grad("self")
-      .doc("The gradient of adaptive_avg_pool3d.");
+  adaptive_rows<2>(
+      _adaptive_avg_pool2d,
+      _adaptive_avg_pool2d_backward,
+      op("_adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor")
+          .forms("function")
+          .refuse(numbers, "adaptive_avg_pool2d")
+          .doc("adaptive_avg_pool2d, also of one window."),
+      op("_adaptive_avg_pool2d_backward(Tensor grad_output, Tensor self) -> "
+         "Tensor")
+          .doc("The gradient of adaptive_avg_pool2d."));
+  adaptive_rows<3>(
+      _adaptive_avg_pool3d,
+      _adaptive_avg_pool3d_backward,
+      op("_adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor")
+          .forms("function")
+          .refuse(numbers, "adaptive_avg_pool3d_cpu")
+          .doc("adaptive_avg_pool3d, also of one window."),
+      op("_adaptive_avg_pool3d_backward(Tensor grad_output, Tensor self) -> "
+         "Tensor")
+          .doc("The gradient of adaptive_avg_pool3d."));
   op("adaptive_avg_pool1d(Tensor self, int[1] output_size) -> Tensor")
       .forms("function")
       .composite([](const Tensor& self, const IntList& sizes) {

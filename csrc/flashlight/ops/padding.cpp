@@ -261,54 +261,47 @@ Tensor pad_of(
                      : replication_pad3d(self, pad);
 }
 
+template <Fill fill, int dims>
+void pad_row(Row row) {
+  std::move(row)
+      .module("nn")
+      .kernel(pad_kernel<fill, dims>)
+      .grad("self", "self padding", pad_grad<fill>)
+      .doc(
+          fill == Fill::Reflection ? "Padded by its reflection at the edges."
+                                   : "Padded by the elements at the edges.");
+}
+
 void register_picks() {
-  op("reflection_pad1d(Tensor self, SymInt[2] padding) -> Tensor")
-      .forms("function out")
-      .exact_out()
-      .module("nn")
-      .autocast(Autocast::Float32, Autocast::None)
-      .kernel(pad_kernel<Fill::Reflection, 1>)
-      .grad("self", "self padding", pad_grad<Fill::Reflection>)
-      .doc("Padded by its reflection at the edges.");
-  op("reflection_pad2d(Tensor self, SymInt[4] padding) -> Tensor")
-      .forms("function out")
-      .exact_out("expected scalar type %R but found %O")
-      .module("nn")
-      .autocast(Autocast::Float32, Autocast::None)
-      .kernel(pad_kernel<Fill::Reflection, 2>)
-      .grad("self", "self padding", pad_grad<Fill::Reflection>)
-      .doc("Padded by its reflection at the edges.");
-  op("reflection_pad3d(Tensor self, SymInt[6] padding) -> Tensor")
-      .forms("function out")
-      .exact_out()
-      .module("nn")
-      .kernel(pad_kernel<Fill::Reflection, 3>)
-      .grad("self", "self padding", pad_grad<Fill::Reflection>)
-      .doc("Padded by its reflection at the edges.");
-  op("replication_pad1d(Tensor self, SymInt[2] padding) -> Tensor")
-      .forms("function out")
-      .exact_out()
-      .module("nn")
-      .autocast(Autocast::Float32, Autocast::None)
-      .kernel(pad_kernel<Fill::Replication, 1>)
-      .grad("self", "self padding", pad_grad<Fill::Replication>)
-      .doc("Padded by the elements at the edges.");
-  op("replication_pad2d(Tensor self, SymInt[4] padding) -> Tensor")
-      .forms("function out")
-      .exact_out()
-      .module("nn")
-      .autocast(Autocast::Float32, Autocast::None)
-      .kernel(pad_kernel<Fill::Replication, 2>)
-      .grad("self", "self padding", pad_grad<Fill::Replication>)
-      .doc("Padded by the elements at the edges.");
-  op("replication_pad3d(Tensor self, SymInt[6] padding) -> Tensor")
-      .forms("function out")
-      .exact_out()
-      .module("nn")
-      .autocast(Autocast::Float32, Autocast::None)
-      .kernel(pad_kernel<Fill::Replication, 3>)
-      .grad("self", "self padding", pad_grad<Fill::Replication>)
-      .doc("Padded by the elements at the edges.");
+  pad_row<Fill::Reflection, 1>(
+      op("reflection_pad1d(Tensor self, SymInt[2] padding) -> Tensor")
+          .forms("function out")
+          .exact_out()
+          .autocast(Autocast::Float32, Autocast::None));
+  pad_row<Fill::Reflection, 2>(
+      op("reflection_pad2d(Tensor self, SymInt[4] padding) -> Tensor")
+          .forms("function out")
+          .exact_out("expected scalar type %R but found %O")
+          .autocast(Autocast::Float32, Autocast::None));
+  pad_row<Fill::Reflection, 3>(
+      op("reflection_pad3d(Tensor self, SymInt[6] padding) -> Tensor")
+          .forms("function out")
+          .exact_out());
+  pad_row<Fill::Replication, 1>(
+      op("replication_pad1d(Tensor self, SymInt[2] padding) -> Tensor")
+          .forms("function out")
+          .exact_out()
+          .autocast(Autocast::Float32, Autocast::None));
+  pad_row<Fill::Replication, 2>(
+      op("replication_pad2d(Tensor self, SymInt[4] padding) -> Tensor")
+          .forms("function out")
+          .exact_out()
+          .autocast(Autocast::Float32, Autocast::None));
+  pad_row<Fill::Replication, 3>(
+      op("replication_pad3d(Tensor self, SymInt[6] padding) -> Tensor")
+          .forms("function out")
+          .exact_out()
+          .autocast(Autocast::Float32, Autocast::None));
   op("_pad_circular(Tensor self, SymInt[] pad) -> Tensor")
       .forms("function")
       .module("nn")
