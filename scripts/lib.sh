@@ -49,10 +49,10 @@ need_compiler() {
 # The newest Python that has its headers and can make a venv becomes BASE_PYTHON.
 need_python() {
   local candidate found="" lacking=""
-  for candidate in ${FLASHLIGHT_PYTHON:-} python3 python3.14 python3.13 \
-    python3.12 python3.11 python3.10; do
-    candidate=$(command -v "$candidate") || continue
-    # An activated .venv is no base for itself.
+  # All of each name on the path: an activated .venv is first, and no base for
+  # itself.
+  for candidate in $(type -ap ${FLASHLIGHT_PYTHON:-} python3 python3.14 \
+    python3.13 python3.12 python3.11 python3.10); do
     [[ $candidate != "$VENV"/* ]] || continue
     "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
       2>/dev/null || continue
