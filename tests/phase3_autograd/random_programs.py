@@ -140,6 +140,18 @@ WRITES = [
     "{x}.resize_({x}.shape)",
 ]
 WRITES_OF_ANY = ["{x}.zero_()", "{x}.fill_(1)", "{x}[...] = 0", "{x}.mul_({x})"]
+# What PyTorch defines of a tensor that names an element twice.
+WRITES_OF_OVERLAPPING = [
+    "{x}.zero_()",
+    "{x}.fill_(0.5)",
+    "{x}[...] = 0",
+    "{x}[:] = 2",
+    "{x}.masked_fill_({x} > 0, 0.25)",
+    "{x}[{x} > 0] = 0.75",
+    "{x}.requires_grad_()",
+    "{x}.detach_()",
+    "{x}.retain_grad()",
+]
 WRITES_1D = [
     "{x}[0] = 1.5",
     "{x}[1:] *= 2",
@@ -357,7 +369,7 @@ class Machine:
         grads = Identities(attribute(lambda: o.grad) for o in self.tensors().values())
         return [
             plain(t),
-            list(t.shape),
+            [list(t.shape), list(t.stride()), t.storage_offset()],
             str(t.dtype).replace("flashlight", "torch"),
             None if self.inferred or t in grads else attribute(lambda: t._version),
             attribute(node),  # first: makes a stale view's history, or raises
@@ -405,6 +417,8 @@ def next_line(rng, machine, count):
     kinds += ["write_y"] * 3 + ["backward"] * 2 + ["grad"] + ["several"] + ["custom"]
     kinds += ["del"] if len(names) > 4 else []
     kind = rng.choice(kinds)
+    if _names_twice(t) and kind in ("write", "write_y", "custom"):
+        return rng.choice(WRITES_OF_OVERLAPPING).format(x=x)
     assign = True
     if kind == "unary":
         form = rng.choice(UNARY)
@@ -455,10 +469,29 @@ def next_line(rng, machine, count):
     return line
 
 
+def _places(t):
+    """Where in its storage each element lies."""
+    places = [t.storage_offset()]
+    for size, stride in zip(t.shape, t.stride()):
+        places = [p + i * stride for p in places for i in range(size)]
+    return places
+
+
+def _names_twice(t):
+    """Whether elements overlap in a way that PyTorch does not find out."""
+    if any(n > 1 and s == 0 for n, s in zip(t.shape, t.stride())):
+        return False
+    places = _places(t)
+    return len(set(places)) < len(places)
+
+
 def _overlap(a, b):
     """Whether writing to one while reading the other gives what it happens to give."""
-    shared = a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
-    return shared and not (a.is_contiguous() and b.is_contiguous())
+    if a.untyped_storage().data_ptr() != b.untyped_storage().data_ptr():
+        return False
+    if a.shape == b.shape and a.is_contiguous() and b.is_contiguous():
+        return False
+    return not set(_places(a)).isdisjoint(_places(b))
 
 
 def _broadcasts(a, b):

@@ -2,21 +2,69 @@
 
 #include <limits>
 
+#include <mlx/ops.h>
+
 #include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/grad_mode.h"
+#include "flashlight/core/runtime.h"
 
 namespace flashlight {
 
 namespace {
 
+bool is_dense(const Tensor& t) {
+  return flashlight::is_dense(t.sizes(), t.strides());
+}
+
+// Does the gradient lie as PyTorch wants that of the variable to?
+bool lies_right(const Tensor& grad, const Tensor& variable) {
+  if (grad.sizes() != variable.sizes()) {
+    return false;
+  }
+  if (!is_dense(variable)) {
+    return grad.is_contiguous();
+  }
+  for (size_t i = 0; i < grad.sizes().size(); ++i) {
+    if (grad.sizes()[i] != 1 && grad.strides()[i] != variable.strides()[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // A new storage with this value, lying as the variable does if that is dense.
 Tensor fresh(const Tensor& grad, const Tensor& variable) {
-  bool like = is_dense(variable.sizes(), variable.strides()) &&
-              variable.sizes() == grad.sizes();
-  return Tensor(
-      grad.value(),
-      like ? variable.strides() : contiguous_strides(grad.sizes()),
-      grad.device());
+  if (!is_dense(variable)) {
+    return Tensor(
+        grad.value(), contiguous_strides(grad.sizes()), grad.device());
+  }
+  // The variable may show other data by now (x.data = y).
+  mx::array value =
+      variable.sizes() == grad.sizes()
+          ? grad.value()
+          : mx::broadcast_to(grad.value(), to_shape(variable.sizes()));
+  return Tensor(std::move(value), variable.strides(), grad.device());
+}
+
+// The first gradient. One that nothing else holds is taken over; else it is
+// copied, which counts as a write to a dense one.
+Tensor first_grad(const Tensor& grad, const Tensor& variable, long expected) {
+  if (!grad_enabled() && grad.impl()->use_count() <= expected &&
+      lies_right(grad, variable)) {
+    bool alone = grad->storage->use_count() == 1;
+    return alone ? detached(grad) : fresh(grad, variable);
+  }
+  Tensor out = fresh(grad, variable);
+  if (grad_enabled()) { // with its history
+    Tensor copy = autograd_ops().clone(grad);
+    copy->storage = out->storage;
+    copy->geometry = out->geometry;
+    out = copy;
+  }
+  if (is_dense(variable)) {
+    out.bump_version();
+  }
+  return out;
 }
 
 } // namespace
@@ -31,11 +79,26 @@ AccumulateGrad::AccumulateGrad(Tensor variable)
   set_sequence(std::numeric_limits<uint64_t>::max());
 }
 
+std::unique_lock<std::recursive_mutex> AccumulateGrad::lock() {
+  std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock) {
+    // Who has it may be waiting for the host's lock.
+    const HostHooks& host = host_hooks();
+    void* state = host.release_lock ? host.release_lock() : nullptr;
+    lock.lock();
+    if (host.acquire_lock && state) {
+      host.acquire_lock(state);
+    }
+  }
+  return lock;
+}
+
 TensorList AccumulateGrad::apply(TensorList grads) {
   Tensor g = std::move(grads.at(0));
   if (!g.defined()) {
     return {};
   }
+  auto one_at_a_time = lock();
   AutogradMeta& meta = ensure_autograd_meta(variable_);
   FL_CHECK(
       !meta.grad_fn, "leaf variable has been moved into the graph interior");
@@ -43,8 +106,7 @@ TensorList AccumulateGrad::apply(TensorList grads) {
     return {};
   }
   if (!meta.grad.defined()) {
-    // Recording: the graph of the gradient must stay; else a value is enough.
-    meta.grad = grad_enabled() ? autograd_ops().clone(g) : fresh(g, variable_);
+    meta.grad = first_grad(g, variable_, post_hooks.empty() ? 1 : 2);
   } else if (grad_enabled()) {
     meta.grad = autograd_ops().add(meta.grad, g);
   } else {

@@ -1,6 +1,8 @@
 // The node that adds a gradient to a leaf's .grad.
 #pragma once
 
+#include <mutex>
+
 #include "flashlight/autograd/autograd_meta.h"
 
 namespace flashlight {
@@ -17,6 +19,11 @@ class FL_API AccumulateGrad : public Node {
   }
 
  private:
+  // Graphs that share the leaf may run on several threads at once, and adding
+  // to the gradient may give the host's lock away in between.
+  std::unique_lock<std::recursive_mutex> lock();
+
+  std::recursive_mutex mutex_;
   Tensor variable_;
 };
 

@@ -44,7 +44,7 @@ std::shared_ptr<Node> grad_fn(const Tensor& tensor) {
   if (!meta) {
     return nullptr;
   }
-  if (!meta->is_view || tensor->inference) {
+  if (!meta->is_view || !tensor->version) {
     return meta->grad_fn;
   }
   uint32_t version = tensor->version->value();
@@ -166,17 +166,21 @@ void make_view(const Tensor& view, const Tensor& of, CreationMeta creation) {
   const AutogradMeta* parent = autograd_meta(of);
   meta.is_view = true;
   meta.base = parent && parent->is_view ? parent->base : of;
-  meta.attr_version = view->inference ? 0 : view->version->value();
+  meta.attr_version = view.version();
   // What a view may not do, its views may not do either.
-  bool inherits =
-      parent && parent->is_view && parent->creation != CreationMeta::Default;
-  meta.creation = creation == CreationMeta::Default && inherits
-                      ? parent->creation
-                      : creation;
+  bool inherits = parent && parent->is_view &&
+                  (creation == CreationMeta::Default ||
+                   parent->creation == CreationMeta::InferenceMode);
+  meta.creation = inherits ? parent->creation : creation;
 }
 
 Tensor detached(const Tensor& tensor) {
-  return tensor.alias();
+  Tensor out = tensor.alias();
+  if (out->inference) { // its writes are counted outside the mode, by itself
+    out->version = autograd_state().inference_mode ? Ref<VersionCounter>()
+                                                   : make_ref<VersionCounter>();
+  }
+  return out;
 }
 
 } // namespace flashlight

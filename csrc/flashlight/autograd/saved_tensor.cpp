@@ -119,6 +119,11 @@ Tensor SavedTensor::unpack(const std::shared_ptr<Node>& owner) const {
     }
   } else if (original_) {
     node = grad_fn(data_);
+    FL_CHECK(
+        node || is_leaf_,
+        "Trying to use a saved tensor that has been detached in-place, i.e. "
+        "with .detach_().This is not supported, please use out-of-place "
+        "`.detach()` instead");
   }
   if (!hook_) {
     uint32_t now = data_.version();

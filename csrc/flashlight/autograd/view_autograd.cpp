@@ -105,6 +105,11 @@ class CopySlices : public Node {
       if (!results[0].defined()) {
         continue; // a custom function's None is none for the whole base
       }
+      FL_CHECK(
+          !has_internal_overlap(window),
+          "unsupported operation: more than one element of the written-to "
+          "tensor refers to a single memory location. Please clone() the "
+          "tensor before performing the operation.");
       Tensor slice = results[0];
       if (slice.sizes() != window.sizes) {
         slice = ops.sum_to(slice, window.sizes);
@@ -227,7 +232,7 @@ void check_inplace(const Tensor& tensor, bool records) {
 
 void check_inference_write(const Tensor& tensor) {
   FL_CHECK(
-      !tensor->inference || autograd_state().inference_mode,
+      tensor->version || autograd_state().inference_mode,
       "Inplace update to inference tensor outside InferenceMode is not "
       "allowed.You can make a clone to get a normal tensor before doing "
       "inplace update.See https://github.com/pytorch/rfcs/pull/17 for more "

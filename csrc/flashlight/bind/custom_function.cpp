@@ -3,6 +3,7 @@
 
 #include "flashlight/autograd/accumulate_grad.h"
 #include "flashlight/autograd/engine.h"
+#include "flashlight/autograd/error_node.h"
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/autograd/saved_tensor.h"
 #include "flashlight/autograd/view_autograd.h"
@@ -219,7 +220,7 @@ class Outputs {
   // An alias that is a view, made as the forward's own views are.
   static Tensor as_view(const Tensor& t) {
     NoGrad guard;
-    return flashlight::alias(t);
+    return view(t, t.sizes());
   }
 
   void set_edge(const Tensor& t, uint32_t output) {
@@ -302,11 +303,11 @@ class Outputs {
         "Functions: one doing the inplace that returns a single Tensor and a "
         "second one that does the other operations). You can ask on the forum "
         "https://discuss.pytorch.org/ if you need help to do this change.");
+    set_grad(t, Tensor());
     {
       GradMode recording(true); // what a write through the view may raise
       check_inplace(t, true);
     }
-    set_grad(t, Tensor());
     move_history(t, node_);
   }
 
@@ -414,22 +415,8 @@ nb::object ctx_saved_tensors(nb::handle ctx) {
 }
 
 // What comes after a derivative that may be taken once.
-class DelayedError : public Node {
- public:
-  explicit DelayedError(std::string text) : text_(std::move(text)) {}
-  std::string name() const override {
-    return "torch::autograd::Error";
-  }
-  TensorList apply(TensorList) override {
-    fail(text_);
-  }
-
- private:
-  std::string text_;
-};
-
 nb::object delayed_error(const nb::tuple& outputs, const std::string& text) {
-  auto node = std::make_shared<DelayedError>(text);
+  auto node = std::make_shared<ErrorNode>("torch::autograd::Error", text);
   nb::list out;
   for (nb::handle o : outputs) {
     node->add_edge({});

@@ -6,6 +6,7 @@
 #include "flashlight/core/conversion.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/copy.h"
+#include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/indexing.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/indices.h"
@@ -86,7 +87,8 @@ int64_t count_dims(PyObject* tuple) {
   return n;
 }
 
-Indexed apply_basic(const Tensor& self, PyObject* tuple) {
+// As PyTorch: a slice of everything makes no view, but where `keep_slices`.
+Indexed apply_basic(const Tensor& self, PyObject* tuple, bool keep_slices) {
   Indexed out;
   out.view = self;
   int64_t dim = 0; // of the view so far
@@ -125,7 +127,8 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple) {
       constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
       int64_t start = slice_bound(s->start, 0);
       int64_t stop = slice_bound(s->stop, kMax);
-      if (start != 0 || stop != kMax || step != 1) {
+      bool whole = start == 0 && stop >= out.view.size(dim) && step == 1;
+      if (!whole || keep_slices) {
         out.view = slice(out.view, dim, start, stop, step);
       }
       ++dim;
@@ -222,7 +225,7 @@ PyObject* get_item(PyObject* self, PyObject* index) {
       return call_torch_function(func.ptr(), args.ptr(), nullptr, {self});
     }
     nb::object tuple = normalized(index);
-    Indexed r = apply_basic(as_tensor(self), tuple.ptr());
+    Indexed r = apply_basic(as_tensor(self), tuple.ptr(), PySlice_Check(index));
     if (r.advanced) {
       return wrap(flashlight::index(r.view, r.indices));
     }
@@ -247,7 +250,10 @@ int set_item(PyObject* self, PyObject* index, PyObject* value) {
     }
     const Tensor& t = as_tensor(self);
     nb::object tuple = normalized(index);
-    Indexed r = apply_basic(t, tuple.ptr());
+    if (index == Py_False) {
+      return 0; // nothing is written, by PyTorch's own short cut
+    }
+    Indexed r = apply_basic(t, tuple.ptr(), false);
     Tensor v = value_tensor(t, value);
     if (r.advanced) {
       // Leading dimensions of size 1 of the value are dropped, as PyTorch does.
@@ -264,7 +270,7 @@ int set_item(PyObject* self, PyObject* index, PyObject* value) {
     if (v.sizes() == r.view.sizes()) {
       copy_(r.view, v, false);
     } else if (v.dim() == 0) {
-      copy_(r.view, v, false);
+      fill_(r.view, v);
     } else {
       // Leading dimensions of size 1 are dropped.
       size_t ones = 0;

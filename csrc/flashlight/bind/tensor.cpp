@@ -151,8 +151,9 @@ PyObject* get_grad_fn(const Tensor& t) {
   return wrap_node(grad_fn(t));
 }
 PyObject* get_grad(const Tensor& t) {
-  if (!is_leaf(t) && !autograd_meta(t)->retains_grad &&
-      !autograd_meta(t)->grad.defined() && requires_grad(t)) {
+  // As PyTorch: whether a view's history is stale is not asked here.
+  const AutogradMeta* meta = autograd_meta(t);
+  if (meta && meta->grad_fn && !meta->retains_grad && !meta->grad.defined()) {
     warn(
         "The .grad attribute of a Tensor that is not a leaf Tensor is being "
         "accessed. Its .grad attribute won't be populated during "
@@ -169,8 +170,9 @@ PyObject* get_grad(const Tensor& t) {
 }
 PyObject* get_data(const Tensor& t) {
   Tensor out = t.alias();
-  out->version = make_ref<VersionCounter>();
-  out->inference = false;
+  out->version = t->inference && autograd_state().inference_mode
+                     ? Ref<VersionCounter>()
+                     : make_ref<VersionCounter>();
   return wrap(out);
 }
 PyObject* get_version(const Tensor& t) {
@@ -272,6 +274,7 @@ int set_data_attr(PyObject* self, PyObject* value, void*) {
     t->dtype = from.dtype();
     t->conj = from->conj;
     t->neg = from->neg;
+    t->inference = from->inference;
     return 0;
   });
 }

@@ -7,6 +7,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/core/error.h"
+#include "flashlight/core/overlap.h"
 
 namespace flashlight {
 
@@ -210,6 +211,9 @@ bool is_dense(const IntList& sizes, const IntList& strides) {
   if (sizes.size() == 1) {
     return sizes[0] < 2 || strides[0] == 1;
   }
+  if (product(sizes) == 0) {
+    return true;
+  }
   // Narrowest stride first; dimensions of size 0 and 1 go last.
   std::vector<size_t> order(sizes.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -221,9 +225,6 @@ bool is_dense(const IntList& sizes, const IntList& strides) {
   });
   int64_t expected = 1;
   for (size_t i : order) {
-    if (sizes[i] == 0) {
-      return true;
-    }
     if (sizes[i] == 1) {
       break;
     }
@@ -244,6 +245,24 @@ bool has_internal_overlap(const Geometry& g) {
     if (g.strides[i] == 0 && g.sizes[i] > 1) {
       return true;
     }
+  }
+  return false;
+}
+
+bool may_overlap(const Geometry& g) {
+  std::vector<std::pair<int64_t, int64_t>> dims; // stride, size
+  for (size_t d = 0; d < g.sizes.size(); ++d) {
+    if (g.sizes[d] > 1) {
+      dims.emplace_back(g.strides[d], g.sizes[d]);
+    }
+  }
+  std::sort(dims.begin(), dims.end());
+  int64_t last = 0; // the greatest index of the dimensions so far
+  for (auto [stride, size] : dims) {
+    if (stride <= last) {
+      return true;
+    }
+    last += stride * (size - 1);
   }
   return false;
 }
@@ -376,11 +395,14 @@ IntList elementwise_strides(
       }
     }
   }
+  if (std::is_sorted(perm.rbegin(), perm.rend())) {
+    return contiguous_strides(sizes);
+  }
   IntList strides(n);
   int64_t stride = 1;
   for (size_t i : perm) {
     strides[i] = stride;
-    stride *= std::max<int64_t>(sizes[i], 1);
+    stride *= sizes[i]; // as there, also where that is 0
   }
   return strides;
 }
@@ -512,6 +534,30 @@ read(const mx::array& array, const Layout& layout, const Geometry& view) {
       static_cast<size_t>(view.offset));
 }
 
+namespace {
+
+// Writes the elements that differ from what is there: where two indices name
+// one element, that which an op did not write to leaves it to the other.
+mx::array write_changed(
+    const mx::array& flat,
+    const mx::array& index,
+    const mx::array& update) {
+  mx::array before = mx::take(flat, index);
+  mx::array changed = mx::not_equal(update, before);
+  if (mx::issubdtype(flat.dtype(), mx::inexact)) {
+    mx::array both = mx::logical_and(mx::isnan(update), mx::isnan(before));
+    changed = mx::logical_and(changed, mx::logical_not(both));
+  }
+  auto total = static_cast<mx::ShapeElem>(flat.size());
+  mx::array longer =
+      mx::concatenate({flat, mx::zeros({1}, flat.dtype())}); // takes the rest
+  mx::array where = mx::where(changed, index, mx::array(total, index.dtype()));
+  mx::array updates = mx::expand_dims(update, 1);
+  return mx::slice(mx::scatter(longer, where, updates, 0), {0}, {total});
+}
+
+} // namespace
+
 mx::array write_back(
     const mx::array& array,
     Layout& layout,
@@ -541,10 +587,13 @@ mx::array write_back(
     }
   }
   layout = {IntList{total}, IntList{1}};
-  mx::array index =
-      mx::reshape(flat_indices(view), {static_cast<mx::ShapeElem>(n)});
-  return mx::scatter(
-      flat, index, mx::reshape(value, {static_cast<mx::ShapeElem>(n), 1}), 0);
+  auto count = static_cast<mx::ShapeElem>(n);
+  mx::array index = mx::reshape(flat_indices(view), {count});
+  mx::array update = mx::reshape(value, {count});
+  if (may_overlap(view)) {
+    return write_changed(flat, index, update);
+  }
+  return mx::scatter(flat, index, mx::reshape(update, {count, 1}), 0);
 }
 
 } // namespace flashlight

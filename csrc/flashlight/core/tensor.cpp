@@ -1,6 +1,7 @@
 #include "flashlight/core/tensor.h"
 
 #include <algorithm>
+#include <cctype>
 #include <limits>
 
 #include <mlx/ops.h>
@@ -126,13 +127,12 @@ void Tensor::set_value(const mx::array& value) const {
 }
 
 uint32_t Tensor::version() const {
-  FL_CHECK(
-      !impl_->inference, "Inference tensors do not track version counter.");
+  FL_CHECK(impl_->version, "Inference tensors do not track version counter.");
   return impl_->version->value();
 }
 
 void Tensor::bump_version() const {
-  if (!impl_->inference) {
+  if (impl_->version) {
     impl_->version->bump();
   }
 }
@@ -192,6 +192,24 @@ Scalar Tensor::item() const {
 }
 
 std::string type_name(const Tensor& tensor) {
+  switch (tensor.dtype()) {
+    case Dtype::UInt8:
+    case Dtype::Int8:
+    case Dtype::Int16:
+    case Dtype::Int32:
+    case Dtype::Int64:
+    case Dtype::Float16:
+    case Dtype::Float32:
+    case Dtype::Float64:
+      break;
+    default: { // PyTorch has no name in Python's style for what came later
+      std::string on(name(tensor.device().type));
+      std::transform(on.begin(), on.end(), on.begin(), [](unsigned char c) {
+        return static_cast<char>(std::toupper(c));
+      });
+      return on + std::string(scalar_name(tensor.dtype())) + "Type";
+    }
+  }
   std::string text = "torch.";
   if (tensor.device().type != DeviceType::Cpu) {
     text += name(tensor.device().type);

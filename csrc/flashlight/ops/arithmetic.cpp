@@ -15,6 +15,7 @@
 #include "flashlight/ops/functions/pointwise.h"
 #include "flashlight/ops/functions/selection.h"
 #include "flashlight/ops/functions/views.h"
+#include "flashlight/ops/halves.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {
@@ -26,6 +27,14 @@ mx::array scaled(const mx::array& x, const Scalar& alpha) {
     return x;
   }
   return mx::multiply(x, scalar_array(alpha, from_mlx(x.dtype())));
+}
+
+// self + value * x, x of the widened dtype.
+mx::array
+plus_scaled(const mx::array& self, const mx::array& x, const Scalar& value) {
+  mx::array y =
+      value == Scalar(1) ? x : mx::multiply(number_for(self, value), x);
+  return mx::astype(mx::add(widened(self), y), self.dtype());
 }
 
 void check_alpha(const mx::array& x, const Scalar& alpha) {
@@ -50,6 +59,11 @@ add_kernel(const mx::array& self, const mx::array& other, const Scalar& alpha) {
     return alpha.to_bool() ? mx::logical_or(self, other)
                            : mx::add(self, mx::zeros_like(other));
   }
+  if (is_half(self) && alpha != Scalar(1)) {
+    mx::array y = mx::multiply(
+        widened(scalar_array(alpha, from_mlx(self.dtype()))), widened(other));
+    return mx::astype(mx::add(widened(self), y), self.dtype());
+  }
   return binary_node(
       self, scaled(other, alpha), [](const mx::array& a, const mx::array& b) {
         return mx::add(a, b);
@@ -73,18 +87,41 @@ void check_no_bools(const Tensor& self, const Tensor& other) {
 mx::array
 sub_kernel(const mx::array& self, const mx::array& other, const Scalar& alpha) {
   check_alpha(self, alpha);
+  if (is_half(self) && alpha != Scalar(1)) {
+    mx::array y = mx::multiply(
+        widened(scalar_array(alpha, from_mlx(self.dtype()))), widened(other));
+    return mx::astype(mx::subtract(widened(self), y), self.dtype());
+  }
   return binary_node(
       self, scaled(other, alpha), [](const mx::array& a, const mx::array& b) {
         return mx::subtract(a, b);
       });
 }
 
+// What was computed of a half and of a wide number, as the half.
+mx::array
+narrow_result(const mx::array& result, const mx::array& a, const mx::array& b) {
+  return mx::astype(result, is_half(a) ? a.dtype() : b.dtype());
+}
+
 mx::array mul_kernel(const mx::array& self, const mx::array& other) {
   if (self.dtype() == mx::bool_) {
     return mx::logical_and(self, other);
   }
+  if (self.dtype() != other.dtype()) { // a half, and a number
+    return narrow_result(mx::multiply(self, other), self, other);
+  }
   return binary_node(self, other, [](const mx::array& a, const mx::array& b) {
     return mx::multiply(a, b);
+  });
+}
+
+mx::array div_kernel(const mx::array& self, const mx::array& other) {
+  if (self.dtype() != other.dtype()) {
+    return narrow_result(mx::divide(self, other), self, other);
+  }
+  return binary_node(self, other, [](const mx::array& a, const mx::array& b) {
+    return mx::divide(a, b);
   });
 }
 
@@ -350,6 +387,10 @@ mx::array hypot_kernel(const mx::array& a, const mx::array& b) {
 // Stable at both ends: from self below the middle, from end above it.
 mx::array
 lerp_kernel(const mx::array& a, const mx::array& b, const mx::array& w) {
+  if (is_half(a)) {
+    return mx::astype(
+        lerp_kernel(widened(a), widened(b), widened(w)), a.dtype());
+  }
   mx::array d = mx::subtract(b, a);
   mx::array rest = mx::subtract(mx::array(1, a.dtype()), w);
   mx::array size = mx::abs(w);
@@ -390,7 +431,7 @@ void register_arithmetic() {
           })
       .doc("Subtracts `other`, scaled by `alpha`.");
   op("mul.Tensor(Tensor self, Tensor other) -> Tensor")
-      .forms("function method inplace out")
+      .forms("function method inplace out wide_numbers")
       .promote()
       .elementwise()
       .kernel(mul_kernel)
@@ -408,15 +449,10 @@ void register_arithmetic() {
           })
       .doc("Multiplies by `other`.");
   op("div.Tensor(Tensor self, Tensor other) -> Tensor")
-      .forms("function method inplace out")
+      .forms("function method inplace out wide_numbers")
       .promote_float()
       .elementwise()
-      .kernel([](const mx::array& self, const mx::array& other) {
-        return binary_node(
-            self, other, [](const mx::array& a, const mx::array& b) {
-              return mx::divide(a, b);
-            });
-      })
+      .kernel(div_kernel)
       .grad(
           "self",
           "other",
@@ -746,7 +782,7 @@ void register_arithmetic() {
       .refuse(kBools + kIntegers, "lerp_kernel_scalar")
       .check(check_lerp_end)
       .kernel([](const mx::array& a, const mx::array& b, const Scalar& w) {
-        return lerp_kernel(a, b, scalar_array(w, from_mlx(a.dtype())));
+        return lerp_kernel(a, b, number_for(a, w));
       })
       .grad(
           "self",
@@ -797,12 +833,13 @@ void register_arithmetic() {
      "-> Tensor")
       .forms("function method inplace out")
       .promote("self tensor1 tensor2")
+      .refuse(kBools, "addcmul_cpu_out")
       .elementwise()
       .kernel([](const mx::array& self,
                  const mx::array& a,
                  const mx::array& b,
                  const Scalar& value) {
-        return mx::add(self, scaled(mx::multiply(a, b), value));
+        return plus_scaled(self, mx::multiply(widened(a), widened(b)), value);
       })
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .grad(
@@ -837,7 +874,7 @@ void register_arithmetic() {
             "float inputs. The future addcdiv behavior is just the latter "
             "implementation: (input + value * tensor1 / tensor2), for all "
             "dtypes.");
-        return mx::add(self, scaled(mx::divide(a, b), value));
+        return plus_scaled(self, mx::divide(widened(a), widened(b)), value);
       })
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .grad(

@@ -120,6 +120,9 @@ Results run_view(const Op& op, const Value* args) {
     Tensor view = self.alias(std::move(spec.geometry), spec.dtype);
     view->conj = spec.conj;
     view->neg = spec.neg;
+    if (view->inference) {
+      view->version = {};
+    }
     views.push_back(std::move(view));
   }
   Results results;
@@ -439,6 +442,7 @@ Results call(const Op& op, Value* args) {
         const Tensor* self = args[0].tensor();
         if (!self || t->version.get() != (*self)->version.get()) {
           t->inference = true;
+          t->version = {};
         }
       });
     }
@@ -474,6 +478,7 @@ Tensor call_inplace_view(const Op& op, Value* args) {
   if (any && differentiable_dtype(self.dtype())) {
     node = std::make_shared<OpNode>(op, args, /*inplace=*/true);
   }
+  check_inference_write(self);
   self->geometry = std::move(spec.geometry);
   replace_history(self, node);
   return self;
@@ -649,11 +654,11 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
     } else if (values[i].dtype() != outs[i].dtype()) {
       check_out_dtype(op.out_mismatch, i, values[i].dtype(), outs[i].dtype());
     }
-    check_inference_write(outs[i]);
     // What is read too is not resized.
     if (op.elementwise && is_operand(op, args, outs[i])) {
       check_fits(values[i], outs[i]);
     }
+    check_inference_write(outs[i]);
   }
   for (size_t i = 0; i < outs.size(); ++i) {
     const Tensor& out = outs[i];
@@ -675,6 +680,9 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
                 "zero elements with t.resize_(0)."));
       }
       resize_tensor(out, values[i].sizes());
+      if (op.elementwise) {
+        out->geometry.strides = values[i].strides();
+      }
     }
     out.set_value(values[i].value());
     out.bump_version();

@@ -3,8 +3,9 @@
 
 #include <mlx/ops.h>
 
-#include "flashlight/autograd/autograd_meta.h"
+#include "flashlight/autograd/error_node.h"
 #include "flashlight/autograd/grad_mode.h"
+#include "flashlight/autograd/view_autograd.h"
 #include "flashlight/core/conversion.h"
 #include "flashlight/ops/creation.h"
 #include "flashlight/ops/extras.h"
@@ -156,7 +157,9 @@ MemoryFormat suggested_format(const Tensor& t) {
 }
 
 void check_resizable(const Tensor& self) {
-  FL_CHECK(!requires_grad(self), "cannot resize variables that require grad");
+  FL_CHECK(
+      !requires_grad(self) || autograd_state().inference_mode,
+      "cannot resize variables that require grad");
 }
 
 void resize(const Tensor& self, const IntList& size, OptFormat format) {
@@ -165,46 +168,44 @@ void resize(const Tensor& self, const IntList& size, OptFormat format) {
   // Checks the number of dimensions before anything changes.
   IntList strides =
       strides_for(size, format.value_or(MemoryFormat::Contiguous));
-  resize_tensor(self, size);
+  if (self.sizes() != size) {
+    check_inference_write(self);
+    resize_tensor(self, size);
+    self.bump_version();
+  }
   if (format) {
     self->geometry.strides = std::move(strides);
   }
 }
 
-// Where a tensor came from whose history ends: as PyTorch, backward raises.
-class NoDerivative : public Node {
- public:
-  explicit NoDerivative(const char* of) : of_(of) {}
-
-  TensorList apply(TensorList) override {
-    fail("derivative for ", of_, " is not implemented");
-  }
-  std::string name() const override {
-    return "torch::autograd::NotImplemented";
-  }
-
- private:
-  const char* of_;
-};
-
-// Makes `self` a window on the storage of `source`.
-void set_to(const Tensor& self, const Tensor& source, Geometry g) {
-  std::shared_ptr<Node> node;
-  bool any = requires_grad(self) || requires_grad(source);
+// Makes `self` a window on `storage`; `from`: the tensors that its history, of
+// which there is no derivative, comes of.
+void set_to(
+    const Tensor& self,
+    const Ref<Storage>& storage,
+    Geometry g,
+    const TensorList& from) {
+  bool any = grad_enabled() && !autograd_state().inference_mode &&
+             std::any_of(from.begin(), from.end(), requires_grad);
   check_inplace(self, any);
-  if (any && grad_enabled()) {
-    node = std::make_shared<NoDerivative>("set_");
-    node->add_edge(gradient_edge(self));
-    node->add_edge(gradient_edge(source));
+  check_inference_write(self);
+  std::shared_ptr<ErrorNode> node;
+  if (any) {
+    node = std::make_shared<ErrorNode>(
+        "torch::autograd::NotImplemented",
+        "derivative for set_ is not implemented");
+    for (const Tensor& t : from) {
+      node->add_edge(gradient_edge(t));
+    }
+    node->update_topological();
   }
-  const Ref<Storage>& storage = source->storage;
   int64_t bytes = storage_extent(g) * itemsize(self.dtype());
   if (bytes > storage->nbytes()) {
     storage->resize(bytes);
   }
   self->storage = storage;
   self->geometry = std::move(g);
-  replace_history(self, node);
+  rebase_history(self, node);
 }
 
 Tensor set_window(
@@ -212,7 +213,8 @@ Tensor set_window(
     const Tensor& source,
     int64_t offset,
     const IntList& size,
-    const IntList& stride) {
+    const IntList& stride,
+    const TensorList& from) {
   FL_CHECK(
       source.dtype() == self.dtype(),
       "Could not set tensor of type ",
@@ -233,8 +235,9 @@ Tensor set_window(
   }
   set_to(
       self,
-      source,
-      {size, stride.empty() ? contiguous_strides(size) : stride, offset});
+      source->storage,
+      {size, stride.empty() ? contiguous_strides(size) : stride, offset},
+      from);
   return self;
 }
 
@@ -522,7 +525,7 @@ void register_creation() {
       .zero_grad("self")
       .doc("Zeros, in place.");
   op("fill.Scalar(Tensor self, Scalar value) -> Tensor")
-      .forms("function inplace fills")
+      .forms("function inplace fills inplace_node")
       .kernel([](const Tensor& self, const Scalar& value) {
         return filled(
             self.sizes(),
@@ -534,7 +537,7 @@ void register_creation() {
       .zero_grad("self")
       .doc("A number everywhere.");
   op("fill.Tensor(Tensor self, Tensor value) -> Tensor")
-      .forms("function inplace")
+      .forms("function inplace inplace_node")
       .node("FillBackward1")
       .check([](const Tensor&, const Tensor& value) {
         FL_CHECK(
@@ -589,7 +592,8 @@ void register_creation() {
             source,
             source.storage_offset(),
             source.sizes(),
-            source.strides());
+            source.strides(),
+            {self, source});
       })
       .doc("The storage and the window of another tensor.");
   op("set_.source_Tensor_storage_offset(Tensor(a!) self, Tensor source, SymInt "
@@ -600,15 +604,14 @@ void register_creation() {
                    int64_t offset,
                    const IntList& size,
                    const IntList& stride) {
-        // As PyTorch: by way of the storage, which has no history.
-        return set_window(self, detached(source), offset, size, stride);
+        return set_window(self, source, offset, size, stride, {self});
       })
       .doc("A window on the storage of another tensor.");
   op("set_(Tensor(a!) self) -> Tensor(a!)")
       .forms("method")
       .mutating([](const Tensor& self) {
         Tensor none = filled({0}, 0, self.dtype(), self.device());
-        return set_window(self, none, 0, {0}, {1});
+        return set_window(self, none, 0, {0}, {1}, {self});
       })
       .doc("An empty storage.");
 }

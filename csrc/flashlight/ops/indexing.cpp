@@ -178,11 +178,54 @@ std::vector<int> from_front(const Plan& plan, size_t ndim) {
   return order;
 }
 
-mx::array index_kernel(const Tensor& self, const TensorList& indices) {
+// As TensorIterator chooses them over self, without the indexed dimensions, and
+// the indices, each broadcast to `sizes`.
+IntList result_strides(
+    const Tensor& self,
+    const TensorList& indices,
+    const Plan& plan,
+    const IntList& sizes) {
+  size_t k = plan.index_sizes.size();
+  auto front = static_cast<size_t>(plan.front);
+  std::vector<Geometry> inputs;
+  IntList strides;
+  for (size_t d = 0; d < self.sizes().size(); ++d) {
+    if (d >= indices.size() || !indices[d].defined()) {
+      strides.push_back(self.strides()[d]);
+    }
+  }
+  strides.insert(strides.begin() + plan.front, k, int64_t{0});
+  inputs.push_back({sizes, strides, 0});
+  for (const Tensor& index : indices) {
+    if (!index.defined()) {
+      continue;
+    }
+    IntList own(k, int64_t{0}), shape(sizes.size(), int64_t{1});
+    size_t lead = k - index.sizes().size();
+    for (size_t d = 0; d < k; ++d) {
+      shape[front + d] = plan.index_sizes[d];
+      if (d >= lead && index.sizes()[d - lead] == plan.index_sizes[d]) {
+        own[d] = index.strides()[d - lead];
+      }
+    }
+    auto viewed = view_strides(plan.index_sizes, own, shape);
+    IntList lying = viewed ? *viewed : contiguous_strides(shape);
+    inputs.push_back({std::move(shape), std::move(lying), 0});
+  }
+  std::vector<const Geometry*> all;
+  for (const Geometry& g : inputs) {
+    all.push_back(&g);
+  }
+  return elementwise_strides(sizes, all);
+}
+
+Tensor index_kernel(const Tensor& self, const TensorList& indices) {
   Plan plan = make_plan(self, indices);
   IntList sizes = result_sizes(self, plan);
+  IntList strides = result_strides(self, indices, plan, sizes);
   if (product(sizes) == 0) {
-    return mx::zeros(to_shape(sizes), to_mlx(self.dtype()));
+    mx::array none = mx::zeros(to_shape(sizes), to_mlx(self.dtype()));
+    return Tensor(none, strides, self.device());
   }
   mx::array out =
       mx::gather(self.value(), plan.indices, plan.axes, plan.slice_sizes);
@@ -191,7 +234,8 @@ mx::array index_kernel(const Tensor& self, const TensorList& indices) {
     ones.push_back(axis + static_cast<int>(plan.index_sizes.size()));
   }
   out = mx::squeeze(out, ones);
-  return mx::transpose(out, from_front(plan, out.ndim()));
+  out = mx::transpose(out, from_front(plan, out.ndim()));
+  return Tensor(std::move(out), std::move(strides), self.device());
 }
 
 mx::array index_put_kernel(

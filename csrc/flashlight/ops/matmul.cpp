@@ -6,6 +6,7 @@
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/matmul.h"
 #include "flashlight/ops/functions/views.h"
+#include "flashlight/ops/halves.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {
@@ -75,13 +76,8 @@ Tensor times(const Tensor& grad, const Scalar& s) {
                           : grad * s;
 }
 
-// beta * self + alpha * x, where a beta of zero does not look at self.
-mx::array blend(
-    const Tensor& self,
-    const mx::array& x,
-    const Scalar& beta,
-    const Scalar& alpha) {
-  IntList sizes = to_int_list(x.shape());
+// Can `self` be added to a product of these sizes?
+void check_expands(const Tensor& self, const IntList& sizes) {
   const IntList& own = self.sizes();
   FL_CHECK(
       own.size() <= sizes.size(),
@@ -108,8 +104,39 @@ mx::array blend(
         ".  Tensor sizes: ",
         own);
   }
+}
+
+// beta * self + alpha * x, where a beta of zero does not look at self.
+mx::array blend(
+    const Tensor& self,
+    const mx::array& x,
+    const Scalar& beta,
+    const Scalar& alpha) {
+  check_expands(self, to_int_list(x.shape()));
   mx::array y = times(x, alpha);
   return beta == Scalar(0) ? y : mx::add(times(self.value(), beta), y);
+}
+
+// blend() of a @ b: halves are rounded once, after all of it.
+mx::array blend_product(
+    const Tensor& self,
+    const mx::array& a,
+    const mx::array& b,
+    const Scalar& beta,
+    const Scalar& alpha) {
+  if (!is_half(a) || a.size() == 0 || b.size() == 0) {
+    return blend(self, gemm(a, b), beta, alpha);
+  }
+  IntList sizes = to_int_list(a.shape());
+  sizes.back() = b.shape(-1);
+  check_expands(self, sizes);
+  mx::array c = beta == Scalar(0) ? mx::zeros({}, a.dtype()) : self.value();
+  return mx::addmm(
+      mx::broadcast_to(c, to_shape(sizes)),
+      a,
+      b,
+      static_cast<float>(alpha.to_double()),
+      static_cast<float>(beta.to_double()));
 }
 
 Tensor matrix_transpose(const Tensor& x) {
@@ -259,6 +286,52 @@ void check_mv(const Tensor& self, const Tensor& mat, const Tensor& vec) {
 
 mx::array mv_kernel(const mx::array& mat, const mx::array& vec) {
   return mx::squeeze(gemm(mat, mx::expand_dims(vec, 1)), 1);
+}
+
+mx::array addmv_kernel(
+    const Tensor& self,
+    const Tensor& mat,
+    const Tensor& vec,
+    const Scalar& beta,
+    const Scalar& alpha) {
+  check_mv(self, mat, vec);
+  mx::array m = mat.value(), v = vec.value();
+  if (!is_half(m)) {
+    return blend(self, mv_kernel(m, v), beta, alpha);
+  }
+  // As PyTorch: the numbers and beta * self are rounded, the product is not.
+  mx::array y = mv_kernel(widened(m), widened(v));
+  check_expands(self, to_int_list(y.shape()));
+  y = mx::multiply(y, widened(scalar_array(alpha, mat.dtype())));
+  if (beta != Scalar(0)) {
+    y = mx::add(y, widened(times(self.value(), beta)));
+  }
+  return mx::astype(y, m.dtype());
+}
+
+mx::array addbmm_kernel(
+    const Tensor& self,
+    const Tensor& batch1,
+    const Tensor& batch2,
+    const Scalar& beta,
+    const Scalar& alpha) {
+  check_batches(batch1, batch2);
+  check_same_dtype(self, batch2, "self and mat2");
+  check_found(batch1, batch2);
+  check_not_bool(self, "addbmm_impl_cpu_");
+  mx::array a = batch1.value(), b = batch2.value();
+  if (!is_half(a) || batch1.numel() == 0 || batch2.numel() == 0) {
+    mx::array product = mx::sum(gemm(a, b), 0);
+    return blend(self, mx::astype(product, to_mlx(self.dtype())), beta, alpha);
+  }
+  // As PyTorch: one product after the other, each rounded.
+  mx::array sum =
+      blend_product(self, mx::take(a, 0, 0), mx::take(b, 0, 0), beta, alpha);
+  for (int i = 1; i < a.shape(0); ++i) {
+    sum = blend_product(
+        Tensor(sum), mx::take(a, i, 0), mx::take(b, i, 0), Scalar(1), alpha);
+  }
+  return sum;
 }
 
 // x as a matrix: the dimensions before the last one folded.
@@ -566,7 +639,7 @@ void register_matmul() {
         check_same_dtype(mat1, mat2, "mat1 and mat2");
         check_same_dtype(self, mat2, "self and mat2");
         check_not_bool(self, "addmm_impl_cpu_");
-        return blend(self, gemm(mat1.value(), mat2.value()), beta, alpha);
+        return blend_product(self, mat1.value(), mat2.value(), beta, alpha);
       })
       .grad(
           "self",
@@ -592,14 +665,7 @@ void register_matmul() {
       .forms("function method inplace out")
       .exact_out()
       .autocast(Autocast::None, Autocast::Lower)
-      .kernel([](const Tensor& self,
-                 const Tensor& mat,
-                 const Tensor& vec,
-                 const Scalar& beta,
-                 const Scalar& alpha) {
-        check_mv(self, mat, vec);
-        return blend(self, mv_kernel(mat.value(), vec.value()), beta, alpha);
-      })
+      .kernel(addmv_kernel)
       .grad(
           "self",
           "beta",
@@ -624,23 +690,7 @@ void register_matmul() {
       .forms("function method out")
       .exact_out("self and mat2 must have the same dtype, but got %O and %R")
       .autocast(Autocast::Lower)
-      .kernel([](const Tensor& self,
-                 const Tensor& batch1,
-                 const Tensor& batch2,
-                 const Scalar& beta,
-                 const Scalar& alpha) {
-        check_batches(batch1, batch2);
-        check_same_dtype(self, batch2, "self and mat2");
-        check_found(batch1, batch2);
-        check_not_bool(self, "addbmm_impl_cpu_");
-        return blend(
-            self,
-            mx::astype(
-                mx::sum(gemm(batch1.value(), batch2.value()), 0),
-                to_mlx(self.dtype())),
-            beta,
-            alpha);
-      })
+      .kernel(addbmm_kernel)
       .grad(
           "self",
           "beta",
@@ -680,7 +730,7 @@ void register_matmul() {
             ", batch2: ",
             c_name(batch2.dtype()));
         check_not_bool(self, "baddbmm");
-        return blend(self, gemm(batch1.value(), batch2.value()), beta, alpha);
+        return blend_product(self, batch1.value(), batch2.value(), beta, alpha);
       })
       .grad(
           "self",
@@ -747,13 +797,15 @@ void register_matmul() {
               what,
               " must not be a floating point number.");
         }
-        mx::array outer =
-            mx::multiply(mx::expand_dims(vec1, 1), mx::expand_dims(vec2, 0));
+        mx::array row = mx::expand_dims(vec2, 0);
         if (d == Dtype::Bool) {
-          mx::array y = mx::logical_and(outer, mx::array(alpha.to_bool()));
+          mx::array y = mx::logical_and(
+              mx::multiply(mx::expand_dims(vec1, 1), row),
+              mx::array(alpha.to_bool()));
           return beta.to_bool() ? mx::logical_or(self, y) : y;
         }
-        return blend(Tensor(self), outer, beta, alpha);
+        mx::array column = mx::expand_dims(times(vec1, alpha), 1);
+        return blend(Tensor(self), mx::multiply(column, row), beta, Scalar(1));
       })
       .grad(
           "self",

@@ -83,6 +83,10 @@ void set_forms(Op& op, std::string_view words) {
       op.copy = true;
     } else if (w == "fills") {
       op.fills = true;
+    } else if (w == "inplace_node") {
+      op.inplace_node = true;
+    } else if (w == "wide_numbers") {
+      op.wide_numbers = true;
     } else {
       fail(op.schema.full_name(), ": unknown form ", w);
     }
@@ -220,6 +224,10 @@ mx::array Call::array(size_t i) const {
   const Tensor* t = args[i].tensor();
   FL_CHECK(t, op.schema.name, "(): argument is not a tensor");
   if (cast && op.promoted[i] && t->dtype() != common) {
+    bool half = kind_of(common) == kHalves;
+    if (half && (*t)->wrapped_number && op.wide_numbers) {
+      return mx::astype(t->value(), mx::float32);
+    }
     return mx::astype(t->value(), to_mlx(common));
   }
   return t->value();
@@ -430,14 +438,36 @@ void check_arity(const Op& op, size_t parameters, const char* what) {
       op.schema.args.size());
 }
 
+namespace {
+
+// Contiguous to the last stride, those of dimensions of size 1 too: these count
+// where TensorIterator chooses the strides of a result.
+bool lies_plainly(const Geometry& g) {
+  int64_t stride = 1;
+  for (size_t i = g.sizes.size(); i-- > 0;) {
+    if (g.strides[i] != stride || g.sizes[i] == 0) {
+      return false;
+    }
+    stride *= g.sizes[i];
+  }
+  return true;
+}
+
+} // namespace
+
 Tensor wrap_array(const Call& call, mx::array array) {
   const Tensor* first = nullptr;
   bool contiguous = true;
   size_t n = call.op.schema.args.size();
+  // A number in place of the other tensor counts as one without dimensions.
+  static const Geometry point{};
+  int other = call.op.elementwise ? call.op.schema.index_of("other") : -1;
+  bool number = other >= 0 && call.args[other].is<Scalar>();
   for (size_t i = 0; i < n; ++i) {
     if (const Tensor* t = call.args[i].tensor()) {
       first = first ? first : t;
-      contiguous = contiguous && (!call.op.elementwise || t->is_contiguous());
+      contiguous =
+          contiguous && (!call.op.elementwise || lies_plainly(t->geometry()));
     }
   }
   Device device = first ? first->device() : Device{};
@@ -451,6 +481,9 @@ Tensor wrap_array(const Call& call, mx::array array) {
       if (const Tensor* t = call.args[i].tensor()) {
         inputs.push_back(&t->geometry());
       }
+    }
+    if (number) {
+      inputs.push_back(&point);
     }
     strides = elementwise_strides(sizes, inputs);
   }

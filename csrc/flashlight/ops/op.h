@@ -118,6 +118,10 @@ class FL_API Op {
   // Every element gets the same value, so that overlapping ones are no
   // conflict.
   bool fills = false;
+  // The in-place form has a node name of its own, as views do.
+  bool inplace_node = false;
+  // Beside a half a Python number is not rounded to a half.
+  bool wide_numbers = false;
   bool view = false;
   bool composite = false;
   bool elementwise = false; // results lie as TensorIterator's do
@@ -342,7 +346,8 @@ class FL_API Row {
   Row(Row&&) = default;
   ~Row() noexcept(false);
 
-  // Words of: function method inplace out inplace_function copy fills.
+  // Words of: function method inplace out inplace_function copy fills
+  // inplace_node wide_numbers.
   Row&& forms(std::string_view words) &&;
   Row&& module(std::string_view name) && {
     op_->python_module = name;

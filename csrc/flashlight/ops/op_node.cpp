@@ -30,7 +30,7 @@ Tensor shape_of(const Tensor& t) {
 } // namespace
 
 OpNode::OpNode(const Op& op, const Value* args, bool inplace)
-    : op_(op), inplace_view_(inplace && op.view) {
+    : op_(op), own_name_(inplace && (op.view || op.inplace_node)) {
   for (int i : op.differentiable) {
     const Value& v = args[i];
     size_t n = 1;
@@ -272,10 +272,11 @@ void OpNode::release() {
   }
 }
 
-// A view's in-place form has a node of its own: TransposeBackward1 beside
-// TransposeBackward0. They are numbered after all overloads of the view.
+// The in-place form of a view, or of fill, has a node of its own:
+// TransposeBackward1 beside TransposeBackward0. They are numbered after all
+// overloads.
 std::string OpNode::name() const {
-  if (!inplace_view_) {
+  if (!own_name_) {
     return op_.node_name;
   }
   int overloads = 0;

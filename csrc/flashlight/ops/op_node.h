@@ -59,7 +59,7 @@ class FL_API OpNode : public Node {
   const Op& op_;
   std::vector<Saved> saved_;
   std::vector<std::pair<int, size_t>> edge_counts_; // argument, edges
-  bool inplace_view_ = false;
+  bool own_name_ = false;                           // of the in-place form
   size_t results_ = 0;
   bool released_ = false;
 };

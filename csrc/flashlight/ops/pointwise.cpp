@@ -568,6 +568,7 @@ void register_pointwise() {
   op("abs(Tensor self) -> Tensor")
       .forms("function method inplace out")
       .exact_out("Found dtype %O but expected %R")
+      .refuse(kBools, "abs_cpu")
       .elementwise()
       .kernel(abs_kernel)
       .grad(

@@ -314,6 +314,7 @@ Tensor unfold_backward_(
     int64_t size,
     int64_t step) {
   Tensor out = zeros(sizes, grad.dtype(), {}, grad.device());
+  dim = wrap_dim(dim, ndim_of(sizes)); // not of grad, which has one more
   if (step >= size) {
     copy_(unfold(out, dim, size, step), grad, false);
     return out;

@@ -6,6 +6,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/autograd/view_autograd.h"
+#include "flashlight/core/overlap.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/comparison.h"
 #include "flashlight/ops/functions/copy.h"
@@ -112,7 +113,8 @@ ViewSpec expanded(const Tensor& self, const IntList& size, bool) {
   for (int64_t i = ndim_of(size) - 1; i >= 0; --i) {
     int64_t own = i - lead;
     int64_t n = own >= 0 ? self.sizes()[at(own)] : 1;
-    int64_t stride = own >= 0 ? self.strides()[at(own)]
+    int64_t stride = own >= 0          ? self.strides()[at(own)]
+                     : self.dim() == 0 ? 0
                      : i + 1 < ndim_of(size)
                          ? g.sizes[at(i + 1)] * g.strides[at(i + 1)]
                          : 1;
@@ -213,26 +215,6 @@ ViewSpec strided(
       " are out of bounds for storage of size ",
       self->storage->nbytes());
   return spec;
-}
-
-// Whether two indices may name one element: dimensions, from the least stride
-// on, that do not step over all of those before.
-bool may_overlap(const Geometry& g) {
-  std::vector<std::pair<int64_t, int64_t>> dims; // stride, size
-  for (size_t d = 0; d < g.sizes.size(); ++d) {
-    if (g.sizes[d] > 1) {
-      dims.emplace_back(g.strides[d], g.sizes[d]);
-    }
-  }
-  std::sort(dims.begin(), dims.end());
-  int64_t last = 0; // the greatest index of the dimensions so far
-  for (auto [stride, size] : dims) {
-    if (stride <= last) {
-      return true;
-    }
-    last += stride * (size - 1);
-  }
-  return false;
 }
 
 // Zeros, `numel` of them, to which `self` is added through a window.
@@ -350,14 +332,41 @@ void register_views() {
       .forms("function method")
       .composite([](const Tensor& self, const IntList& shape) {
         IntList sizes = infer_sizes(shape, self.numel());
-        if (view_strides(self.sizes(), self.strides(), sizes)) {
+        if (self.is_contiguous()) {
           return view(self, sizes);
+        }
+        if (auto strides = view_strides(self.sizes(), self.strides(), sizes)) {
+          return _reshape_alias(self, sizes, *strides);
         }
         return _unsafe_view(clone(self, MemoryFormat::Contiguous), sizes);
       })
       .doc(
           "The same elements under other sizes; a view where that is "
           "possible.");
+  op("_reshape_alias(Tensor(a) self, SymInt[] size, SymInt[] stride) -> "
+     "Tensor(a)")
+      .forms("function method copy")
+      .view([](const Tensor& self, const IntList& size, const IntList& stride) {
+        FL_CHECK(
+            view_strides(self.sizes(), self.strides(), size) == stride,
+            "_reshape_alias(): ",
+            size,
+            " with strides ",
+            stride,
+            " is no view of these elements");
+        ViewSpec spec = spec_of(self);
+        spec.geometry.sizes = size;
+        spec.geometry.strides = stride;
+        return spec;
+      })
+      .node("ReshapeAliasBackward0")
+      .grad(
+          "self",
+          "self.shape",
+          [](const Tensor& grad, const Tensor& self) {
+            return reshape(grad, self.sizes());
+          })
+      .doc("What reshape gives where the strides allow a view.");
   op("transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)")
       .forms("function method inplace copy")
       .view(transposed)

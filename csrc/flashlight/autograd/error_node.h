@@ -1,0 +1,24 @@
+// A node that has no derivative: backward through it raises.
+#pragma once
+
+#include "flashlight/autograd/node.h"
+
+namespace flashlight {
+
+class FL_API ErrorNode : public Node {
+ public:
+  ErrorNode(std::string name, std::string text)
+      : name_(std::move(name)), text_(std::move(text)) {}
+
+  std::string name() const override {
+    return name_;
+  }
+  TensorList apply(TensorList) override {
+    fail(text_);
+  }
+
+ private:
+  std::string name_, text_;
+};
+
+} // namespace flashlight
