@@ -67,6 +67,7 @@ CORRECTED = {
     "as_strided_scatter": written,
     "_conj_copy": cloned(torch.conj),
     "_neg_view_copy": cloned(torch._neg_view),
+    "_reshape_alias_copy": cloned(torch._reshape_alias),
     "select_copy": cloned(torch.select),
     "slice_copy": cloned(torch.ops.aten.slice),
 }
@@ -122,6 +123,14 @@ EXTRA = {
     "alias_copy": [case(t(3, 2))],
     "_unsafe_view": [
         case(t(3, 2), sizes, via=inner("_unsafe_view")) for sizes in ((2, 3), (-1,))
+    ],
+    "_reshape_alias": [
+        case(t(4, 3), via=lambda t: lambda x: x.t().reshape(3, 4, 1), direct=False),
+        case(t(4, 3), via=lambda t: lambda x: x[:, 1:2].reshape(-1), direct=False),
+    ],
+    "_reshape_alias_copy": [
+        case(t(3, 2), (2, 3), (3, 1), via=named("_reshape_alias_copy")),
+        case(t(3, 2), (6,), (1,), via=named("_reshape_alias_copy")),
     ],
     "view_as_real_copy": [case(t(3, 2), only=complexes)],
     "view_as_complex_copy": [case(t(3, 2), only=float32s)],
