@@ -67,7 +67,7 @@ CORRECTED = {
     "as_strided_scatter": written,
     "_conj_copy": cloned(torch.conj),
     "_neg_view_copy": cloned(torch._neg_view),
-    "_reshape_alias_copy": cloned(torch._reshape_alias),
+    "_reshape_alias_copy": cloned(torch.ops.aten._reshape_alias),
     "select_copy": cloned(torch.select),
     "slice_copy": cloned(torch.ops.aten.slice),
 }
