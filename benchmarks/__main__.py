@@ -1,4 +1,6 @@
-"""Side by side with torch: ``python -m benchmarks [overhead] [steps] [memory]``.
+"""Side by side with torch: ``python -m benchmarks [WHAT...]``.
+
+WHAT is overhead, steps, writes, memory; all of them if there is none.
 
 Each figure is measured on both in turns, several times in one process, and printed as
 the ratio flashlight / torch (below 1: flashlight is faster), median, with its least
@@ -165,6 +167,35 @@ def steps():
 
 
 # VmHWM and not ru_maxrss: that one keeps the peak of the process that forked.
+def writes():
+    """2,000 writes of an element of 10^7, while a view of it lives: none copies it."""
+    number = 10**7
+
+    def of(write):
+        def make(t):
+            x = t.zeros(number)
+            view = x[1:]
+            view.sum().item()
+
+            def run():
+                for i in range(2000):
+                    write(x, i)
+                return view[0].item()
+
+            return run
+
+        return make
+
+    def put(x, i):
+        x[i] = 3.0
+
+    def add(x, i):
+        x[i : i + 10].add_(1)
+
+    compare("x[i] = 3", of(put), rounds=3)
+    compare("x[i : i + 10].add_(1)", of(add), rounds=3)
+
+
 PEAK = """
 import re, sys
 name, index, threads = sys.argv[1:]
@@ -202,16 +233,19 @@ def memory():
             print(f"{name:32} {a / b:6.2f}  {a:9.1f} MiB {b:9.1f} MiB  {what}")
 
 
+WHAT = {"overhead": overhead, "steps": steps, "writes": writes, "memory": memory}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", default=["overhead", "steps", "memory"])
+    parser.add_argument("what", nargs="*", default=list(WHAT))
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     for t in ENGINES.values():
         t.set_num_threads(args.threads)
     print(f"{'':32} {'ratio':>6}  {'[least, most]':14}  {'flashlight':>11} torch, us")
     for what in args.what:
-        {"overhead": overhead, "steps": steps, "memory": memory}[what]()
+        WHAT[what]()
 
 
 if __name__ == "__main__":

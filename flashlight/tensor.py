@@ -173,7 +173,7 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
     def requires_grad_(self, requires_grad=True):
         """Set ``requires_grad`` and return the tensor."""
         floats = self.dtype.is_floating_point or self.dtype.is_complex
-        if requires_grad and self.is_leaf and not floats:
+        if requires_grad and not floats and self.is_leaf:
             raise RuntimeError(
                 "only Tensors of floating point dtype can require gradients"
             )

@@ -192,6 +192,28 @@ def test_backward_of_one_graph_from_several_threads():
     assert x.grad.tolist() == [80 * 8.0] * 100
 
 
+def test_anomaly_mode_is_of_all_threads():
+    seen = []
+    with torch.autograd.set_detect_anomaly(True):
+        thread = threading.Thread(
+            target=lambda: seen.append(torch.is_anomaly_enabled())
+        )
+        thread.start()
+        thread.join()
+    assert seen == [True] and not torch.is_anomaly_enabled()
+
+
+def test_a_part_that_is_computed_from_the_whole_copies_nothing():
+    x = torch.zeros(5_000_000)  # 20 MB
+    view = x[1:]
+    start = time.perf_counter()
+    for i in range(1000):
+        x[i : i + 10].add_(1)
+    assert view[500].item() == 10
+    # Copies of it all would take a minute.
+    assert time.perf_counter() - start < 5
+
+
 def test_grad_mode_is_each_threads_own():
     seen = []
 

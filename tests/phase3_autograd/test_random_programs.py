@@ -213,6 +213,10 @@ y = torch.ones(2, 1).t() > 0
 z = torch.empty_strided((1, 0, 1), (1, 1, 1)) * 2
 w = torch.ones(2, 3, 4).transpose(0, 2)[None, [0, 1]]
 """,
+    "data of a tensor that requires a gradient": """
+x = torch.ones(2, requires_grad=True)
+x.data = torch.ones(2) > 0
+""",
     "products of truth values": """
 x = torch.ones(2) > 0
 y = torch.addcmul(x, x, x)

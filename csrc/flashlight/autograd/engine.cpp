@@ -275,7 +275,7 @@ class Engine {
       try {
         run_node(node, std::move(grads));
       } catch (...) {
-        if (autograd_state().anomaly_mode) {
+        if (anomaly_state().enabled) {
           print_stack(*node);
         }
         throw;
@@ -293,7 +293,7 @@ class Engine {
       node->release();
     }
     validate(*node, outputs);
-    if (autograd_state().anomaly_mode && autograd_state().anomaly_check_nan) {
+    if (anomaly_state().enabled && anomaly_state().check_nan) {
       NoGrad guard;
       for (size_t i = 0; i < outputs.size(); ++i) {
         if (outputs[i].defined() && autograd_ops().has_nan(outputs[i])) {

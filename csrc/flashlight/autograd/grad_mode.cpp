@@ -7,4 +7,9 @@ AutogradState& autograd_state() {
   return state;
 }
 
+AnomalyState& anomaly_state() {
+  static AnomalyState state;
+  return state;
+}
+
 } // namespace flashlight

@@ -1,6 +1,8 @@
 // Thread-local switches of autograd.
 #pragma once
 
+#include <atomic>
+
 #include "flashlight/core/api.h"
 
 namespace flashlight {
@@ -8,14 +10,19 @@ namespace flashlight {
 struct AutogradState {
   bool grad_mode = true;
   bool inference_mode = false;
-  bool anomaly_mode = false;
-  bool anomaly_check_nan = true;
   bool multithreading = true;
   bool view_replay = false;
 };
 
 // The calling thread's.
 FL_API AutogradState& autograd_state();
+
+// Anomaly mode: of all threads, as in PyTorch.
+struct AnomalyState {
+  std::atomic<bool> enabled{false};
+  std::atomic<bool> check_nan{true};
+};
+FL_API AnomalyState& anomaly_state();
 
 inline bool grad_enabled() {
   return autograd_state().grad_mode;

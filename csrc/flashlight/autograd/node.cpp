@@ -60,7 +60,7 @@ std::function<std::string()>& stack_trace_hook() {
 }
 
 Node::Node() : sequence_(sequence_counter()++) {
-  if (autograd_state().anomaly_mode) {
+  if (anomaly_state().enabled) {
     if (stack_trace_hook()) {
       trace = stack_trace_hook()();
     }

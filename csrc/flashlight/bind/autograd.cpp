@@ -83,7 +83,9 @@ TensorList checked(nb::handle result, const TensorList& before, nb::handle f) {
       ")");
   TensorList out;
   for (size_t i = 0; i < before.size(); ++i) {
-    out.push_back(checked(given[i], before[i], f));
+    // None within the tuple is no gradient, not the one that there was.
+    bool none = given[i].is_none();
+    out.push_back(none ? Tensor() : checked(given[i], before[i], f));
   }
   return out;
 }
@@ -158,7 +160,9 @@ class PostAccumulateHooks : public DictHooks {
     nb::object variable = nb::steal(wrap(variables.at(0)));
     for (nb::handle hook : hooks_of(dict_)) {
       nb::object result = hook(variable);
-      (void)checked(result, variables.at(0), hook);
+      FL_CHECK(
+          result.is_none(),
+          "Tensor post accumulate grad hooks should return None.");
     }
     return variables;
   }
@@ -529,6 +533,9 @@ void bind_autograd(nb::module_& m) {
           if (const auto* t = v.get_if<Tensor>()) {
             return int_tuple(t->sizes());
           }
+          if (v.is_none()) {
+            return nb::none();
+          }
           nb::list sizes;
           for (const Tensor& t : v.as<TensorList>()) {
             sizes.append(int_tuple(t.sizes()));
@@ -640,15 +647,15 @@ void bind_autograd(nb::module_& m) {
   m.def("_set_inference_mode", [](bool enabled) {
     autograd_state().inference_mode = enabled;
   });
-  m.def("is_anomaly_enabled", [] { return autograd_state().anomaly_mode; });
+  m.def("is_anomaly_enabled", [] { return anomaly_state().enabled.load(); });
   m.def("is_anomaly_check_nan_enabled", [] {
-    return autograd_state().anomaly_check_nan;
+    return anomaly_state().check_nan.load();
   });
   m.def(
       "set_anomaly_enabled",
       [](bool enabled, bool check_nan) {
-        autograd_state().anomaly_mode = enabled;
-        autograd_state().anomaly_check_nan = check_nan;
+        anomaly_state().enabled = enabled;
+        anomaly_state().check_nan = check_nan;
       },
       nb::arg("enabled"),
       nb::arg("check_nan") = true);

@@ -268,6 +268,10 @@ int set_data_attr(PyObject* self, PyObject* value, void*) {
         Py_TYPE(value)->tp_name);
     const Tensor& t = tensor_of(self);
     const Tensor& from = as_tensor(value);
+    FL_CHECK(
+        !requires_grad(t) || from.is_floating_point() || from.is_complex(),
+        "data set to a tensor that requires gradients must be floating point "
+        "or complex dtype");
     // The tensor keeps its own version counter and history.
     t->storage = from->storage;
     t->geometry = from.geometry();
@@ -625,12 +629,15 @@ PyObject* wrap(const Tensor& tensor) {
 }
 
 void set_leaf_requires_grad(const Tensor& t, bool value) {
+  // As PyTorch: whether a view's history is stale is not asked here.
+  const AutogradMeta* meta = autograd_meta(t);
+  bool leaf = !meta || !meta->grad_fn;
   FL_CHECK(
-      is_leaf(t) || value,
+      leaf || value,
       "you can only change requires_grad flags of leaf variables. If you want "
       "to use a computed variable in a subgraph that doesn't require "
       "differentiation use var_no_grad = var.detach().");
-  if (!is_leaf(t)) {
+  if (!leaf) {
     return;
   }
   FL_CHECK(

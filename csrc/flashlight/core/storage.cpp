@@ -13,6 +13,24 @@ bool is_pending(const mx::array& a) {
   return a.status() == mx::array::Status::unscheduled;
 }
 
+// Does the unevaluated `value` read `array`?
+bool reads(const mx::array& value, const mx::array& array) {
+  constexpr size_t kMost = 64; // nodes looked at
+  std::vector<const mx::array*> seen{&value};
+  for (size_t i = 0; i < seen.size() && seen.size() < kMost; ++i) {
+    if (!is_pending(*seen[i]) || !seen[i]->has_primitive()) {
+      continue;
+    }
+    for (const mx::array& input : seen[i]->inputs()) {
+      if (input.id() == array.id()) {
+        return true;
+      }
+      seen.push_back(&input);
+    }
+  }
+  return false;
+}
+
 // `array` in storage order under another dtype, one dimension.
 mx::array flat_as(const mx::array& array, const Layout& layout, Dtype dtype) {
   return mx::view(flatten(array, layout), to_mlx(dtype));
@@ -71,6 +89,13 @@ mx::array Storage::read(const Geometry& view, Dtype dtype) const {
 }
 
 void Storage::write(const Geometry& view, Dtype dtype, const mx::array& value) {
+  // A part of a large array that is computed from it (x[i] += 1) is computed
+  // first: a reader that waits would hold the buffer, and all be copied.
+  constexpr size_t kLarge = size_t{1} << 20;
+  if (array_.nbytes() >= kLarge && view.numel() < numel() / 4 &&
+      is_pending(value) && !value.is_tracer() && reads(value, array_)) {
+    flashlight::eval({value});
+  }
   if (dtype == dtype_) {
     Layout layout = layout_;
     mx::array next = write_back(array_, layout, view, value);

@@ -324,8 +324,22 @@ Value OpNode::saved(std::string_view name) {
 
 std::vector<std::string> OpNode::saved_names() const {
   std::vector<std::string> names;
+  auto add = [&](int key) {
+    std::string name = key_name(key);
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      names.push_back(std::move(name));
+    }
+  };
   for (const Saved& s : saved_) {
-    names.push_back(key_name(s.key));
+    add(s.key);
+  }
+  // What other gradients would need is there too, as None.
+  for (const Formula& f : op_.formulas) {
+    for (int key : f.saved) {
+      if (key != Formula::kNeeds) {
+        add(key);
+      }
+    }
   }
   return names;
 }
