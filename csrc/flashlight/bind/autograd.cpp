@@ -160,6 +160,7 @@ class PostAccumulateHooks : public DictHooks {
     nb::object variable = nb::steal(wrap(variables.at(0)));
     for (nb::handle hook : hooks_of(dict_)) {
       nb::object result = hook(variable);
+      (void)checked(result, variables.at(0), hook);
       FL_CHECK(
           result.is_none(),
           "Tensor post accumulate grad hooks should return None.");
