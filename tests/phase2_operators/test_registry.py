@@ -472,8 +472,12 @@ def test_errors(name):
         for error in info.error_inputs("cpu"):
             sample = error.sample_input
             args = (sample.input, *sample.args)
-            with aliases_kept():  # before torch resizes an out= and then fails
-                ours = (to_ours(args), to_ours(sample.kwargs))
+            try:
+                with aliases_kept():  # before torch resizes an out= and then fails
+                    ours = (to_ours(args), to_ours(sample.kwargs))
+            except TypeError as e:
+                assert "MLX has no such type" in str(e), f"{name}: {e}"
+                continue  # a sample that cannot be there
             try:
                 torchs(*args, **sample.kwargs)
             except Exception as e:
