@@ -257,12 +257,12 @@ mx::array convolution_kernel(
   FL_CHECK(!any(extra, negative), "negative output_padding is not supported");
   FL_CHECK(
       !any(o.stride, not_positive), "non-positive stride is not supported");
+  FL_CHECK(!any(o.dilation, negative), "dilation should be greater than zero");
   FL_CHECK(
-      !any(o.dilation, not_positive), "non-positive dilation is not supported");
-  FL_CHECK(
-      groups > 0,
-      "expected groups to be greater than 0, but got groups=",
-      groups);
+      !any(o.dilation, not_positive),
+      "dilation should be greater than zero, but got ",
+      o.dilation);
+  FL_CHECK(groups > 0, "non-positive groups is not supported");
   check_shapes(input, weight, bias, o, transposed);
   check_same_types(input, weight, bias);
   FL_CHECK_AS(
