@@ -69,6 +69,10 @@ VIEWS = [
     "{x}.expand(2, *{x}.shape)",
     "{x}.data",
     "{x}.view({x}.shape)",
+    "{x}.real",
+    "{x}.positive()",
+    "{x}.unsqueeze(0).transpose(0, -1)",
+    "{x}.as_strided((), (), 0)",
     "torch.broadcast_to({x}, (2, *{x}.shape))",
     "{x}.as_strided({x}.shape, {x}.stride(), {x}.storage_offset())",
 ]
@@ -91,6 +95,9 @@ VIEWS_1D = [
     "{x}.as_strided((2, 1), (1, 1), {x}.storage_offset())",
     "{x}[None, :]",
     "{x}[[0, 0]]",
+    "{x}[:, ...]",
+    "{x}[-2:]",
+    "{x}.expand(2, *{x}.shape)[0]",
 ]
 VIEWS_2D = ["{x}.diagonal()", "{x}.permute(*range({x}.dim())[::-1])", "{x}[:, 0]"]
 SEVERAL = [
@@ -100,6 +107,9 @@ SEVERAL = [
     "{x}.unbind(-1)",
     "torch.tensor_split({x}, 2)",
     "{x}.split(1, dim=-1)",
+    "torch.unbind({x}.view(-1))",
+    "{x}.split([1, {x}.shape[0] - 1])",
+    "{x}.hsplit(1)",
 ]
 WRITES = [
     "{x}.add_(1)",
@@ -160,6 +170,11 @@ WRITES_1D = [
     "{x}.cumsum_(0)",
     "{x}.view(-1)[1:].add_(1)",
     "{x}[[0, 0]] = 0.125",
+    "{x}[::2].zero_()",
+    "{x}.unbind(0)[0].zero_()",
+    "{x}.index_put_((torch.tensor([0]),), torch.ones((), dtype={x}.dtype))",
+    "{x}[0].copy_({x}[-1].clone())",
+    "{x}.detach()[0] = 0.25",
     "{x}.swapaxes_(0, -1)",
 ]
 WRITES_Y = [
@@ -179,6 +194,9 @@ WRITES_Y = [
     "torch.sin({x}, out={y})",
     "{x}[0] = {y}",
     "{x}.set_({y})",
+    "{x}.copy_({y} > 0)",
+    "{x}.copy_({y}.float())",
+    "{x}.lerp_({y}.to({x}.dtype), 0.5)",
 ]
 BACKWARD = [
     "{x}.sum().backward()",
@@ -190,6 +208,7 @@ BACKWARD = [
     "torch.autograd.backward([{x}.sum(), {y}.sum()])",
     "{x}.sum().backward(create_graph=True)",
     "{x}.grad.sum().backward()",
+    "torch.autograd.backward({x}.sum(), inputs=[{x}])",
 ]
 # `* 1`: whether the engine added gradients up in place shows in their version.
 GRADS = [

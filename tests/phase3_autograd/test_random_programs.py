@@ -5,7 +5,7 @@ from random_programs import disagreement, run_program, shortest, write_program
 
 import flashlight
 
-PROGRAMS, ALL_PROGRAMS, CHUNK = 3_000, 30_000, 100
+PROGRAMS, ALL_PROGRAMS, CHUNK = 3_000, 4_000, 100
 
 
 def pytest_generate_tests(metafunc):
