@@ -1,5 +1,7 @@
 """Checks of derivatives against finite differences."""
 
+import itertools
+
 import flashlight
 from flashlight import _C
 
@@ -22,7 +24,10 @@ def _outputs(func, inputs):
 
 
 def _numerical(func, inputs, x, eps):
-    """d outputs / d x, one matrix [x.numel(), out.numel()] for each output."""
+    """Gradients of the parts of outputs by x: [x.numel(), out.numel()] for each output.
+
+    One matrix for a real output; for a complex one a second, of its imaginary part.
+    """
     columns = None
     flat = x.detach().reshape(-1)
     n = flat.numel()
@@ -42,21 +47,26 @@ def _numerical(func, inputs, x, eps):
         if columns is None:
             columns = [[] for _ in rows[0]]
         for k in range(len(rows[0])):
-            if len(deltas) == 1:
-                value = rows[0][k]
+            by = [row[k].reshape(-1) for row in rows]
+            if by[0].is_complex():
+                parts = [[b.real for b in by], [b.imag for b in by]]
             else:
-                # The conjugate Wirtinger derivative that backward gives.
-                value = rows[0][k].conj() + 1j * rows[1][k].conj()
-            columns[k].append(value.reshape(-1))
-    return [flashlight.stack(c) for c in (columns or [])]
+                parts = [by]
+            # What backward gives: the derivative by the real part, and i times that
+            # by the imaginary part.
+            columns[k].append(
+                [p[0] if len(p) == 1 else p[0] + 1j * p[1] for p in parts]
+            )
+    return [[flashlight.stack(p) for p in zip(*c)] for c in (columns or [])]
 
 
-def _analytical(outputs, x, k):
+def _analytical(outputs, x, k, part=0):
+    """The same by backward, of the real (0) or the imaginary part of output k."""
     out = outputs[k]
     columns = []
     for j in range(out.numel()):
         seed = flashlight.zeros_like(out).reshape(-1)
-        seed[j] = 1
+        seed[j] = 1j if part else 1
         (g,) = flashlight.autograd.grad(
             out, x, seed.reshape(out.shape), retain_graph=True, allow_unused=True
         )
@@ -66,6 +76,29 @@ def _analytical(outputs, x, k):
             else g.detach().reshape(-1)
         )
     return flashlight.stack(columns, 1) if columns else None
+
+
+def _batched_mismatch(outputs, wanted, atol, rtol):
+    """What is wrong with ``is_grads_batched`` beside one backward a row, or None."""
+    for k, out in enumerate(outputs):
+        if not out.requires_grad:
+            continue
+        seeds = flashlight.randn(2, *out.shape, dtype=out.dtype)
+        options = {"retain_graph": True, "allow_unused": True}
+        rows = [flashlight.autograd.grad(out, wanted, s, **options) for s in seeds]
+        batched = flashlight.autograd.grad(
+            out, wanted, seeds, is_grads_batched=True, **options
+        )
+        for i, (got, *each) in enumerate(zip(batched, *rows)):
+            if got is None and all(g is None for g in each):
+                continue
+            expected = flashlight.stack(each)
+            if not flashlight.allclose(got, expected, rtol=rtol, atol=atol):
+                return (
+                    f"For output {k} and input {i}: the gradient of a batch is not "
+                    f"that of its rows.\nGot:\n{got}\nExpected:\n{expected}\n"
+                )
+    return None
 
 
 def gradcheck(
@@ -96,14 +129,13 @@ def gradcheck(
         rtol: The relative tolerance.
         raise_exception: Raise, or return ``False``.
         nondet_tol: How much two runs of backward may differ.
+        check_batched_grad: Compare ``is_grads_batched`` with a loop, too.
 
     Raises:
         RuntimeError: A gradient is wrong, or nothing could be checked.
     """
-    if check_forward_ad or check_batched_grad or check_batched_forward_grad:
-        raise NotImplementedError(
-            "gradcheck(): forward mode and batched gradients are not supported"
-        )
+    if check_forward_ad or check_batched_forward_grad:
+        raise NotImplementedError("gradcheck(): forward mode is not supported")
 
     def bad(text):
         if raise_exception:
@@ -120,7 +152,7 @@ def gradcheck(
     outputs = _outputs(func, inputs)
     if not any(o.requires_grad for o in outputs):
         for x in wanted:
-            for n in _numerical(func, inputs, x, eps):
+            for n in itertools.chain(*_numerical(func, inputs, x, eps)):
                 if not flashlight.allclose(n, flashlight.zeros_like(n), atol=atol):
                     return bad("Numerical gradient for function expected to be zero")
         return True
@@ -129,24 +161,29 @@ def gradcheck(
         for k, out in enumerate(outputs):
             if not out.requires_grad:
                 continue
-            analytical = _analytical(outputs, x, k)
-            if analytical is None:
-                continue
-            again = _analytical(outputs, x, k)
-            if not flashlight.allclose(
-                analytical, again, atol=nondet_tol, rtol=0.0, equal_nan=True
-            ):
-                return bad(
-                    "Backward is not reentrant, i.e., running backward with "
-                    "same input and grad_output multiple times gives different "
-                    "values"
-                )
-            expected = numerical[k].to(analytical.dtype)
-            if not flashlight.allclose(analytical, expected, rtol=rtol, atol=atol):
-                return bad(
-                    f"Jacobian mismatch for output {k} with respect to input {i},\n"
-                    f"numerical:{expected}\nanalytical:{analytical}\n"
-                )
+            for part, matrix in enumerate(numerical[k]):
+                analytical = _analytical(outputs, x, k, part)
+                if analytical is None:
+                    continue
+                again = _analytical(outputs, x, k, part)
+                if not flashlight.allclose(
+                    analytical, again, atol=nondet_tol, rtol=0.0, equal_nan=True
+                ):
+                    return bad(
+                        "Backward is not reentrant, i.e., running backward with "
+                        "same input and grad_output multiple times gives different "
+                        "values"
+                    )
+                expected = matrix.to(analytical.dtype)
+                if not flashlight.allclose(analytical, expected, rtol=rtol, atol=atol):
+                    return bad(
+                        f"Jacobian mismatch for output {k} with respect to input {i},"
+                        f"\nnumerical:{expected}\nanalytical:{analytical}\n"
+                    )
+    if check_batched_grad:
+        text = _batched_mismatch(outputs, wanted, atol, rtol)
+        if text is not None:
+            return bad(text)
     return True
 
 
@@ -213,4 +250,5 @@ def gradgradcheck(
         rtol=rtol,
         raise_exception=raise_exception,
         nondet_tol=nondet_tol,
+        check_batched_grad=check_batched_grad,
     )

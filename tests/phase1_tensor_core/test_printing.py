@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 FLOATS = ["float32", "float64", "float16", "bfloat16"]
 INTEGERS = ["uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"]
-COMPLEX = ["complex64"]
+COMPLEX = ["complex64", "complex128"]
 SHAPES = [
     *[(), (0,), (1,), (3,), (13,), (0, 2), (2, 0, 3), (1, 1), (2, 7), (40, 2)],
     *[(1001,), (1200, 1), (7, 200), (40, 40), (2, 3, 4), (11, 11, 11), (2, 1, 7, 100)],
@@ -61,7 +61,7 @@ def numbers(shape, dtype, scale, seed):
     real = np.asarray(random.standard_normal(shape) * scale)
     if dtype in COMPLEX:
         imag = np.asarray(random.standard_normal(shape))
-        return (real + 1j * imag).astype(np.complex64)
+        return (real + 1j * imag).astype(dtype)
     return real
 
 

@@ -20,7 +20,8 @@ from flashlight import _C
 DTYPES = {
     d: getattr(torch, d)
     for d in (
-        "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64"
+        "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 "
+        "complex128"
     ).split()
 }
 
@@ -190,7 +191,12 @@ def picked(name, args, kwargs):
 
 
 # Tolerances relative to float32's.
-WIDTH = {torch.float16: 300, torch.bfloat16: 3000, torch.float64: 1e-4}
+WIDTH = {
+    torch.float16: 300,
+    torch.bfloat16: 3000,
+    torch.float64: 1e-4,
+    torch.complex128: 1e-4,
+}
 
 
 def same(ours, theirs, tolerance, what, pick=None):

@@ -18,7 +18,7 @@ import flashlight
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 DTYPES = """bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16
-float32 float64 complex64""".split()
+float32 float64 complex64 complex128""".split()
 FORMATS = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 PAIRS = pytest.mark.parametrize(
     "writer, reader",
@@ -407,9 +407,9 @@ def test_tar_files_of_old():
 def test_safetensors(tmp_path):
     numpy_save = pytest.importorskip("safetensors.torch").save_file
     path = str(tmp_path / "x.safetensors")
-    values = {
-        d: numbers(torch, d) for d in DTYPES if d not in ("uint16", "uint32", "uint64")
-    }
+    # The format has no name for complex128.
+    left_out = ("uint16", "uint32", "uint64", "complex128")
+    values = {d: numbers(torch, d) for d in DTYPES if d not in left_out}
     numpy_save(values, path)
     ours = flashlight.load(path)
     assert {k: v.tolist() for k, v in ours.items()} == {

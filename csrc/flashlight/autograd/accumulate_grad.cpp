@@ -6,6 +6,7 @@
 
 #include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/grad_mode.h"
+#include "flashlight/core/complex128.h"
 #include "flashlight/core/runtime.h"
 
 namespace flashlight {
@@ -35,14 +36,13 @@ bool lies_right(const Tensor& grad, const Tensor& variable) {
 // A new storage with this value, lying as the variable does if that is dense.
 Tensor fresh(const Tensor& grad, const Tensor& variable) {
   if (!is_dense(variable)) {
-    return Tensor(
-        grad.value(), contiguous_strides(grad.sizes()), grad.device());
+    return copied(grad, contiguous_strides(grad.sizes()));
   }
   // The variable may show other data by now (x.data = y).
-  mx::array value =
-      variable.sizes() == grad.sizes()
-          ? grad.value()
-          : mx::broadcast_to(grad.value(), to_shape(variable.sizes()));
+  if (variable.sizes() == grad.sizes()) {
+    return copied(grad, variable.strides());
+  }
+  mx::array value = mx::broadcast_to(grad.value(), to_shape(variable.sizes()));
   return Tensor(std::move(value), variable.strides(), grad.device());
 }
 

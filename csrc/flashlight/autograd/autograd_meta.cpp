@@ -53,7 +53,7 @@ std::shared_ptr<Node> grad_fn(const Tensor& tensor) {
     return meta->grad_fn;
   }
   check_stale_view(*meta);
-  auto node = as_strided_node(meta->base, tensor->geometry);
+  auto node = as_strided_node(meta->base, tensor);
   node->add_input(tensor);
   std::shared_ptr<Node> before = std::move(meta->grad_fn);
   leave_hooks(tensor, before);

@@ -39,6 +39,11 @@ struct AutogradOps {
       const Geometry& base);
   Tensor (*clone)(const Tensor&);
   Tensor (*real)(const Tensor&);
+  // Complex numbers as pairs, and back; the conjugate; the negative.
+  Tensor (*view_as_real)(const Tensor&);
+  Tensor (*view_as_complex)(const Tensor&);
+  Tensor (*conj)(const Tensor&);
+  Tensor (*neg)(const Tensor&);
   bool (*has_nan)(const Tensor&);
 };
 FL_API AutogradOps& autograd_ops();

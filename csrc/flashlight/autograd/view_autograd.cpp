@@ -2,6 +2,7 @@
 
 #include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/grad_mode.h"
+#include "flashlight/core/complex128.h"
 
 namespace flashlight {
 
@@ -32,10 +33,68 @@ Geometry flat_geometry(const BaseInfo& base) {
   return {IntList{storage_extent(g)}, IntList{1}, 0};
 }
 
+// How a view shows its base. Where one of the two is complex and the other is
+// not, the windows of both are counted in reals, and so are the gradients.
+class Shown {
+ public:
+  Shown(const Tensor& base, const Tensor& view)
+      : base(info_of(base)),
+        window(view.geometry()),
+        sizes_(view.sizes()),
+        complex_(view.is_complex()),
+        conj_(view->conj),
+        neg_(view->neg) {
+    if (base.is_complex() == view.is_complex()) {
+      return;
+    }
+    if (base.is_complex()) {
+      base_pairs_ = true;
+      this->base.geometry = pairs_geometry(base.geometry());
+    } else {
+      view_pairs_ = true;
+      window = pairs_geometry(window);
+    }
+  }
+
+  // The gradient of the view in the units of the window, and back.
+  Tensor of_view(const Tensor& grad) const {
+    const AutogradOps& ops = autograd_ops();
+    Tensor g = grad.sizes() == sizes_ ? grad : ops.sum_to(grad, sizes_);
+    if (g.is_complex() != complex_) {
+      g = complex_ ? ops.to_dtype(g, to_complex(g.dtype())) : ops.real(g);
+    }
+    g = with_bits(g);
+    return view_pairs_ ? autograd_ops().view_as_real(g) : g;
+  }
+  Tensor to_view(const Tensor& grad) const {
+    return with_bits(view_pairs_ ? autograd_ops().view_as_complex(grad) : grad);
+  }
+  // The gradient of the base in those units, and back.
+  Tensor of_base(const Tensor& grad) const {
+    return base_pairs_ ? autograd_ops().view_as_real(grad) : grad;
+  }
+  Tensor to_base(const Tensor& grad) const {
+    return base_pairs_ ? autograd_ops().view_as_complex(grad) : grad;
+  }
+
+  BaseInfo base;
+  Geometry window;
+
+ private:
+  Tensor with_bits(const Tensor& grad) const {
+    Tensor g = conj_ ? autograd_ops().conj(grad) : grad;
+    return neg_ ? autograd_ops().neg(g) : g;
+  }
+
+  IntList sizes_;
+  bool complex_, conj_, neg_;
+  bool base_pairs_ = false, view_pairs_ = false;
+};
+
 class AsStridedBackward : public Node {
  public:
-  AsStridedBackward(const Tensor& base, Geometry window)
-      : base_(info_of(base)), window_(std::move(window)) {}
+  AsStridedBackward(const Tensor& base, const Tensor& view)
+      : shown_(base, view) {}
 
   std::string name() const override {
     return "AsStridedBackward0";
@@ -46,12 +105,13 @@ class AsStridedBackward : public Node {
     if (!g.defined() || !should_compute(0)) {
       return {Tensor()};
     }
-    return {autograd_ops().scatter_window(g, window_, base_.geometry)};
+    return {shown_.to_base(
+        autograd_ops().scatter_window(
+            shown_.of_view(g), shown_.window, shown_.base.geometry))};
   }
 
  private:
-  BaseInfo base_;
-  Geometry window_;
+  Shown shown_;
 };
 
 // The history of a base after a write through one of its views: outside the
@@ -59,8 +119,8 @@ class AsStridedBackward : public Node {
 // the op that wrote.
 class CopySlices : public Node {
  public:
-  CopySlices(const Tensor& base, Geometry window, std::shared_ptr<Node> fn)
-      : base_(info_of(base)), window_(std::move(window)), fn_(std::move(fn)) {
+  CopySlices(const Tensor& base, const Tensor& view, std::shared_ptr<Node> fn)
+      : shown_(base, view), fn_(std::move(fn)) {
     add_edge(gradient_edge(base));
     for (size_t i = 1; i < fn_->next_edges().size(); ++i) {
       add_edge(fn_->next_edges()[i]);
@@ -86,14 +146,16 @@ class CopySlices : public Node {
     }
     const AutogradOps& ops = autograd_ops();
     // g, laid out as the base's storage is.
-    Geometry whole = base_.geometry;
+    const BaseInfo& base = shown_.base;
+    Geometry whole = base.geometry;
     whole.offset = 0;
+    Tensor all = shown_.of_base(g);
     Tensor flat =
-        ops.zeros(flat_geometry(base_).sizes, g.dtype(), base_.device);
-    flat = ops.as_strided_scatter(flat, g, whole);
-    Geometry window = base_.window(window_);
+        ops.zeros(flat_geometry(base).sizes, all.dtype(), base.device);
+    flat = ops.as_strided_scatter(flat, all, whole);
+    Geometry window = base.window(shown_.window);
     Tensor inside = ops.clone(ops.as_strided(flat, window));
-    TensorList results = (*fn_)({inside});
+    TensorList results = (*fn_)({shown_.to_view(inside)});
     for (size_t i = 0; i < out.size() && i < results.size(); ++i) {
       if (!should_compute(i)) {
         continue;
@@ -110,19 +172,15 @@ class CopySlices : public Node {
           "unsupported operation: more than one element of the written-to "
           "tensor refers to a single memory location. Please clone() the "
           "tensor before performing the operation.");
-      Tensor slice = results[0];
-      if (slice.sizes() != window.sizes) {
-        slice = ops.sum_to(slice, window.sizes);
-      }
-      out[0] =
-          ops.as_strided(ops.as_strided_scatter(flat, slice, window), whole);
+      Tensor slice = shown_.of_view(results[0]);
+      out[0] = shown_.to_base(
+          ops.as_strided(ops.as_strided_scatter(flat, slice, window), whole));
     }
     return out;
   }
 
  private:
-  BaseInfo base_;
-  Geometry window_;
+  Shown shown_;
   std::shared_ptr<Node> fn_;
   bool released_ = false;
 };
@@ -196,10 +254,8 @@ void check_view_write(const AutogradMeta& meta, bool is_inplace) {
 
 } // namespace
 
-std::shared_ptr<Node> as_strided_node(
-    const Tensor& base,
-    const Geometry& window) {
-  auto node = std::make_shared<AsStridedBackward>(base, window);
+std::shared_ptr<Node> as_strided_node(const Tensor& base, const Tensor& view) {
+  auto node = std::make_shared<AsStridedBackward>(base, view);
   node->add_edge(gradient_edge(base));
   node->update_topological();
   return node;
@@ -292,7 +348,7 @@ void swap_history(const Tensor& tensor, const std::shared_ptr<Node>& node) {
 void write_through_view(const Tensor& view, const std::shared_ptr<Node>& node) {
   AutogradMeta& meta = ensure_autograd_meta(view);
   Tensor base = meta.base;
-  auto copy = std::make_shared<CopySlices>(base, view.geometry(), node);
+  auto copy = std::make_shared<CopySlices>(base, view, node);
   ensure_autograd_meta(base).output_nr = 0;
   swap_history(base, copy);
   // The view's own history follows from the base's now.

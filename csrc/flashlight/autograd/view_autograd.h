@@ -5,10 +5,11 @@
 
 namespace flashlight {
 
-// Gradient of as_strided: the window's gradient, placed in zeros.
+// Gradient of as_strided: that of the view, a window on the base, placed in
+// zeros.
 FL_API std::shared_ptr<Node> as_strided_node(
     const Tensor& base,
-    const Geometry& window);
+    const Tensor& view);
 
 // As rebase_history, for a tensor whose version has been counted already.
 FL_API void move_history(

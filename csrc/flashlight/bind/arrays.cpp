@@ -109,8 +109,8 @@ struct Writer {
   IntList sizes;
 
   void number(PyObject* o) {
-    if constexpr (std::is_same_v<T, std::complex<float>>) {
-      data.push_back(std::complex<float>(to_scalar(o).to_complex()));
+    if constexpr (std::is_constructible_v<T, std::complex<double>>) {
+      data.push_back(T(to_scalar(o).to_complex()));
     } else if constexpr (std::is_same_v<T, double>) {
       Scalar x = is_tensor(o) ? as_tensor(o).item() : to_scalar(o);
       FL_CHECK_TYPE(
@@ -164,15 +164,14 @@ struct Writer {
 };
 
 template <typename T>
-mx::array from_nested(PyObject* data, const IntList& sizes, Dtype dtype) {
+Tensor from_nested(PyObject* data, const IntList& sizes, Dtype dtype) {
   Writer<T> w{{}, dtype, sizes};
   w.data.reserve(static_cast<size_t>(product(sizes)));
   w.walk(data, 0);
-  if constexpr (std::is_same_v<T, std::complex<float>>) {
-    return from_bytes(
-        w.data.data(), w.data.size() * sizeof(T), sizes, Dtype::Complex64);
+  if constexpr (std::is_arithmetic_v<T>) {
+    return Tensor(mx::array(w.data.begin(), to_shape(sizes), to_mlx(dtype)));
   } else {
-    return mx::array(w.data.begin(), to_shape(sizes), to_mlx(dtype));
+    return from_bytes(w.data.data(), w.data.size() * sizeof(T), sizes, dtype);
   }
 }
 
@@ -185,13 +184,11 @@ nb::module_ numpy() {
 Dtype numpy_dtype(nb::handle array) {
   nb::object dtype = array.attr("dtype");
   auto text = nb::cast<std::string>(nb::str(dtype.attr("name")));
-  for (int i = 0; i <= static_cast<int>(Dtype::Complex64); ++i) {
-    if (name(static_cast<Dtype>(i)) == text) {
-      return static_cast<Dtype>(i);
+  for (int i = 0; i < kDtypes; ++i) {
+    auto dtype = static_cast<Dtype>(i);
+    if (is_storable(dtype) && name(dtype) == text) {
+      return dtype;
     }
-  }
-  if (text == "complex128") {
-    return Dtype::Complex128;
   }
   fail<TypeError>(
       "can't convert np.ndarray of type ",
@@ -220,11 +217,6 @@ Tensor from_numpy(nb::handle array) {
         "given numpy array has byte order different from the native byte "
         "order. Conversion between byte orders is currently not supported.");
   }
-  Py_buffer buffer;
-  check(PyObject_GetBuffer(contiguous.ptr(), &buffer, PyBUF_SIMPLE));
-  mx::array value =
-      from_bytes(buffer.buf, static_cast<size_t>(buffer.len), sizes, dtype);
-  PyBuffer_Release(&buffer);
   // Dense strides as numpy has them.
   bool dense = true;
   for (nb::handle s : nb::tuple(array.attr("strides"))) {
@@ -235,7 +227,16 @@ Tensor from_numpy(nb::handle array) {
   if (!dense || !is_dense(sizes, strides)) {
     strides = contiguous_strides(sizes);
   }
-  return Tensor(std::move(value), std::move(strides), Device{});
+  Py_buffer buffer;
+  check(PyObject_GetBuffer(contiguous.ptr(), &buffer, PyBUF_SIMPLE));
+  Tensor out = from_bytes(
+      buffer.buf,
+      static_cast<size_t>(buffer.len),
+      sizes,
+      dtype,
+      std::move(strides));
+  PyBuffer_Release(&buffer);
+  return out;
 }
 
 template <typename T>
@@ -245,7 +246,7 @@ nb::object element(const void* data, size_t i) {
     return nb::object(nb::bool_(x));
   } else if constexpr (std::is_integral_v<T>) {
     return nb::object(nb::int_(x));
-  } else if constexpr (std::is_same_v<T, mx::complex64_t>) {
+  } else if constexpr (requires { x.imag(); }) {
     return nb::steal(PyComplex_FromDoubles(x.real(), x.imag()));
   } else {
     return nb::object(nb::float_(static_cast<double>(x)));
@@ -286,6 +287,8 @@ nb::object element_of(Dtype dtype, const void* data, size_t i) {
       return element<float>(data, i);
     case Dtype::Float64:
       return element<double>(data, i);
+    case Dtype::Complex128:
+      return element<std::complex<double>>(data, i);
     default:
       return element<mx::complex64_t>(data, i);
   }
@@ -362,11 +365,12 @@ tensor_from(PyObject* data, std::optional<Dtype> dtype, Device device, bool) {
     auto inferred = dtype ? dtype : infer_dtype(data);
     Dtype d = inferred.value_or(default_dtype());
     check_storable(d);
-    mx::array value = flashlight::is_complex(d)
-                          ? from_nested<std::complex<float>>(data, sizes, d)
-                      : is_floating(d) ? from_nested<double>(data, sizes, d)
-                                       : from_nested<int64_t>(data, sizes, d);
-    out = Tensor(std::move(value));
+    out = d == Dtype::Complex128
+              ? from_nested<std::complex<double>>(data, sizes, d)
+          : flashlight::is_complex(d)
+              ? from_nested<std::complex<float>>(data, sizes, d)
+          : is_floating(d) ? from_nested<double>(data, sizes, d)
+                           : from_nested<int64_t>(data, sizes, d);
   }
   if ((dtype && *dtype != out.dtype()) || !(device == out.device())) {
     out = _to_copy(out, dtype.value_or(out.dtype()), {}, device);
@@ -422,7 +426,7 @@ void bind_arrays(nb::module_& m) {
     check_storable(d);
     auto n = static_cast<int64_t>(data.size()) / itemsize(d);
     return nb::steal(
-        wrap(Tensor(from_bytes(data.c_str(), data.size(), IntList{n}, d))));
+        wrap(from_bytes(data.c_str(), data.size(), IntList{n}, d)));
   });
   m.def("_to_bytes", [](const Tensor& t) {
     mx::array v = host_value(t);

@@ -3,6 +3,7 @@
 
 #include "flashlight/autograd/autograd_meta.h"
 #include "flashlight/bind/py_autograd.h"
+#include "flashlight/core/complex128.h"
 #include "flashlight/core/conversion.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/copy.h"
@@ -209,7 +210,9 @@ Tensor value_tensor(const Tensor& self, PyObject* value) {
   if (is_number(value)) {
     Scalar number = to_scalar(value);
     check_fits(number, self.dtype());
-    return Tensor(scalar_array(number, self.dtype()));
+    return self.dtype() == Dtype::Complex128
+               ? complex128_number(number, {}, {}, Device{})
+               : Tensor(scalar_array(number, self.dtype()));
   }
   return tensor_from(value, self.dtype(), self.device(), true);
 }

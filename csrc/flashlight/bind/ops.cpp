@@ -625,6 +625,8 @@ void bind_ops(nb::module_& m) {
     static constexpr const char* kDerivatives[] = {
         "unstated", "formula", "composite", "vjp", "not_differentiable"};
     d["promotes"] = op.promotion != Promotion::None;
+    d["complex128"] =
+        op.view || op.composite || static_cast<bool>(op.complex128);
     d["derivative"] = kDerivatives[static_cast<size_t>(op.derivative)];
     return d;
   });

@@ -8,6 +8,7 @@
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/autograd/saved_tensor.h"
 #include "flashlight/bind/py_autograd.h"
+#include "flashlight/core/complex128.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/views.h"
@@ -229,6 +230,8 @@ int set_grad_attr(PyObject* self, PyObject* value, void*) {
           return "c10::BFloat16";
         case Dtype::Complex64:
           return "c10::complex<float>";
+        case Dtype::Complex128:
+          return "c10::complex<double>";
         case Dtype::Int64:
           return "long int";
         default:
@@ -721,7 +724,7 @@ void bind_tensor(nb::module_& m) {
   m.def("_eval", [](nb::sequence tensors) {
     std::vector<mx::array> arrays;
     for (nb::handle t : tensors) {
-      arrays.push_back(to_tensor(t.ptr()).value());
+      arrays.push_back(any_value(to_tensor(t.ptr())));
     }
     flashlight::eval(std::move(arrays));
   });

@@ -35,6 +35,8 @@ const char* element_name(Dtype dtype) {
       return "float";
     case Dtype::Complex64:
       return "c10::complex<float>";
+    case Dtype::Complex128:
+      return "c10::complex<double>";
     default:
       return "double";
   }

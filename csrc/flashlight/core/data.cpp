@@ -5,20 +5,38 @@
 #include <mlx/allocator.h>
 #include <mlx/ops.h>
 
+#include "flashlight/core/complex128.h"
+
 namespace flashlight {
 
-mx::array
-from_bytes(const void* data, size_t n, const IntList& sizes, Dtype dtype) {
+Tensor from_bytes(
+    const void* data,
+    size_t n,
+    const IntList& sizes,
+    Dtype dtype,
+    IntList strides) {
   mx::allocator::Data memory = mx::allocator::malloc(n);
   if (n > 0) {
     std::memcpy(memory.buffer().raw_ptr(), data, n);
   }
-  return mx::array(std::move(memory), to_shape(sizes), to_mlx(dtype));
+  mx::Shape shape = to_shape(sizes);
+  if (dtype == Dtype::Complex128) {
+    shape.push_back(2);
+    mx::array pairs(std::move(memory), std::move(shape), mx::float64);
+    return from_pairs(std::move(pairs), std::move(strides), Device{});
+  }
+  mx::array value(std::move(memory), std::move(shape), to_mlx(dtype));
+  return Tensor(std::move(value), std::move(strides), Device{});
+}
+
+Tensor
+from_bytes(const void* data, size_t n, const IntList& sizes, Dtype dtype) {
+  return from_bytes(data, n, sizes, dtype, contiguous_strides(sizes));
 }
 
 mx::array host_value(const Tensor& tensor) {
   enter_stream();
-  mx::array value = mx::contiguous(tensor.value());
+  mx::array value = mx::contiguous(any_value(tensor));
   eval({value});
   return value;
 }
@@ -34,7 +52,7 @@ copied_in(const void* data, int64_t numel, const IntList& sizes, Dtype dtype) {
       "' is invalid for input of size ",
       numel);
   auto bytes = static_cast<size_t>(numel * itemsize(dtype));
-  return Tensor(from_bytes(data, bytes, sizes, dtype));
+  return from_bytes(data, bytes, sizes, dtype);
 }
 
 mx::array rows_of(const Tensor& tensor, Dtype dtype) {

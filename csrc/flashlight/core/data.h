@@ -12,10 +12,16 @@
 
 namespace flashlight {
 
-// A row-major copy of `n` bytes.
-FL_API mx::array
+// A row-major copy of `n` bytes, lying with these (dense) strides.
+FL_API Tensor from_bytes(
+    const void* data,
+    size_t n,
+    const IntList& sizes,
+    Dtype dtype,
+    IntList strides);
+FL_API Tensor
 from_bytes(const void* data, size_t n, const IntList& sizes, Dtype dtype);
-// The value, evaluated and row-major.
+// The value, evaluated and row-major; pairs, of complex128.
 FL_API mx::array host_value(const Tensor& tensor);
 
 namespace detail {
@@ -27,7 +33,7 @@ FL_API mx::array rows_of(const Tensor& tensor, Dtype dtype);
 } // namespace detail
 
 // The dtype of a C++ type: float, double, bool, (u)int8/16/32/64_t,
-// std::complex<float>.
+// std::complex<float> and <double>.
 template <typename T>
 Dtype dtype_of() {
   return from_mlx(mx::TypeToDtype<T>());
@@ -39,6 +45,10 @@ inline Dtype dtype_of<double>() {
 template <>
 inline Dtype dtype_of<std::complex<float>>() {
   return Dtype::Complex64;
+}
+template <>
+inline Dtype dtype_of<std::complex<double>>() {
+  return Dtype::Complex128;
 }
 
 // A tensor of these values, copied; row-major in `sizes`.
@@ -63,7 +73,7 @@ template <typename T>
 std::vector<T> to_vector(const Tensor& t) {
   mx::array rows = detail::rows_of(t, dtype_of<T>());
   const auto* first = reinterpret_cast<const T*>(rows.data<char>());
-  return std::vector<T>(first, first + rows.size());
+  return std::vector<T>(first, first + t.numel());
 }
 
 } // namespace flashlight

@@ -72,6 +72,8 @@ std::string_view c_name(Dtype d) {
       return "float";
     case Dtype::Complex64:
       return "c10::complex<float>";
+    case Dtype::Complex128:
+      return "c10::complex<double>";
     case Dtype::Int64:
       return "long int";
     case Dtype::Int32:
@@ -104,12 +106,9 @@ Dtype promote_types(Dtype a, Dtype b) {
     std::swap(ca, cb);
   }
   if (ca == 3) {
-    if (a == Dtype::Complex64 && b == Dtype::Float64) {
-      fail<NotImplementedError>(
-          "complex64 with float64 gives complex128, which MLX does not have; "
-          "convert one of them first");
-    }
-    return a;
+    // The wider, of what the two are as complex numbers.
+    Dtype other = cb >= 2 ? to_complex(b) : a;
+    return itemsize(other) > itemsize(a) ? other : a;
   }
   if (ca == 2) {
     if (cb < 2) {
@@ -183,6 +182,9 @@ void check_storable(Dtype d) {
 
 mx::Dtype to_mlx(Dtype d) {
   check_storable(d);
+  if (d == Dtype::Complex128) {
+    throw NotForComplex128();
+  }
   return mx::Dtype(
       static_cast<mx::Dtype::Val>(d), static_cast<uint8_t>(itemsize(d)));
 }

@@ -13,8 +13,9 @@ namespace flashlight {
 
 namespace mx = mlx::core;
 
-// The first fourteen have MLX's order and can hold data. The rest are names
-// that programs mention; making a tensor of one raises (check_storable).
+// The first fourteen have MLX's order and are MLX's types. Complex128 can hold
+// data too (see Note [Complex128]). The rest are names that programs mention;
+// making a tensor of one raises (check_storable).
 enum class Dtype : uint8_t {
   Bool,
   UInt8,
@@ -74,23 +75,23 @@ inline bool is_complex(Dtype d) {
 }
 // Integers, optionally with bool.
 FL_API bool is_integral(Dtype d, bool include_bool);
-// True if MLX can hold elements of this type.
+// True if tensors can hold elements of this type.
 inline bool is_storable(Dtype d) {
-  return d <= Dtype::Complex64;
+  return d <= Dtype::Complex64 || d == Dtype::Complex128;
 }
 
 // The dtype that PyTorch gives a binary op over tensors of these two.
-// Raises NotImplementedError where the answer is a type MLX has not.
 FL_API Dtype promote_types(Dtype a, Dtype b);
 // May a result of type `from` be written to a tensor of type `to`?
 FL_API bool can_cast(Dtype from, Dtype to);
 
-// float32 <-> complex64.
+// float32 <-> complex64, float64 <-> complex128.
 FL_API Dtype to_complex(Dtype d);
 FL_API Dtype to_real(Dtype d);
 
-// Raises TypeError for a dtype that MLX cannot hold.
+// Raises TypeError for a dtype that no tensor can have.
 FL_API void check_storable(Dtype d);
+// ... and NotForComplex128 for the one that is no type of MLX.
 FL_API mx::Dtype to_mlx(Dtype d);
 inline Dtype from_mlx(mx::Dtype d) {
   return static_cast<Dtype>(d.val());

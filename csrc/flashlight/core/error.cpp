@@ -11,5 +11,8 @@ ValueError::~ValueError() = default;
 NotImplementedError::~NotImplementedError() = default;
 LinAlgError::~LinAlgError() = default;
 OutOfMemoryError::~OutOfMemoryError() = default;
+NotForComplex128::NotForComplex128()
+    : NotImplementedError("not implemented for 'ComplexDouble'") {}
+NotForComplex128::~NotForComplex128() = default;
 
 } // namespace flashlight

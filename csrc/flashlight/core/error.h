@@ -33,6 +33,14 @@ FL_DECLARE_ERROR(OutOfMemoryError)
 
 #undef FL_DECLARE_ERROR
 
+// The value of a complex128 tensor was asked for where there is no code for it;
+// the door adds the op's name. See Note [Complex128].
+class FL_API NotForComplex128 : public NotImplementedError {
+ public:
+  NotForComplex128();
+  ~NotForComplex128() override;
+};
+
 namespace detail {
 
 template <typename... Parts>

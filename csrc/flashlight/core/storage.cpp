@@ -2,6 +2,7 @@
 
 #include <mlx/ops.h>
 
+#include "flashlight/core/complex128.h"
 #include "flashlight/core/error.h"
 #include "flashlight/core/runtime.h"
 
@@ -81,6 +82,9 @@ void Storage::set_array(mx::array array) {
 }
 
 mx::array Storage::read(const Geometry& view, Dtype dtype) const {
+  if (dtype == Dtype::Complex128) [[unlikely]] {
+    return read(pairs_geometry(view), Dtype::Float64);
+  }
   if (dtype == dtype_) {
     return flashlight::read(array_, layout_, view);
   }
@@ -89,6 +93,10 @@ mx::array Storage::read(const Geometry& view, Dtype dtype) const {
 }
 
 void Storage::write(const Geometry& view, Dtype dtype, const mx::array& value) {
+  if (dtype == Dtype::Complex128) [[unlikely]] {
+    write(pairs_geometry(view), Dtype::Float64, value);
+    return;
+  }
   // A part of a large array that is computed from it (x[i] += 1) is computed
   // first: a reader that waits would hold the buffer, and all be copied.
   constexpr size_t kLarge = size_t{1} << 20;

@@ -61,7 +61,7 @@ class FL_API Storage : public RefCounted {
     return numel() * itemsize(dtype_);
   }
 
-  // What a tensor of this dtype and geometry shows.
+  // What a tensor of this dtype and geometry shows; pairs, of complex128.
   mx::array read(const Geometry& view, Dtype dtype) const;
   // Writes `value`, of the view's sizes and dtype, through it.
   void write(const Geometry& view, Dtype dtype, const mx::array& value);

@@ -6,6 +6,7 @@
 
 #include <mlx/ops.h>
 
+#include "flashlight/core/complex128.h"
 #include "flashlight/core/conversion.h"
 #include "flashlight/core/error.h"
 #include "flashlight/core/runtime.h"
@@ -101,18 +102,52 @@ mx::array negated(const mx::array& value) {
   return mx::negative(value);
 }
 
+void check_has_data(const Tensor& t) {
+  FL_CHECK_AS(
+      NotImplementedError,
+      t.device().type != DeviceType::Meta,
+      "Cannot copy out of meta tensor; no data!");
+}
+
+// Pairs under the conj and neg bits of a tensor.
+mx::array with_bits(const mx::array& pairs, const TensorImpl& t) {
+  if (!t.conj && !t.neg) {
+    return pairs;
+  }
+  double real = t.neg ? -1 : 1, imag = t.neg != t.conj ? -1 : 1;
+  return mx::multiply(pairs, mx::array({real, imag}, mx::float64));
+}
+
 } // namespace
 
 mx::array Tensor::value() const {
-  FL_CHECK_AS(
-      NotImplementedError,
-      device().type != DeviceType::Meta,
-      "Cannot copy out of meta tensor; no data!");
+  check_has_data(*this);
+  if (dtype() == Dtype::Complex128) [[unlikely]] {
+    throw NotForComplex128();
+  }
   mx::array value = impl_->storage->read(impl_->geometry, impl_->dtype);
   if (impl_->conj) {
     value = mx::conjugate(value);
   }
   return impl_->neg ? negated(value) : value;
+}
+
+mx::array Tensor::pairs() const {
+  check_has_data(*this);
+  FL_CHECK(
+      dtype() == Dtype::Complex128, "pairs() of a tensor of another dtype");
+  return with_bits(impl_->storage->read(impl_->geometry, dtype()), *impl_);
+}
+
+void Tensor::assign(const Tensor& from) const {
+  if (dtype() == Dtype::Complex128) [[unlikely]] {
+    impl_->storage->write(
+        impl_->geometry, dtype(), with_bits(pairs_of(from), *impl_));
+  } else if (from.dtype() == Dtype::Complex128) [[unlikely]] {
+    set_value(value_as(from, dtype()));
+  } else {
+    set_value(from.value());
+  }
 }
 
 void Tensor::set_value(const mx::array& value) const {
@@ -155,9 +190,12 @@ Scalar Tensor::item() const {
       "a Tensor with ",
       numel(),
       " elements cannot be converted to Scalar");
-  mx::array v = value();
+  mx::array v = mx::contiguous(any_value(*this));
   flashlight::eval({v});
   switch (dtype()) {
+    case Dtype::Complex128:
+      return Scalar(
+          std::complex<double>(v.data<double>()[0], v.data<double>()[1]));
     case Dtype::Bool:
       return Scalar(*v.data<bool>());
     case Dtype::UInt8:
@@ -242,13 +280,12 @@ mx::array scalar_array(const Scalar& value, Dtype dtype) {
 
 Tensor wrapped_number(const Scalar& value) {
   Dtype dtype = value.dtype();
+  // As PyTorch: kept wide until promotion decides.
   if (value.is_double()) {
-    // As PyTorch: kept wide until promotion decides.
     dtype = Dtype::Float64;
-  } else if (value.is_complex()) {
-    dtype = Dtype::Complex64;
   }
-  Tensor out(scalar_array(value, dtype));
+  Tensor out = value.is_complex() ? complex128_number(value, {}, {}, Device{})
+                                  : Tensor(scalar_array(value, dtype));
   out->wrapped_number = true;
   return out;
 }

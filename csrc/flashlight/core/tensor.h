@@ -113,11 +113,16 @@ class FL_API Tensor {
   bool is_contiguous(MemoryFormat format = MemoryFormat::Contiguous) const;
   uintptr_t data_ptr() const;
 
-  // The current value, recorded and perhaps not evaluated.
+  // The current value, recorded and perhaps not evaluated. NotForComplex128 of
+  // such a tensor.
   mx::array value() const;
+  // The value of a complex128 tensor: float64, of its sizes and then 2.
+  mx::array pairs() const;
   // Replaces the value through this alias: value has the tensor's sizes and is
   // cast to its dtype. Does not touch the version.
   void set_value(const mx::array& value) const;
+  // ... by that of another tensor, of any dtype.
+  void assign(const Tensor& from) const;
 
   uint32_t version() const;
   void bump_version() const;

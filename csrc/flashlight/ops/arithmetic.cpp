@@ -6,6 +6,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/kernels/accurate.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/direct.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
@@ -37,8 +38,7 @@ plus_scaled(const mx::array& self, const mx::array& x, const Scalar& value) {
   return mx::astype(mx::add(widened(self), y), self.dtype());
 }
 
-void check_alpha(const mx::array& x, const Scalar& alpha) {
-  Dtype d = from_mlx(x.dtype());
+void check_alpha(Dtype d, const Scalar& alpha) {
   FL_CHECK(
       !alpha.is_bool() || d == Dtype::Bool,
       "Boolean alpha only supported for Boolean results.");
@@ -54,7 +54,7 @@ void check_alpha(const mx::array& x, const Scalar& alpha) {
 
 mx::array
 add_kernel(const mx::array& self, const mx::array& other, const Scalar& alpha) {
-  check_alpha(self, alpha);
+  check_alpha(from_mlx(self.dtype()), alpha);
   if (self.dtype() == mx::bool_) {
     return alpha.to_bool() ? mx::logical_or(self, other)
                            : mx::add(self, mx::zeros_like(other));
@@ -68,6 +68,63 @@ add_kernel(const mx::array& self, const mx::array& other, const Scalar& alpha) {
       self, scaled(other, alpha), [](const mx::array& a, const mx::array& b) {
         return mx::add(a, b);
       });
+}
+
+Z scaled(Z x, const Scalar& alpha) {
+  return alpha == Scalar(1) ? x : times(alpha.to_complex(), x);
+}
+
+// The complex128 form of a row whose third argument is a factor.
+template <typename F>
+ForwardFn with_alpha(F f) {
+  return [form = each(f)](const Call& call) {
+    check_alpha(Dtype::Complex128, call.args[2].as<Scalar>());
+    return form(call);
+  };
+}
+
+// Exact where there is a function for it, as in PyTorch.
+Z power_of(Z x, Z exponent) {
+  if (exponent.imag() == 0) {
+    double e = exponent.real();
+    if (e == 1) {
+      return x;
+    }
+    if (e == 2) {
+      return times(x, x);
+    }
+    if (e == 3) {
+      return times(times(x, x), x);
+    }
+    if (e == 0.5) {
+      return std::sqrt(x);
+    }
+    if (e == -1) {
+      return over(1.0, x);
+    }
+    if (e == -2) {
+      return over(1.0, times(x, x));
+    }
+    if (e == -0.5) {
+      return over(1.0, std::sqrt(x));
+    }
+  }
+  return std::pow(x, exponent);
+}
+
+Z lerp_of(Z a, Z b, Z w) {
+  Z d = b - a;
+  return std::abs(w) < 0.5 ? a + times(w, d) : b - times(d, 1.0 - w);
+}
+
+// From the one of greater real part, so that no exponential overflows.
+Z log_add_of(Z a, Z b) {
+  bool first = a.real() >= b.real();
+  Z big = first ? a : b, small = first ? b : a;
+  if (big.real() == small.real() && std::isinf(big.real())) {
+    return big.real() < 0 ? small : std::log(std::exp(big) + std::exp(small));
+  }
+  return big + std::log(1.0 + std::exp(small - big));
 }
 
 // Asked of the operands as they came, before promotion.
@@ -86,7 +143,7 @@ void check_no_bools(const Tensor& self, const Tensor& other) {
 
 mx::array
 sub_kernel(const mx::array& self, const mx::array& other, const Scalar& alpha) {
-  check_alpha(self, alpha);
+  check_alpha(from_mlx(self.dtype()), alpha);
   if (is_half(self) && alpha != Scalar(1)) {
     mx::array y = mx::multiply(
         widened(scalar_array(alpha, from_mlx(self.dtype()))), widened(other));
@@ -277,30 +334,23 @@ constexpr char kFloatPowerOut[] =
     "the output given to float_power has dtype %O but the operation's result "
     "requires dtype %R";
 
-void check_no_complex128(bool complex) {
-  FL_CHECK_AS(
-      NotImplementedError,
-      !complex,
-      "float_power() of complex numbers gives complex128, which MLX does not "
-      "have");
-}
-
 Tensor in_float64(const Tensor& x) {
-  check_no_complex128(x.is_complex());
-  return to(x, Dtype::Float64);
+  return to(x, x.is_complex() ? Dtype::Complex128 : Dtype::Float64);
 }
 
 Scalar in_float64(const Scalar& x) {
-  check_no_complex128(x.is_complex());
-  return Scalar(x.to_double());
+  return x.is_complex() ? x : Scalar(x.to_double());
 }
 
-void check_float_power(const Tensor& self) {
+void check_float_power(const Tensor& self, bool complex) {
+  Dtype want =
+      complex || self.is_complex() ? Dtype::Complex128 : Dtype::Float64;
   FL_CHECK(
-      self.dtype() == Dtype::Float64,
+      self.dtype() == want,
       "the base given to float_power_ has dtype ",
       scalar_name(self.dtype()),
-      " but the operation's result requires dtype Double");
+      " but the operation's result requires dtype ",
+      scalar_name(want));
 }
 
 void check_lerp_dtype(const Tensor& self, const Tensor& x, const char* name) {
@@ -408,6 +458,8 @@ void register_arithmetic() {
       .promote("self other")
       .elementwise()
       .kernel(add_kernel)
+      .complex128(with_alpha(
+          [](Z a, Z b, const Scalar& alpha) { return a + scaled(b, alpha); }))
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .grad(
           "other",
@@ -422,6 +474,8 @@ void register_arithmetic() {
       .elementwise()
       .check(check_no_bools)
       .kernel(sub_kernel)
+      .complex128(with_alpha(
+          [](Z a, Z b, const Scalar& alpha) { return a - scaled(b, alpha); }))
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .grad(
           "other",
@@ -435,6 +489,7 @@ void register_arithmetic() {
       .promote()
       .elementwise()
       .kernel(mul_kernel)
+      .complex128(each([](Z a, Z b) { return times(a, b); }))
       .grad(
           "self",
           "other",
@@ -453,6 +508,7 @@ void register_arithmetic() {
       .promote_float()
       .elementwise()
       .kernel(div_kernel)
+      .complex128(each([](Z a, Z b) { return over(a, b); }))
       .grad(
           "self",
           "other",
@@ -564,6 +620,7 @@ void register_arithmetic() {
       .refuse(kBools, "pow")
       .autocast(Autocast::None, Autocast::Float32)
       .kernel(power_kernel)
+      .complex128(each([](Z a, Z b) { return power_of(a, b); }))
       .node("PowBackward1")
       .grad("self", "self exponent", power_grad_self)
       .grad("exponent", "self exponent result", power_grad_exponent)
@@ -581,6 +638,8 @@ void register_arithmetic() {
       .refuse(kBools, "pow")
       .autocast(Autocast::None, Autocast::Float32)
       .kernel(power_scalar)
+      .complex128(each(
+          [](Z a, const Scalar& b) { return power_of(a, b.to_complex()); }))
       .grad(
           "self",
           "self exponent",
@@ -618,15 +677,14 @@ void register_arithmetic() {
   op("float_power_.Tensor(Tensor(a!) self, Tensor exponent) -> Tensor(a!)")
       .forms("method")
       .mutating([](const Tensor& self, const Tensor& exponent) {
-        in_float64(exponent);
-        check_float_power(self);
+        check_float_power(self, exponent.is_complex());
         return pow_(self, in_float64(exponent));
       })
       .doc("The power, of float64.");
   op("float_power_.Scalar(Tensor(a!) self, Scalar exponent) -> Tensor(a!)")
       .forms("method")
       .mutating([](const Tensor& self, const Scalar& exponent) {
-        check_float_power(self);
+        check_float_power(self, exponent.is_complex());
         return pow_(self, in_float64(exponent));
       })
       .doc("The power, of float64.");
@@ -700,6 +758,7 @@ void register_arithmetic() {
       .kernel([](const mx::array& a, const mx::array& b) {
         return accurate::logaddexp(a, b);
       })
+      .complex128(each(log_add_of))
       .grad(
           "self",
           "self result",
@@ -784,6 +843,9 @@ void register_arithmetic() {
       .kernel([](const mx::array& a, const mx::array& b, const Scalar& w) {
         return lerp_kernel(a, b, number_for(a, w));
       })
+      .complex128(each([](Z a, Z b, const Scalar& w) {
+        return lerp_of(a, b, w.to_complex());
+      }))
       .grad(
           "self",
           "weight",
@@ -809,6 +871,7 @@ void register_arithmetic() {
       .refuse(kBools + kIntegers, "lerp_kernel_tensor")
       .check(check_lerp_weight)
       .kernel(lerp_kernel)
+      .complex128(each(lerp_of))
       .node("LerpBackward1")
       .grad(
           "self",
@@ -841,6 +904,9 @@ void register_arithmetic() {
                  const Scalar& value) {
         return plus_scaled(self, mx::multiply(widened(a), widened(b)), value);
       })
+      .complex128(each([](Z self, Z a, Z b, const Scalar& value) {
+        return self + times(times(value.to_complex(), a), b);
+      }))
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .grad(
           "tensor1",
@@ -876,6 +942,9 @@ void register_arithmetic() {
             "dtypes.");
         return plus_scaled(self, mx::divide(widened(a), widened(b)), value);
       })
+      .complex128(each([](Z self, Z a, Z b, const Scalar& value) {
+        return self + over(times(value.to_complex(), a), b);
+      }))
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .grad(
           "tensor1",

@@ -6,6 +6,7 @@
 #include "flashlight/autograd/view_autograd.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/ops/autocast.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/copy.h"
@@ -89,7 +90,7 @@ struct Operands {
     if (category(*low) > category(*high)) {
       // A complex number over float16 makes the complex of that width.
       if (is_complex(*low) && is_floating(*high)) {
-        return promote_types(to_complex(*high), to_complex(*high));
+        return to_complex(*high);
       }
       return low;
     }
@@ -110,6 +111,101 @@ CreationMeta creation_meta(const Op& op, bool recorded) {
   }
   return op.multi_output_view ? CreationMeta::MultiOutputNode
                               : CreationMeta::Default;
+}
+
+[[noreturn]] void fail_complex128(const Op& op);
+
+// Where a row does not take complex numbers at all, it says so itself, of
+// complex64 as well.
+template <typename E>
+[[noreturn]] void fail_widened(const E& e) {
+  std::string text = e.what();
+  for (std::string_view (*name_of)(Dtype) : {scalar_name, c_name}) {
+    std::string_view narrow = name_of(Dtype::Complex64);
+    if (size_t at = text.find(narrow); at != std::string::npos) {
+      text.replace(at, narrow.size(), name_of(Dtype::Complex128));
+    }
+  }
+  throw E(text);
+}
+
+[[noreturn]] void fail_without_form(const Op& op, const Call& c) {
+  auto narrow = [](const Tensor& t) {
+    return t.defined() && t.dtype() == Dtype::Complex128
+               ? copied(
+                     t, Dtype::Complex64, dense_like(t.geometry()), t.device())
+               : t;
+  };
+  std::vector<Value> args(c.args, c.args + op.schema.args.size());
+  for (Value& v : args) {
+    if (const Tensor* t = v.tensor()) {
+      v = Value(narrow(*t));
+    } else if (auto* list = v.get_if<TensorList>()) {
+      TensorList all;
+      std::transform(
+          list->begin(), list->end(), std::back_inserter(all), narrow);
+      v = Value(std::move(all));
+    } else if (
+        const Dtype* d = v.get_if<Dtype>(); d && *d == Dtype::Complex128) {
+      v = Value(Dtype::Complex64);
+    }
+  }
+  Call other = c;
+  other.args = args.data();
+  if (other.common == Dtype::Complex128) {
+    other.common = Dtype::Complex64;
+  }
+  try {
+    (void)op.forward(other);
+  } catch (const NotImplementedError& e) {
+    fail_widened(e);
+  } catch (const TypeError& e) {
+    fail_widened(e);
+  } catch (const Error& e) {
+    fail_widened(e);
+  } catch (const std::invalid_argument&) {
+    // MLX's, of no interest
+  }
+  fail_complex128(op);
+}
+
+[[noreturn]] void fail_complex128(const Op& op) {
+  fail<NotImplementedError>(
+      "\"", op.schema.name, "\" not implemented for 'ComplexDouble'");
+}
+
+// Does a complex128 tensor come in, or is one asked for?
+bool meets_complex128(const Call& c) {
+  if (c.cast && c.common == Dtype::Complex128) {
+    return true;
+  }
+  bool met = false;
+  for (size_t i = 0; i < c.op.schema.args.size(); ++i) {
+    if (const Dtype* d = c.args[i].get_if<Dtype>()) {
+      met = met || *d == Dtype::Complex128;
+    } else if (!c.cast || !c.op.promoted[i]) {
+      for_tensors(c.args[i], [&](const Tensor& t) {
+        met = met || t.dtype() == Dtype::Complex128;
+      });
+    }
+  }
+  return met;
+}
+
+// See Note [Complex128].
+Results run_complex128(const Op& op, const Call& c) {
+  if (!op.complex128) {
+    fail_without_form(op, c);
+  }
+  NoGrad guard; // the derivative is the row's
+  WithoutAutocast no_casts;
+  Results results = op.complex128(c);
+  for (Value& r : results) {
+    if (const Tensor* t = r.tensor(); t && (*t)->autograd) {
+      r = Value(t->alias()); // a view of nothing that is there
+    }
+  }
+  return results;
 }
 
 Results run_view(const Op& op, const Value* args) {
@@ -403,7 +499,12 @@ Results run_kernel(const Op& op, const Value* args) {
     refuse(op, c);
   }
   try {
+    if (meets_complex128(c)) [[unlikely]] {
+      return run_complex128(op, c);
+    }
     return op.forward(c);
+  } catch (const NotForComplex128&) {
+    fail_complex128(op);
   } catch (const Error&) {
     throw;
   } catch (const std::invalid_argument& e) {
@@ -422,15 +523,27 @@ Results call(const Op& op, Value* args) {
     return call(op, args);
   }
   if (op.composite) {
-    return op.forward(Call{op, args});
+    try {
+      return op.forward(Call{op, args});
+    } catch (const NotForComplex128&) {
+      fail_complex128(op);
+    }
   }
   // Inference tensors alone are not seen by autograd, whatever they require.
   bool record = !op.differentiable.empty() && recording() &&
                 any_requires_grad(op, args) && any_normal(op, args);
+  if (record && op.derivative == Derivative::Vjp && op.complex128)
+      [[unlikely]] {
+    Call c{op, args};
+    if (meets_complex128(c)) {
+      return op.complex128(c); // MLX cannot derive this: the graph of its parts
+    }
+  }
   if (!record) {
     Results results = run(op, args);
     bool inference = autograd_state().inference_mode;
-    if (op.view) {
+    // The same bytes under another dtype are no view that autograd follows.
+    if (op.view && op.derivative != Derivative::NotDifferentiable) {
       for_results(results, [&](const Tensor& t) {
         if (!t->inference) { // of which nothing is tracked
           make_view(t, *args[0].tensor(), creation_meta(op, false));
@@ -494,17 +607,6 @@ void check_fits(const Tensor& result, const Tensor& self) {
   check_result_cast(result, self);
 }
 
-// What `self` is now, with its history, under a storage that no write reaches.
-Tensor snapshot(const Tensor& self) {
-  Tensor out(self.value(), dense_like(self.geometry()), self.device());
-  if (auto node = grad_fn(self)) {
-    AutogradMeta& meta = ensure_autograd_meta(out);
-    meta.grad_fn = std::move(node);
-    meta.output_nr = autograd_meta(self)->output_nr;
-  }
-  return out;
-}
-
 // Has the result a storage of its own?
 bool fresh_output(const Tensor& result, const Op& op, const Value* args) {
   bool fresh = true;
@@ -537,7 +639,7 @@ Tensor call_composite_inplace(const Op& op, Value* args) {
   check_inference_write(self);
   if (adopt && result.dtype() == self.dtype() &&
       fresh_output(result, op, args) && can_adopt_history(self, result)) {
-    self.set_value(result.value());
+    self.assign(result);
     adopt_history(self, result);
   } else {
     copy_(self, result, false);
@@ -572,7 +674,7 @@ Tensor call_inplace(const Op& op, Value* args) {
   const Tensor& result = results[0].as<Tensor>();
   check_fits(result, self);
   check_inference_write(self);
-  self.set_value(result.value());
+  self.assign(result);
   rebase_history(self, node);
   if (node) {
     results[0] = self;
@@ -684,7 +786,7 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
         out->geometry.strides = values[i].strides();
       }
     }
-    out.set_value(values[i].value());
+    out.assign(values[i]);
     out.bump_version();
   }
 }

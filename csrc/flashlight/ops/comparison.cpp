@@ -2,6 +2,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/core/runtime.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/comparison.h"
 #include "flashlight/ops/functions/creation.h"
@@ -42,7 +43,7 @@ mx::array compare_number(const Tensor& self, const Scalar& other) {
   Value a = self, b = number;
   mx::Dtype common = to_mlx(result_type({&a, &b}));
   return compare<F, name>(
-      mx::astype(self.value(), common), mx::astype(number.value(), common));
+      mx::astype(self.value(), common), value_as(number, from_mlx(common)));
 }
 
 mx::array truth(const mx::array& x) {
@@ -61,10 +62,6 @@ mx::array isclose_kernel(
     double rtol,
     double atol,
     bool equal_nan) {
-  FL_CHECK(
-      rtol >= 0, "rtol must be greater than or equal to zero, but got ", rtol);
-  FL_CHECK(
-      atol >= 0, "atol must be greater than or equal to zero, but got ", atol);
   mx::array close = mx::equal(self, other);
   Dtype d = from_mlx(self.dtype());
   bool inexact = is_floating(d) || is_complex(d);
@@ -86,12 +83,32 @@ mx::array isclose_kernel(
       close, mx::logical_and(finite, mx::less_equal(error, allowed)));
 }
 
-void check_same_dtype(const Tensor& self, const Tensor& other) {
+bool close_of(Z a, Z b, double rtol, double atol, bool equal_nan) {
+  auto nan = [](Z x) { return std::isnan(x.real()) || std::isnan(x.imag()); };
+  if (a == b || (equal_nan && nan(a) && nan(b))) {
+    return true;
+  }
+  if (rtol == 0 && atol == 0) {
+    return false;
+  }
+  double error = std::abs(a - b);
+  return std::isfinite(error) && error <= atol + rtol * std::abs(b);
+}
+
+void check_close(
+    const Tensor& self,
+    const Tensor& other,
+    double rtol,
+    double atol) {
   FL_CHECK(
       self.dtype() == other.dtype(),
       scalar_name(self.dtype()),
       " did not match ",
       scalar_name(other.dtype()));
+  FL_CHECK(
+      rtol >= 0, "rtol must be greater than or equal to zero, but got ", rtol);
+  FL_CHECK(
+      atol >= 0, "atol must be greater than or equal to zero, but got ", atol);
 }
 
 // max and min that take both operands' NaN.
@@ -190,6 +207,8 @@ void register_comparison() {
       .forms("function method inplace out")
       .elementwise()
       .kernel(compare_number<mx::equal, kAnyOrder>)
+      .complex128(
+          each([](Z a, const Scalar& b) { return a == b.to_complex(); }))
       .not_differentiable()
       .doc("self == other, as bools.");
   op("eq.Tensor(Tensor self, Tensor other) -> Tensor")
@@ -197,12 +216,15 @@ void register_comparison() {
       .promote()
       .elementwise()
       .kernel(compare<mx::equal, kAnyOrder>)
+      .complex128(each([](Z a, Z b) { return a == b; }))
       .not_differentiable()
       .doc("self == other, as bools.");
   op("ne.Scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
       .elementwise()
       .kernel(compare_number<mx::not_equal, kAnyOrder>)
+      .complex128(
+          each([](Z a, const Scalar& b) { return a != b.to_complex(); }))
       .not_differentiable()
       .doc("self != other, as bools.");
   op("ne.Tensor(Tensor self, Tensor other) -> Tensor")
@@ -210,6 +232,7 @@ void register_comparison() {
       .promote()
       .elementwise()
       .kernel(compare<mx::not_equal, kAnyOrder>)
+      .complex128(each([](Z a, Z b) { return a != b; }))
       .not_differentiable()
       .doc("self != other, as bools.");
   op("lt.Scalar(Tensor self, Scalar other) -> Tensor")
@@ -269,6 +292,7 @@ void register_comparison() {
       .forms("function method inplace out")
       .elementwise()
       .kernel([](const mx::array& x) { return mx::logical_not(truth(x)); })
+      .complex128(each([](Z x) { return x == 0.0; }))
       .not_differentiable()
       .doc("True where an element is zero.");
   op("logical_and(Tensor self, Tensor other) -> Tensor")
@@ -277,6 +301,7 @@ void register_comparison() {
       .kernel([](const mx::array& a, const mx::array& b) {
         return mx::logical_and(truth(a), truth(b));
       })
+      .complex128(each([](Z a, Z b) { return a != 0.0 && b != 0.0; }))
       .not_differentiable()
       .doc("True where both are not zero.");
   op("logical_or(Tensor self, Tensor other) -> Tensor")
@@ -285,6 +310,7 @@ void register_comparison() {
       .kernel([](const mx::array& a, const mx::array& b) {
         return mx::logical_or(truth(a), truth(b));
       })
+      .complex128(each([](Z a, Z b) { return a != 0.0 || b != 0.0; }))
       .not_differentiable()
       .doc("True where one is not zero.");
   op("logical_xor(Tensor self, Tensor other) -> Tensor")
@@ -293,6 +319,7 @@ void register_comparison() {
       .kernel([](const mx::array& a, const mx::array& b) {
         return mx::not_equal(truth(a), truth(b));
       })
+      .complex128(each([](Z a, Z b) { return (a != 0.0) != (b != 0.0); }))
       .not_differentiable()
       .doc("True where just one is not zero.");
 
@@ -300,8 +327,9 @@ void register_comparison() {
      "bool equal_nan=False) -> Tensor")
       .forms("function method")
       .elementwise()
-      .check(check_same_dtype)
+      .check(check_close)
       .kernel(isclose_kernel)
+      .complex128(each(close_of))
       .not_differentiable()
       .doc("True where |self - other| <= atol + rtol * |other|.");
   op("allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, "
@@ -314,6 +342,7 @@ void register_comparison() {
                  bool equal_nan) {
         return all_true(isclose(self, other, rtol, atol, equal_nan).value());
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("Whether all elements are close.");
   op("equal(Tensor self, Tensor other) -> bool")
@@ -327,8 +356,9 @@ void register_comparison() {
             scalar_name(other.dtype()),
             " for argument #2 'other' in call to equal");
         return self.sizes() == other.sizes() &&
-               all_true(mx::equal(self.value(), other.value()));
+               all_true(eq(self, other).value());
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("Whether sizes and all elements are equal.");
 

@@ -1,6 +1,7 @@
 // Complex numbers from their parts, and elements under another dtype.
 #include <mlx/ops.h>
 
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/complex.h"
 #include "flashlight/ops/functions/pointwise.h"
@@ -15,7 +16,6 @@ namespace {
 // The bytes of a storage as elements of another size: the last dimension, of
 // stride 1, grows or shrinks.
 ViewSpec view_dtype(const Tensor& self, Dtype dtype) {
-  check_storable(dtype);
   ViewSpec spec = spec_of(self);
   if (dtype == self.dtype()) {
     return spec;
@@ -31,6 +31,7 @@ ViewSpec view_dtype(const Tensor& self, Dtype dtype) {
   int64_t from = itemsize(self.dtype()), to = itemsize(dtype);
   spec.dtype = dtype;
   if (from == to) {
+    check_storable(dtype);
     return spec;
   }
   auto what = detail::concat(
@@ -60,6 +61,7 @@ ViewSpec view_dtype(const Tensor& self, Dtype dtype) {
     g.strides.back() = 1;
     g.sizes.back() *= ratio;
     g.offset *= ratio;
+    check_storable(dtype);
     return spec;
   }
   int64_t ratio = to / from;
@@ -88,6 +90,7 @@ ViewSpec view_dtype(const Tensor& self, Dtype dtype) {
   }
   g.sizes.back() /= ratio;
   g.offset /= ratio;
+  check_storable(dtype);
   return spec;
 }
 
@@ -106,14 +109,25 @@ void check_parts(const Tensor& a, const Tensor& b) {
       " but got scalar type ",
       scalar_name(b.dtype()),
       " for second argument");
-  check_storable(to_complex(a.dtype())); // float32's alone
+  check_storable(to_complex(a.dtype())); // not float16's
 }
 
-// Parts side by side in memory: no arithmetic that would spread NaN.
-mx::array from_parts(const mx::array& real, const mx::array& imag) {
+// Parts side by side in memory: no arithmetic that would spread NaN. `a` and
+// `b` are the tensors that they were made of, of those dtypes.
+Tensor from_parts(
+    const mx::array& real,
+    const mx::array& imag,
+    const Tensor& a,
+    const Tensor& b) {
   auto both = mx::broadcast_arrays({real, imag});
+  IntList strides = elementwise_strides(
+      to_int_list(both[0].shape()), {&a.geometry(), &b.geometry()});
   mx::array pairs = mx::stack({both[0], both[1]}, -1);
-  return mx::squeeze(mx::view(pairs, mx::complex64), -1);
+  if (a.dtype() == Dtype::Float64) {
+    return from_pairs(std::move(pairs), std::move(strides), a.device());
+  }
+  mx::array whole = mx::squeeze(mx::view(pairs, mx::complex64), -1);
+  return Tensor(std::move(whole), std::move(strides), a.device());
 }
 
 } // namespace
@@ -131,7 +145,9 @@ void register_complex() {
           "argument 'out'")
       .elementwise()
       .check(check_parts)
-      .kernel(from_parts)
+      .kernel([](const Tensor& real, const Tensor& imag) {
+        return from_parts(real.value(), imag.value(), real, imag);
+      })
       .grad(
           "real", "", [](const Tensor& grad) { return flashlight::real(grad); })
       .grad(
@@ -144,10 +160,13 @@ void register_complex() {
           "argument 'out'")
       .elementwise()
       .check(check_parts)
-      .kernel([](const mx::array& abs, const mx::array& angle) {
+      .kernel([](const Tensor& abs, const Tensor& angle) {
+        mx::array size = abs.value(), turn = angle.value();
         return from_parts(
-            mx::multiply(abs, mx::cos(angle)),
-            mx::multiply(abs, mx::sin(angle)));
+            mx::multiply(size, mx::cos(turn)),
+            mx::multiply(size, mx::sin(turn)),
+            abs,
+            angle);
       })
       .grad(
           "abs",
@@ -168,6 +187,7 @@ void register_complex() {
       .elementwise()
       .node("ConjPhysicalBackward0")
       .kernel([](const mx::array& self) { return mx::conjugate(self); })
+      .complex128(each([](Z x) { return std::conj(x); }))
       .grad("self", "", [](const Tensor& grad) { return conj(grad); })
       .doc("The conjugate, computed.");
   op("conj_physical(Tensor self) -> Tensor")

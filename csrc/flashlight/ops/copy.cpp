@@ -1,8 +1,10 @@
 // Copies: values into a tensor, to another dtype, to a storage of its own.
 #include <mlx/ops.h>
 
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/copy.h"
+#include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {
@@ -19,6 +21,15 @@ mx::array copy_kernel(
   return mx::broadcast_to(mx::astype(src, self.dtype()), to_shape(sizes));
 }
 
+// ... where one of the two is complex128.
+Tensor copy_form(const Tensor& self, const Tensor& src, bool) {
+  Tensor from =
+      copied(src, self.dtype(), dense_like(src.geometry()), self.device());
+  return src.sizes() == self.sizes()
+             ? from
+             : expand(from, broadcast_sizes(self.sizes(), src.sizes()));
+}
+
 IntList strides_of(const Tensor& self, std::optional<MemoryFormat> format) {
   MemoryFormat f = format.value_or(MemoryFormat::Preserve);
   return f == MemoryFormat::Preserve ? dense_like(self.geometry())
@@ -26,7 +37,7 @@ IntList strides_of(const Tensor& self, std::optional<MemoryFormat> format) {
 }
 
 Tensor clone_kernel(const Tensor& self, std::optional<MemoryFormat> format) {
-  return Tensor(self.value(), strides_of(self, format), self.device());
+  return copied(self, strides_of(self, format));
 }
 
 // The tensor itself if nothing would change.
@@ -56,10 +67,8 @@ Tensor to_copy_kernel(
     std::optional<MemoryFormat> format) {
   Device to = canonical(device.value_or(self.device()));
   check_available(to);
-  return Tensor(
-      mx::astype(self.value(), to_mlx(dtype.value_or(self.dtype()))),
-      strides_of(self, format),
-      to);
+  return copied(
+      self, dtype.value_or(self.dtype()), strides_of(self, format), to);
 }
 
 } // namespace
@@ -70,12 +79,14 @@ void register_copy() {
       .node("torch::autograd::CopyBackwards")
       .elementwise()
       .kernel(copy_kernel)
+      .complex128(formula(copy_form))
       .zero_grad("self")
       .grad("src", "", [](const Tensor& grad) { return grad; })
       .doc("The values of `src`, broadcast and cast to `self`.");
   op("clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor")
       .forms("function method")
       .kernel(clone_kernel)
+      .complex128(itself())
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .doc("A copy with a storage of its own.");
   op("to.dtype(Tensor(a) self, ScalarType dtype, bool non_blocking=False, bool "
@@ -132,6 +143,7 @@ void register_copy() {
       .forms("function")
       .node("ToCopyBackward0")
       .kernel(to_copy_kernel)
+      .complex128(itself())
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .doc("A copy of another dtype or on another device.");
 }

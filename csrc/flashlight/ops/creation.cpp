@@ -7,6 +7,7 @@
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/autograd/view_autograd.h"
 #include "flashlight/core/conversion.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/creation.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/creation.h"
@@ -78,6 +79,9 @@ Tensor filled(
       product(sizes) == 1 ? HalfFloats::ByWayOfDouble : HalfFloats::Direct);
   if (strides.size() != sizes.size()) {
     strides = contiguous_strides(sizes);
+  }
+  if (dtype == Dtype::Complex128) {
+    return complex128_number(value, sizes, std::move(strides), device);
   }
   return Tensor(
       mx::full(to_shape(sizes), scalar_array(value, dtype)), strides, device);
@@ -308,12 +312,14 @@ void register_creation() {
      "Device? device=None, bool? pin_memory=None) -> Tensor")
       .forms("function out")
       .kernel(constant<0>)
+      .complex128(itself())
       .not_differentiable()
       .doc("A tensor of zeros.");
   op("ones(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, "
      "Device? device=None, bool? pin_memory=None) -> Tensor")
       .forms("function out")
       .kernel(constant<1>)
+      .complex128(itself())
       .not_differentiable()
       .doc("A tensor of ones.");
   // Memory is never left as it was: nothing here may depend on its contents.
@@ -335,6 +341,7 @@ void register_creation() {
             check_options(layout, device, pin_memory),
             strides_for(size, format.value_or(MemoryFormat::Contiguous)));
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("A tensor whose values are of no meaning.");
   op("empty_strided(SymInt[] size, SymInt[] stride, *, ScalarType? dtype=None, "
@@ -353,6 +360,7 @@ void register_creation() {
             dtype.value_or(default_dtype()),
             check_options(layout, device, pin_memory));
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("A tensor of these strides, whose values are of no meaning.");
   op("empty_permuted(SymInt[] size, int[] physical_layout, *, ScalarType? "
@@ -400,6 +408,7 @@ void register_creation() {
             dtype.value_or(default_dtype()),
             check_options(layout, device, pin_memory));
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("A tensor whose dimensions lie in memory in this order.");
   op("full(SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, "
@@ -418,6 +427,7 @@ void register_creation() {
             dtype.value_or(value.dtype()),
             check_options(layout, device, pin_memory));
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("A tensor filled with a number.");
   op("scalar_tensor(Scalar s, *, ScalarType? dtype=None, Layout? layout=None, "
@@ -434,6 +444,7 @@ void register_creation() {
             dtype.value_or(default_dtype()),
             check_options(layout, device, pin_memory));
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("A number as a tensor without dimensions.");
   op("zeros_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, "
@@ -441,6 +452,7 @@ void register_creation() {
      "memory_format=None) -> Tensor")
       .forms("function")
       .kernel(constant_like<0>)
+      .complex128(itself())
       .not_differentiable()
       .doc("Zeros in the shape of `self`.");
   op("ones_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, "
@@ -448,6 +460,7 @@ void register_creation() {
      "memory_format=None) -> Tensor")
       .forms("function")
       .kernel(constant_like<1>)
+      .complex128(itself())
       .not_differentiable()
       .doc("Ones in the shape of `self`.");
   op("empty_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, "
@@ -455,6 +468,7 @@ void register_creation() {
      "memory_format=None) -> Tensor")
       .forms("function")
       .kernel(constant_like<0>)
+      .complex128(itself())
       .not_differentiable()
       .doc("A tensor in the shape of `self`, its values of no meaning.");
   op("full_like(Tensor self, Scalar fill_value, *, ScalarType? dtype=None, "
@@ -471,24 +485,28 @@ void register_creation() {
         return filled_like(
             self, fill_value, dtype, layout, device, pin_memory, format);
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("A number in the shape of `self`.");
   op("new_zeros(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? "
      "layout=None, Device? device=None, bool? pin_memory=None) -> Tensor")
       .forms("method")
       .kernel(constant_new<0>)
+      .complex128(itself())
       .not_differentiable()
       .doc("Zeros of the dtype and device of `self`.");
   op("new_ones(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? "
      "layout=None, Device? device=None, bool? pin_memory=None) -> Tensor")
       .forms("method")
       .kernel(constant_new<1>)
+      .complex128(itself())
       .not_differentiable()
       .doc("Ones of the dtype and device of `self`.");
   op("new_empty(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? "
      "layout=None, Device? device=None, bool? pin_memory=None) -> Tensor")
       .forms("method")
       .kernel(constant_new<0>)
+      .complex128(itself())
       .not_differentiable()
       .doc("A tensor of the dtype and device of `self`, without meaning.");
   op("new_full(Tensor self, SymInt[] size, Scalar fill_value, *, ScalarType? "
@@ -496,6 +514,7 @@ void register_creation() {
      "pin_memory=None) -> Tensor")
       .forms("method")
       .kernel(filled_new)
+      .complex128(itself())
       .not_differentiable()
       .doc("A number, in a tensor of the dtype and device of `self`.");
   op("new_empty_strided(Tensor self, SymInt[] size, SymInt[] stride, *, "
@@ -515,6 +534,7 @@ void register_creation() {
             dtype.value_or(self.dtype()),
             check_options(layout, device.value_or(self.device()), pin_memory));
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("A tensor of these strides and the dtype and device of `self`.");
   op("zero(Tensor self) -> Tensor")
@@ -522,6 +542,7 @@ void register_creation() {
       .kernel([](const Tensor& self) {
         return filled(self.sizes(), 0, self.dtype(), self.device());
       })
+      .complex128(itself())
       .zero_grad("self")
       .doc("Zeros, in place.");
   op("fill.Scalar(Tensor self, Scalar value) -> Tensor")
@@ -534,6 +555,7 @@ void register_creation() {
             self.device(),
             dense_like(self.geometry()));
       })
+      .complex128(itself())
       .zero_grad("self")
       .doc("A number everywhere.");
   op("fill.Tensor(Tensor self, Tensor value) -> Tensor")
@@ -547,12 +569,17 @@ void register_creation() {
             " dimensions.");
       })
       .kernel([](const Tensor& self, const Tensor& value) {
-        mx::array v = mx::astype(value.value(), to_mlx(self.dtype()));
+        IntList strides = dense_like(self.geometry());
+        if (self.dtype() == Dtype::Complex128) {
+          return complex128_number(
+              value.item(), self.sizes(), std::move(strides), self.device());
+        }
         return Tensor(
-            mx::full(to_shape(self.sizes()), v),
-            dense_like(self.geometry()),
+            mx::full(to_shape(self.sizes()), value_as(value, self.dtype())),
+            std::move(strides),
             self.device());
       })
+      .complex128(itself())
       .zero_grad("self")
       .grad("value", "", [](const Tensor& grad) { return sum(grad); })
       .doc("One value everywhere.");

@@ -3,6 +3,7 @@
 
 #include <mlx/ops.h>
 
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/copy.h"
@@ -12,6 +13,7 @@
 #include "flashlight/ops/functions/norms.h"
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/selection.h"
+#include "flashlight/ops/functions/triangular.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 #include "flashlight/ops/reduce.h"
@@ -662,10 +664,8 @@ Tensor power_of(const Tensor& self, int64_t n) {
       self.size(-1),
       " matrices");
   if (n == 0) {
-    mx::array eye =
-        mx::eye(static_cast<int>(self.size(-1)), to_mlx(self.dtype()));
-    return _tied(
-        constant(mx::broadcast_to(eye, to_shape(self.sizes())), self), self);
+    Tensor one = eye(self.size(-1), self.dtype(), {}, self.device());
+    return _tied(clone(expand(one, self.sizes())), self);
   }
   Tensor base = n < 0 ? linalg_inv(self) : self, out;
   for (int64_t k = std::abs(n); k > 0; k /= 2) {
@@ -776,6 +776,7 @@ void register_einsum() {
       .exact_out()
       .apart_from_out()
       .kernel(cross_kernel)
+      .complex128(products())
       .grad(
           "self",
           "other dim",
@@ -801,16 +802,18 @@ void register_einsum() {
         mx::array x = is_integral(d, true) ? mx::astype(self, mx::int64) : self;
         return mx::astype(mx::sum(widened(mx::diagonal(x))), x.dtype());
       })
+      .complex128(parts())
       .grad(
           "self",
           "self",
           [](const Tensor& grad, const Tensor& self) {
-            mx::array eye = mx::eye(
-                static_cast<int>(self.sizes()[0]),
-                static_cast<int>(self.sizes()[1]),
-                0,
-                to_mlx(self.dtype()));
-            return grad * constant(eye, self);
+            Tensor one =
+                eye(self.sizes()[0],
+                    self.sizes()[1],
+                    self.dtype(),
+                    {},
+                    self.device());
+            return grad * one;
           })
       .doc("The sum of the diagonal.");
   op("linalg_vecdot(Tensor x, Tensor y, *, int dim=-1) -> Tensor")

@@ -2,6 +2,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/kernels/along.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/creation.h"
@@ -193,6 +194,7 @@ void register_index_along() {
   op("index_select(Tensor self, int dim, Tensor index) -> Tensor")
       .forms("function method")
       .kernel(select_kernel)
+      .complex128(parts())
       .grad(
           "self",
           "self.shape dim index",
@@ -251,6 +253,7 @@ void register_index_along() {
         }
         return brought(self, d, index, from, Reduce::Sum);
       })
+      .complex128(parts("alpha"))
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .zero_grad("index")
       .grad(
@@ -342,6 +345,7 @@ void register_index_along() {
             size_along(self, d));
         return brought(self, d, index, source.value(), Reduce::Set);
       })
+      .complex128(parts())
       .grad("self", "dim index", cleared)
       .zero_grad("index")
       .grad(
@@ -358,6 +362,7 @@ void register_index_along() {
      "-> Tensor")
       .forms("function method inplace")
       .kernel(fill_kernel)
+      .complex128(parts())
       .grad("self", "dim index", cleared)
       .zero_grad("index")
       .doc("A copy of `self` with a number written to `index` along `dim`.");
@@ -389,6 +394,12 @@ void register_index_along() {
             mx::astype(value.value(), to_mlx(self.dtype())),
             Reduce::Set);
       })
+      .complex128(formula([](const Tensor& self,
+                             int64_t dim,
+                             const Tensor& index,
+                             const Tensor& value) {
+        return index_fill(self, dim, index, value.item());
+      }))
       .grad("self", "dim index", cleared)
       .zero_grad("index")
       .grad(

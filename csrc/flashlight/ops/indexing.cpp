@@ -4,7 +4,9 @@
 #include <mlx/ops.h>
 
 #include "flashlight/core/runtime.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/comparison.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/indexing.h"
@@ -326,6 +328,7 @@ void register_indexing() {
   op("_index(Tensor self, Tensor?[] indices) -> Tensor")
       .node("IndexBackward0")
       .kernel(index_kernel)
+      .complex128(parts())
       .grad(
           "self",
           "self.shape indices",
@@ -345,6 +348,7 @@ void register_indexing() {
       .forms("inplace")
       .node("IndexPutBackward0")
       .kernel(index_put_kernel)
+      .complex128(parts())
       .grad(
           "self",
           "indices values.shape accumulate",
@@ -397,6 +401,8 @@ void register_indexing() {
           "nonzero: Expected out tensor to have scalar type Long but got "
           "scalar type%O")
       .kernel(nonzero_kernel)
+      .complex128(formula(
+          [](const Tensor& self) { return nonzero(ne(self, Scalar(0))); }))
       .not_differentiable()
       .doc("The coordinates of the elements that are not zero, a row each.");
 }

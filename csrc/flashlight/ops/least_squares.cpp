@@ -341,7 +341,7 @@ void check_cond(const Tensor& a) {
 // The product of the norms of a and its inverse; infinite if there is none.
 template <typename F>
 Tensor cond_by(const Tensor& a, const std::string& order, F norm_of) {
-  check_square(a.value(), "linalg.cond(ord=" + order + ")");
+  check_square(a, "linalg.cond(ord=" + order + ")");
   if (a.numel() == 0) {
     return cond_of_nothing(a);
   }

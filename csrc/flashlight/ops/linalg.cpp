@@ -231,7 +231,7 @@ Tensor solve_triangular_of(
       " and B of type ",
       scalar_name(b.dtype()),
       " instead");
-  check_square(a.value(), name);
+  check_square(a, name);
   FL_CHECK(
       b.dim() >= 2,
       name,

@@ -23,10 +23,9 @@ inline Tensor mH(const Tensor& x) {
   return conj(mT(x));
 }
 
-inline void check_precise(const mx::array& a, std::string_view name) {
-  Dtype d = from_mlx(a.dtype());
+inline void check_precise(Dtype d, std::string_view name) {
   FL_CHECK(
-      d == Dtype::Float32 || d == Dtype::Float64 || d == Dtype::Complex64,
+      d == Dtype::Float32 || d == Dtype::Float64 || is_complex(d),
       name,
       is_floating(d) ? ": Low precision dtypes not supported. Got "
                      : ": Expected a floating point or complex tensor as "
@@ -34,20 +33,30 @@ inline void check_precise(const mx::array& a, std::string_view name) {
       scalar_name(d));
 }
 
-inline void check_square(const mx::array& a, std::string_view name) {
+inline void check_precise(const mx::array& a, std::string_view name) {
+  check_precise(from_mlx(a.dtype()), name);
+}
+
+inline void
+check_square(const IntList& sizes, Dtype dtype, std::string_view name) {
+  size_t n = sizes.size();
   FL_CHECK(
-      a.ndim() >= 2,
-      name,
-      ": The input tensor A must have at least 2 dimensions.");
+      n >= 2, name, ": The input tensor A must have at least 2 dimensions.");
   FL_CHECK(
-      a.shape(-1) == a.shape(-2),
+      sizes[n - 1] == sizes[n - 2],
       name,
       ": A must be batches of square matrices, but they are ",
-      a.shape(-2),
+      sizes[n - 2],
       " by ",
-      a.shape(-1),
+      sizes[n - 1],
       " matrices");
-  check_precise(a, name);
+  check_precise(dtype, name);
+}
+inline void check_square(const mx::array& a, std::string_view name) {
+  check_square(to_int_list(a.shape()), from_mlx(a.dtype()), name);
+}
+inline void check_square(const Tensor& a, std::string_view name) {
+  check_square(a.sizes(), a.dtype(), name);
 }
 
 // A complex matrix as a real one of twice the size, which multiplies alike.

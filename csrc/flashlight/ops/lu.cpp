@@ -222,7 +222,7 @@ Tensor solved_by_lu(
       pivots.dtype() == Dtype::Int32,
       name,
       ": pivots should be a Tensor of scalar type torch.int32");
-  check_square(lu.value(), "torch.linalg.lu_solve");
+  check_square(lu, "torch.linalg.lu_solve");
   FL_CHECK(
       b.dim() >= 2,
       name,
@@ -314,7 +314,7 @@ mx::array ldl_solved(
     const Tensor& b,
     bool hermitian) {
   constexpr std::string_view name = "torch.linalg.ldl_solve";
-  check_square(ld.value(), name);
+  check_square(ld, name);
   FL_CHECK_INDEX(
       b.dim() >= 2,
       "Dimension out of range (expected to be in range of [-1, 0], but got "

@@ -5,6 +5,7 @@
 
 #include "flashlight/core/runtime.h"
 #include "flashlight/kernels/along.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
@@ -150,6 +151,7 @@ void register_masks() {
   op("take(Tensor self, Tensor index) -> Tensor")
       .forms("function method")
       .kernel(take_kernel)
+      .complex128(parts())
       .grad(
           "self",
           "self.shape index",
@@ -183,6 +185,7 @@ void register_masks() {
      "Tensor")
       .forms("function method inplace")
       .kernel(put_kernel)
+      .complex128(parts())
       .grad(
           "self",
           "index source.shape accumulate",
@@ -211,6 +214,7 @@ void register_masks() {
   op("masked_select(Tensor self, Tensor mask) -> Tensor")
       .forms("function method")
       .kernel(select_kernel)
+      .complex128(parts())
       .grad(
           "self",
           "self.shape mask",
@@ -242,6 +246,7 @@ void register_masks() {
   op("masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor")
       .forms("function method inplace")
       .kernel(scatter_kernel)
+      .complex128(parts())
       .grad(
           "self",
           "mask",
@@ -285,6 +290,7 @@ void register_masks() {
             mx::array(fill_value, mx::int64));
         return mx::concatenate({found, rest}, 0);
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("nonzero with a given number of rows, cut or filled.");
 }

@@ -2,9 +2,11 @@
 #include <mlx/ops.h>
 
 #include "flashlight/kernels/host.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/matmul.h"
+#include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/halves.h"
 #include "flashlight/ops/op.h"
@@ -137,6 +139,16 @@ mx::array blend_product(
       b,
       static_cast<float>(alpha.to_double()),
       static_cast<float>(beta.to_double()));
+}
+
+// The same of complex128.
+Tensor blended(
+    const Tensor& self,
+    const Tensor& x,
+    const Scalar& beta,
+    const Scalar& alpha) {
+  Tensor y = alpha == Scalar(1) ? x : x * alpha;
+  return beta == Scalar(0) ? y : expand(self, x.sizes()) * beta + y;
 }
 
 Tensor matrix_transpose(const Tensor& x) {
@@ -407,6 +419,7 @@ void register_matmul() {
       .exact_out()
       .autocast(Autocast::Lower)
       .kernel(mm_kernel)
+      .complex128(products())
       .grad(
           "self",
           "mat2",
@@ -430,6 +443,7 @@ void register_matmul() {
         check_not_bool(self, "bmm");
         return gemm(self.value(), mat2.value());
       })
+      .complex128(products())
       .grad(
           "self",
           "mat2",
@@ -490,6 +504,7 @@ void register_matmul() {
         check_not_bool(self, "bmm");
         return gemm(self.value(), other.value());
       })
+      .complex128(products())
       .grad(
           "self",
           "other",
@@ -563,6 +578,7 @@ void register_matmul() {
         check_mv(vec, self, vec);
         return mv_kernel(self.value(), vec.value());
       })
+      .complex128(products())
       .grad(
           "self",
           "vec",
@@ -583,6 +599,7 @@ void register_matmul() {
         check_vectors(self, tensor);
         return dot_kernel(self.value(), tensor.value());
       })
+      .complex128(products())
       .grad(
           "self",
           "tensor",
@@ -603,6 +620,10 @@ void register_matmul() {
         check_vectors(self, other);
         return dot_kernel(mx::conjugate(self.value()), other.value());
       })
+      .complex128(
+          same_dtypes(formula([](const Tensor& self, const Tensor& other) {
+            return dot(conj(self), other);
+          })))
       .grad(
           "self",
           "other",
@@ -641,6 +662,13 @@ void register_matmul() {
         check_not_bool(self, "addmm_impl_cpu_");
         return blend_product(self, mat1.value(), mat2.value(), beta, alpha);
       })
+      .complex128(same_dtypes(formula([](const Tensor& self,
+                                         const Tensor& mat1,
+                                         const Tensor& mat2,
+                                         const Scalar& beta,
+                                         const Scalar& alpha) {
+        return blended(self, mm(mat1, mat2), beta, alpha);
+      })))
       .grad(
           "self",
           "beta",
@@ -666,6 +694,13 @@ void register_matmul() {
       .exact_out()
       .autocast(Autocast::None, Autocast::Lower)
       .kernel(addmv_kernel)
+      .complex128(same_dtypes(formula([](const Tensor& self,
+                                         const Tensor& mat,
+                                         const Tensor& vec,
+                                         const Scalar& beta,
+                                         const Scalar& alpha) {
+        return blended(self, mv(mat, vec), beta, alpha);
+      })))
       .grad(
           "self",
           "beta",
@@ -691,6 +726,13 @@ void register_matmul() {
       .exact_out("self and mat2 must have the same dtype, but got %O and %R")
       .autocast(Autocast::Lower)
       .kernel(addbmm_kernel)
+      .complex128(same_dtypes(formula([](const Tensor& self,
+                                         const Tensor& batch1,
+                                         const Tensor& batch2,
+                                         const Scalar& beta,
+                                         const Scalar& alpha) {
+        return blended(self, sum(bmm(batch1, batch2), IntList{0}), beta, alpha);
+      })))
       .grad(
           "self",
           "beta",
@@ -732,6 +774,13 @@ void register_matmul() {
         check_not_bool(self, "baddbmm");
         return blend_product(self, batch1.value(), batch2.value(), beta, alpha);
       })
+      .complex128(same_dtypes(formula([](const Tensor& self,
+                                         const Tensor& batch1,
+                                         const Tensor& batch2,
+                                         const Scalar& beta,
+                                         const Scalar& alpha) {
+        return blended(self, bmm(batch1, batch2), beta, alpha);
+      })))
       .grad(
           "self",
           "beta",
@@ -774,21 +823,23 @@ void register_matmul() {
      "alpha=1) -> Tensor")
       .forms("function method inplace out")
       .promote_dtypes("self vec1 vec2")
+      .check([](const Tensor&, const Tensor& vec1, const Tensor& vec2) {
+        FL_CHECK(
+            vec1.dim() == 1,
+            "addr: Expected 1-D argument vec1, but got ",
+            vec1.dim(),
+            "-D");
+        FL_CHECK(
+            vec2.dim() == 1,
+            "addr: Expected 1-D argument vec2, but got ",
+            vec2.dim(),
+            "-D");
+      })
       .kernel([](const mx::array& self,
                  const mx::array& vec1,
                  const mx::array& vec2,
                  const Scalar& beta,
                  const Scalar& alpha) {
-        FL_CHECK(
-            vec1.ndim() == 1,
-            "addr: Expected 1-D argument vec1, but got ",
-            vec1.ndim(),
-            "-D");
-        FL_CHECK(
-            vec2.ndim() == 1,
-            "addr: Expected 1-D argument vec2, but got ",
-            vec2.ndim(),
-            "-D");
         Dtype d = from_mlx(self.dtype());
         for (auto [s, what] : {std::pair(&beta, "beta"), {&alpha, "alpha"}}) {
           FL_CHECK(
@@ -807,6 +858,14 @@ void register_matmul() {
         mx::array column = mx::expand_dims(times(vec1, alpha), 1);
         return blend(Tensor(self), mx::multiply(column, row), beta, Scalar(1));
       })
+      .complex128(same_dtypes(formula([](const Tensor& self,
+                                         const Tensor& vec1,
+                                         const Tensor& vec2,
+                                         const Scalar& beta,
+                                         const Scalar& alpha) {
+        return blended(
+            self, unsqueeze(vec1, 1) * unsqueeze(vec2, 0), beta, alpha);
+      })))
       .grad(
           "self",
           "beta",
@@ -850,6 +909,10 @@ void register_matmul() {
       .forms("")
       .node("AddmmBackward0")
       .kernel(linear_kernel)
+      .complex128(same_dtypes(formula(
+          [](const Tensor& input, const Tensor& weight, const Tensor& bias) {
+            return matmul(input, t(weight)) + bias;
+          })))
       .grad(
           "input",
           "weight",

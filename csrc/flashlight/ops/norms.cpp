@@ -4,12 +4,14 @@
 
 #include <mlx/ops.h>
 
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/extrema.h"
 #include "flashlight/ops/functions/matmul.h"
 #include "flashlight/ops/functions/norms.h"
+#include "flashlight/ops/functions/pointwise.h"
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
@@ -115,6 +117,17 @@ mx::array vector_norm_kernel(
       : p == 2     ? root(mx::sum(mx::square(a), axes, keepdim))
                    : root(mx::sum(pow_array(a, p), axes, keepdim));
   return mx::astype(y, to);
+}
+
+// Of complex128: the norm of the absolute values.
+Tensor norm_form(
+    const Tensor& self,
+    const Scalar& ord,
+    const Dims& dims,
+    bool keepdim,
+    std::optional<Dtype> dtype) {
+  check_norm_dtype(self.dtype(), dtype, "linalg.vector_norm");
+  return linalg_vector_norm(abs(self), ord, dims, keepdim);
 }
 
 mx::array zero_mask(const mx::array& x) {
@@ -441,12 +454,20 @@ void register_norms() {
       .forms("function out")
       .exact_out()
       .kernel(vector_norm_kernel)
+      .complex128(formula(norm_form))
       .grad("self", "self ord dim keepdim dtype result", vector_norm_grad)
       .doc("The p norm over dimensions.");
   op("_norm_backward(Tensor grad, Tensor self, Tensor norm, float p, int[] "
      "dim) -> Tensor")
       .forms("")
       .kernel(norm_backward_kernel)
+      .complex128(formula([](const Tensor& grad,
+                             const Tensor& self,
+                             const Tensor& norm,
+                             double p,
+                             const IntList& dims) {
+        return _norm_backward(grad, abs(self), norm, p, dims) * sgn(self);
+      }))
       .vjp()
       .doc("The gradient of a p norm.");
   // torch.norm itself is Python; these are for C++ and torch.ops.
@@ -583,6 +604,8 @@ void register_norms() {
   op("_tied(Tensor value, Tensor self) -> Tensor")
       .forms("")
       .kernel([](const mx::array& value, const mx::array&) { return value; })
+      .complex128(formula(
+          [](const Tensor& value, const Tensor&) { return clone(value); }))
       .grad("value", "", [](const Tensor& grad) { return grad; })
       .grad(
           "self",

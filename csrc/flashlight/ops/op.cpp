@@ -8,6 +8,7 @@
 #include <mlx/transforms.h>
 
 #include "flashlight/core/runtime.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/registry.h"
 
 namespace flashlight {
@@ -162,6 +163,7 @@ std::unique_ptr<Op> copy_row(const Op& view) {
           ? "%*"
           : "Expected out tensor to have dtype %r, but got %o instead";
   op->doc = "As " + view.schema.name + ", but a copy.";
+  op->complex128 = itself();
   op->forward = [&view](const Call& call) {
     const Tensor& self = *call.args[0].tensor();
     TensorList copies;
@@ -169,8 +171,7 @@ std::unique_ptr<Op> copy_row(const Op& view) {
       Tensor window = self.alias(std::move(spec.geometry), spec.dtype);
       window->conj = spec.conj;
       window->neg = spec.neg;
-      copies.push_back(Tensor(
-          window.value(), contiguous_strides(window.sizes()), self.device()));
+      copies.push_back(copied(window, contiguous_strides(window.sizes())));
     }
     Results results;
     results.push_back(
@@ -228,7 +229,7 @@ mx::array Call::array(size_t i) const {
     if (half && (*t)->wrapped_number && op.wide_numbers) {
       return mx::astype(t->value(), mx::float32);
     }
-    return mx::astype(t->value(), to_mlx(common));
+    return value_as(*t, common);
   }
   return t->value();
 }
@@ -453,9 +454,8 @@ bool lies_plainly(const Geometry& g) {
   return true;
 }
 
-} // namespace
-
-Tensor wrap_array(const Call& call, mx::array array) {
+// Where a result of these sizes lies, and its strides.
+std::pair<Device, IntList> place(const Call& call, const IntList& sizes) {
   const Tensor* first = nullptr;
   bool contiguous = true;
   size_t n = call.op.schema.args.size();
@@ -471,23 +471,34 @@ Tensor wrap_array(const Call& call, mx::array array) {
     }
   }
   Device device = first ? first->device() : Device{};
-  IntList sizes = to_int_list(array.shape());
-  IntList strides;
   if (contiguous) [[likely]] {
-    strides = contiguous_strides(sizes);
-  } else {
-    std::vector<const Geometry*> inputs;
-    for (size_t i = 0; i < n; ++i) {
-      if (const Tensor* t = call.args[i].tensor()) {
-        inputs.push_back(&t->geometry());
-      }
-    }
-    if (number) {
-      inputs.push_back(&point);
-    }
-    strides = elementwise_strides(sizes, inputs);
+    return {device, contiguous_strides(sizes)};
   }
+  std::vector<const Geometry*> inputs;
+  for (size_t i = 0; i < n; ++i) {
+    if (const Tensor* t = call.args[i].tensor()) {
+      inputs.push_back(&t->geometry());
+    }
+  }
+  if (number) {
+    inputs.push_back(&point);
+  }
+  return {device, elementwise_strides(sizes, inputs)};
+}
+
+} // namespace
+
+Tensor wrap_array(const Call& call, mx::array array) {
+  IntList sizes = to_int_list(array.shape());
+  auto [device, strides] = place(call, sizes);
   return Tensor(std::move(array), std::move(sizes), std::move(strides), device);
+}
+
+Tensor wrap_pairs(const Call& call, mx::array pairs) {
+  IntList sizes = to_int_list(pairs.shape());
+  sizes.pop_back();
+  auto [device, strides] = place(call, sizes);
+  return from_pairs(std::move(pairs), std::move(strides), device);
 }
 
 } // namespace detail

@@ -36,6 +36,7 @@
 #include <vector>
 
 #include "flashlight/autograd/saved_tensor.h"
+#include "flashlight/core/complex128.h"
 #include "flashlight/ops/schema.h"
 
 namespace flashlight {
@@ -143,6 +144,8 @@ class FL_API Op {
   // Looks at the arguments as they came, before promotion; raises.
   std::function<void(const Call&)> check;
   ForwardFn forward;
+  // The forward where a complex128 tensor comes in or out; null: there is none.
+  ForwardFn complex128;
   ViewFn view_fn;
   std::string node_name; // "MulBackward0"
   std::string doc;
@@ -178,8 +181,7 @@ decltype(auto) argument(const Call& call, size_t i) {
   } else if constexpr (std::is_same_v<U, std::vector<mx::array>>) {
     std::vector<mx::array> arrays;
     for (const Tensor& t : v.as<TensorList>()) {
-      mx::array a = t.value();
-      arrays.push_back(call.cast ? mx::astype(a, to_mlx(call.common)) : a);
+      arrays.push_back(call.cast ? value_as(t, call.common) : t.value());
     }
     return arrays;
   } else {
@@ -243,6 +245,8 @@ struct FromValue<T> {
 // Results come back as one array or Tensor, tuples and lists of them, or a
 // plain value.
 FL_API Tensor wrap_array(const Call& call, mx::array array);
+// ... of pairs, to a complex128 tensor.
+FL_API Tensor wrap_pairs(const Call& call, mx::array pairs);
 
 template <typename T>
 void append_result(const Call& call, Results& results, T&& r) {
@@ -433,6 +437,11 @@ class FL_API Row {
   Row&& mutating(F f) && {
     op_->mutates = true;
     return std::move(*this).composite(f);
+  }
+  // The forward for complex128 tensors: one of ops/complex128.h.
+  Row&& complex128(ForwardFn form) && {
+    op_->complex128 = std::move(form);
+    return std::move(*this);
   }
   // Geometry of the result(s), from the Tensor and the other arguments.
   template <typename F>

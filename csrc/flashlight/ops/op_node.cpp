@@ -29,6 +29,16 @@ Tensor shape_of(const Tensor& t) {
 
 } // namespace
 
+Tensor snapshot(const Tensor& self) {
+  Tensor out = copied(self, dense_like(self.geometry()));
+  if (auto node = grad_fn(self)) {
+    AutogradMeta& meta = ensure_autograd_meta(out);
+    meta.grad_fn = std::move(node);
+    meta.output_nr = autograd_meta(self)->output_nr;
+  }
+  return out;
+}
+
 OpNode::OpNode(const Op& op, const Value* args, bool inplace)
     : op_(op), own_name_(inplace && (op.view || op.inplace_node)) {
   for (int i : op.differentiable) {
@@ -56,12 +66,7 @@ OpNode::OpNode(const Op& op, const Value* args, bool inplace)
     }
     const Value& v = args[key];
     if (inplace && key == 0) {
-      const Tensor& self = *v.tensor();
-      save(
-          key,
-          Tensor(self.value(), dense_like(self.geometry()), self.device()),
-          false,
-          false);
+      save(key, snapshot(*v.tensor()), false, false);
     } else {
       save(key, v, false, false);
     }

@@ -16,6 +16,9 @@ constexpr bool is_shape_key(int key) {
   return key >= 0 && (key & kShapeKey) != 0;
 }
 
+// What `self` is now, with its history, under a storage that no write reaches.
+Tensor snapshot(const Tensor& self);
+
 class FL_API OpNode : public Node {
  public:
   // Collects edges and saves the arguments that the formulas of the inputs that

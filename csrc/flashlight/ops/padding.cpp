@@ -9,6 +9,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/kernels/taps.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/padding.h"
 #include "flashlight/ops/functions/views.h"
@@ -266,6 +267,7 @@ void pad_row(Row row) {
   std::move(row)
       .module("nn")
       .kernel(pad_kernel<fill, dims>)
+      .complex128(parts())
       .grad("self", "self padding", pad_grad<fill>)
       .doc(
           fill == Fill::Reflection ? "Padded by its reflection at the edges."
@@ -306,12 +308,14 @@ void register_picks() {
       .forms("function")
       .module("nn")
       .kernel(circular_kernel)
+      .complex128(parts())
       .grad("self", "self pad", pad_grad<Fill::Circle>)
       .doc("Padded by its elements at the other side.");
   op("_pad_by(Tensor self, SymInt[] padding, int mode) -> Tensor")
       .kernel([](const Tensor& self, const IntList& pad, int64_t mode) {
         return pad_by(self, pad, static_cast<Fill>(mode));
       })
+      .complex128(parts())
       .grad(
           "self",
           "self padding mode",
@@ -331,6 +335,7 @@ void register_picks() {
                  int64_t mode) {
         return pad_by_backward(grad, sizes, pad, static_cast<Fill>(mode));
       })
+      .complex128(parts())
       .grad(
           "grad_output",
           "padding mode",
@@ -354,6 +359,7 @@ void register_padding() {
   op("constant_pad_nd(Tensor self, SymInt[] pad, Scalar value=0) -> Tensor")
       .forms("function")
       .kernel(constant_pad)
+      .complex128(parts())
       .grad(
           "self",
           "pad",

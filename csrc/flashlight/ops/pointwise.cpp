@@ -5,6 +5,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/kernels/accurate.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/comparison.h"
@@ -150,6 +151,26 @@ mx::array nan_to_num_kernel(
   return mx::where(mx::isneginf(x), low, y);
 }
 
+// Of complex numbers, exact near 0.
+Z expm1_of(Z x) {
+  double half = std::sin(x.imag() / 2);
+  return {
+      std::expm1(x.real()) * std::cos(x.imag()) - 2 * half * half,
+      std::exp(x.real()) * std::sin(x.imag())};
+}
+
+Z log1p_of(Z x) {
+  double re = x.real(), im = x.imag();
+  double size = std::abs(x) < 0.5 ? std::log1p(re * (2 + re) + im * im) / 2
+                                  : std::log(std::hypot(1 + re, im));
+  return {size, std::atan2(im, 1 + re)};
+}
+
+Z sinc_of(Z x) {
+  Z y = x * std::numbers::pi;
+  return x == 0.0 ? Z(1) : over(std::sin(y), y);
+}
+
 Tensor twice(const Tensor& x) {
   return x * Scalar(2);
 }
@@ -180,6 +201,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<accurate::exp>)
+      .complex128(each([](Z x) { return std::exp(x); }))
       .grad(
           "self",
           "result",
@@ -197,6 +219,7 @@ void register_pointwise() {
                          mx::multiply(x, mx::array(kLn2, mx::complex64)))
                    : mx::power(number(2, x), x);
       })
+      .complex128(each([](Z x) { return std::exp(x * kLn2); }))
       .grad(
           "self",
           "result",
@@ -209,6 +232,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(expm1_kernel)
+      .complex128(each(expm1_of))
       .grad(
           "self",
           "result",
@@ -221,6 +245,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<mx::log>)
+      .complex128(each([](Z x) { return std::log(x); }))
       .grad(
           "self",
           "self",
@@ -237,6 +262,7 @@ void register_pointwise() {
                    ? mx::divide(mx::log(x), mx::array(kLn2, mx::complex64))
                    : mx::log2(x);
       })
+      .complex128(each([](Z x) { return std::log(x) / kLn2; }))
       .grad(
           "self",
           "self",
@@ -253,6 +279,7 @@ void register_pointwise() {
                    ? mx::divide(mx::log(x), mx::array(kLn10, mx::complex64))
                    : mx::log10(x);
       })
+      .complex128(each([](Z x) { return std::log10(x); }))
       .grad(
           "self",
           "self",
@@ -265,6 +292,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(log1p_kernel)
+      .complex128(each(log1p_of))
       .grad(
           "self",
           "self",
@@ -277,6 +305,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<mx::sqrt>)
+      .complex128(each([](Z x) { return std::sqrt(x); }))
       .grad(
           "self",
           "result",
@@ -292,6 +321,7 @@ void register_pointwise() {
         return x.dtype() == mx::complex64 ? mx::reciprocal(mx::sqrt(x))
                                           : mx::rsqrt(x);
       })
+      .complex128(each([](Z x) { return over(1.0, std::sqrt(x)); }))
       .grad(
           "self",
           "result",
@@ -308,6 +338,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<mx::reciprocal>)
+      .complex128(each([](Z x) { return over(1.0, x); }))
       .grad(
           "self",
           "result",
@@ -321,6 +352,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<accurate::sin>)
+      .complex128(each([](Z x) { return std::sin(x); }))
       .grad(
           "self",
           "self",
@@ -333,6 +365,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<accurate::cos>)
+      .complex128(each([](Z x) { return std::cos(x); }))
       .grad(
           "self",
           "self",
@@ -345,6 +378,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<mx::tan>)
+      .complex128(each([](Z x) { return std::tan(x); }))
       .grad(
           "self",
           "result",
@@ -357,6 +391,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<mx::arcsin>)
+      .complex128(each([](Z x) { return std::asin(x); }))
       .grad(
           "self",
           "self",
@@ -369,6 +404,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<mx::arccos>)
+      .complex128(each([](Z x) { return std::acos(x); }))
       .grad(
           "self",
           "self",
@@ -381,6 +417,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<mx::arctan>)
+      .complex128(each([](Z x) { return std::atan(x); }))
       .grad(
           "self",
           "self",
@@ -393,6 +430,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<mx::sinh>)
+      .complex128(each([](Z x) { return std::sinh(x); }))
       .grad(
           "self",
           "self",
@@ -405,6 +443,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<mx::cosh>)
+      .complex128(each([](Z x) { return std::cosh(x); }))
       .grad(
           "self",
           "self",
@@ -417,6 +456,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<mx::tanh>)
+      .complex128(each([](Z x) { return std::tanh(x); }))
       .grad(
           "self",
           "result",
@@ -429,6 +469,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<mx::arcsinh>)
+      .complex128(each([](Z x) { return std::asinh(x); }))
       .grad(
           "self",
           "self",
@@ -441,6 +482,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<mx::arccosh>)
+      .complex128(each([](Z x) { return std::acosh(x); }))
       .grad(
           "self",
           "self",
@@ -455,6 +497,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(unary<mx::arctanh>)
+      .complex128(each([](Z x) { return std::atanh(x); }))
       .grad(
           "self",
           "self",
@@ -468,6 +511,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(sigmoid_kernel)
+      .complex128(each([](Z x) { return over(1.0, 1.0 + std::exp(-x)); }))
       .grad(
           "self",
           "result",
@@ -538,6 +582,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(sinc_kernel)
+      .complex128(each(sinc_of))
       .grad(
           "self",
           "self",
@@ -571,6 +616,7 @@ void register_pointwise() {
       .refuse(kBools, "abs_cpu")
       .elementwise()
       .kernel(abs_kernel)
+      .complex128(each([](Z x) { return std::abs(x); }))
       .grad(
           "self",
           "self",
@@ -590,6 +636,7 @@ void register_pointwise() {
             "operator instead.");
         return mx::negative(self);
       })
+      .complex128(each([](Z x) { return -x; }))
       .grad("self", "", [](const Tensor& grad) { return -grad; })
       .doc("The negative of each element.");
   op("positive(Tensor(a) self) -> Tensor(a)")
@@ -606,10 +653,11 @@ void register_pointwise() {
       .exact_out("Found dtype %O but expected %R")
       .elementwise()
       .kernel([](const mx::array& x) {
-        FL_CHECK(
+        FL_CHECK_AS(
+            NotImplementedError,
             x.dtype() != mx::complex64,
-            "Unlike NumPy, torch.sign doesn't match Numpy's behavior for "
-            "complex numbers: use torch.sgn instead");
+            "Unlike NumPy, torch.sign is not intended to support complex "
+            "numbers. Please use torch.sgn instead.");
         return sgn_kernel(x);
       })
       .zero_grad("self")
@@ -619,6 +667,10 @@ void register_pointwise() {
       .exact_out("Found dtype %O but expected %R")
       .elementwise()
       .kernel(sgn_kernel)
+      .complex128(each([](Z x) {
+        double size = std::abs(x);
+        return size == 0 ? Z() : x / size;
+      }))
       .grad(
           "self",
           "self result",
@@ -645,6 +697,7 @@ void register_pointwise() {
       .promote_float()
       .elementwise()
       .kernel(angle_kernel)
+      .complex128(each([](Z x) { return std::arg(x); }))
       .grad(
           "self",
           "self",
@@ -741,6 +794,8 @@ void register_pointwise() {
       .forms("function method")
       .elementwise()
       .kernel([](const mx::array& x) { return mx::isnan(x); })
+      .complex128(each(
+          [](Z x) { return std::isnan(x.real()) || std::isnan(x.imag()); }))
       .not_differentiable()
       .doc("True where an element is NaN.");
   op("isinf(Tensor self) -> Tensor")
@@ -752,6 +807,8 @@ void register_pointwise() {
                          mx::isinf(mx::real(x)), mx::isinf(mx::imag(x)))
                    : mx::isinf(x);
       })
+      .complex128(each(
+          [](Z x) { return std::isinf(x.real()) || std::isinf(x.imag()); }))
       .not_differentiable()
       .doc("True where an element is infinite.");
   op("isfinite(Tensor self) -> Tensor")
@@ -763,6 +820,9 @@ void register_pointwise() {
                          mx::isfinite(mx::real(x)), mx::isfinite(mx::imag(x)))
                    : mx::isfinite(x);
       })
+      .complex128(each([](Z x) {
+        return std::isfinite(x.real()) && std::isfinite(x.imag());
+      }))
       .not_differentiable()
       .doc("True where an element is neither infinite nor NaN.");
   op("isposinf(Tensor self) -> Tensor")
@@ -797,6 +857,7 @@ void register_pointwise() {
                    ? mx::equal(mx::imag(x), mx::array(0.0f))
                    : mx::ones(x.shape(), mx::bool_);
       })
+      .complex128(each([](Z x) { return x.imag() == 0; }))
       .not_differentiable()
       .doc("True where the imaginary part is 0.");
 }

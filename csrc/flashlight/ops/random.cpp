@@ -1,5 +1,6 @@
 // New tensors of random numbers: PyTorch's own stream on the CPU.
 #include "flashlight/ops/random.h"
+#include "flashlight/ops/complex128.h"
 
 #include <algorithm>
 #include <cmath>
@@ -211,6 +212,7 @@ void register_factories() {
         return made(
             size, d, place(layout, device), generator, uniform_between(0, 1));
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("Uniform numbers in [0, 1).");
   op("rand_like(Tensor self, *, Generator? generator=None, ScalarType? "
@@ -229,6 +231,7 @@ void register_factories() {
         return made_like(
             self, d, layout, device, format, generator, uniform_between(0, 1));
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("Uniform numbers in [0, 1), in the shape of `self`.");
   op("randn(SymInt[] size, *, Generator? generator=None, ScalarType? "
@@ -246,6 +249,7 @@ void register_factories() {
         return made(
             size, d, place(layout, device), generator, normal_of(d, 0, 1));
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("Numbers of the standard normal distribution.");
   op("randn_like(Tensor self, *, Generator? generator=None, ScalarType? "
@@ -264,6 +268,7 @@ void register_factories() {
         return made_like(
             self, d, layout, device, format, generator, normal_of(d, 0, 1));
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("Numbers of the standard normal distribution, shaped as `self`.");
   op("randperm(SymInt n, *, Generator? generator=None, ScalarType? dtype=long, "
@@ -449,6 +454,7 @@ void register_in_place() {
             to);
         return refilled(self, generator, uniform_between(from, to));
       })
+      .complex128(itself())
       .zero_grad("self")
       .doc("Uniform numbers in [from, to).");
   op("normal(Tensor self, float mean=0, float std=1, *, Generator? "
@@ -462,6 +468,7 @@ void register_in_place() {
         check_inexact(self.dtype(), "normal_kernel_cpu");
         return refilled(self, generator, normal_of(self.dtype(), mean, std));
       })
+      .complex128(itself())
       .zero_grad("self")
       .doc("Numbers of a normal distribution.");
   op("random(Tensor self, *, Generator? generator=None) -> Tensor")

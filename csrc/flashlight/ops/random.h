@@ -10,6 +10,7 @@
 #include <mlx/allocator.h>
 #include <mlx/ops.h>
 
+#include "flashlight/core/complex128.h"
 #include "flashlight/core/generator.h"
 #include "flashlight/core/value.h"
 
@@ -17,8 +18,7 @@ namespace flashlight {
 
 // The element type that is drawn: complex numbers are pairs of reals.
 inline SampleType sample_type(Dtype dtype) {
-  return is_complex(dtype) ? SampleType::Float32
-                           : static_cast<SampleType>(dtype);
+  return static_cast<SampleType>(to_real(dtype));
 }
 
 inline Generator& generator_of(const std::optional<GeneratorHandle>& given) {
@@ -29,8 +29,8 @@ inline Generator& generator_of(const std::optional<GeneratorHandle>& given) {
 FL_API void check_inexact(Dtype dtype, const char* kernel);
 FL_API void check_real(Dtype dtype, const char* kernel);
 
-// An array of these sizes that fill(generator, type, out, n) writes, under the
-// generator's lock.
+// An array of these sizes (of pairs, for complex128) that fill(generator, type,
+// out, n) writes, under the generator's lock.
 template <typename F>
 mx::array drawn(
     const IntList& sizes,
@@ -57,7 +57,12 @@ mx::array drawn(
         memory.buffer().raw_ptr(),
         is_complex(dtype) ? 2 * n : n);
   }
-  return mx::array(std::move(memory), to_shape(sizes), to_mlx(dtype));
+  mx::Shape shape = to_shape(sizes);
+  if (dtype == Dtype::Complex128) {
+    shape.push_back(2);
+    return mx::array(std::move(memory), std::move(shape), mx::float64);
+  }
+  return mx::array(std::move(memory), std::move(shape), to_mlx(dtype));
 }
 
 // A new tensor lying with these (dense) strides, drawn in the order of memory.
@@ -69,10 +74,11 @@ Tensor drawn_as(
     Device device,
     const std::optional<GeneratorHandle>& given,
     F&& fill) {
-  Tensor flat(
-      drawn({product(sizes)}, dtype, given, std::forward<F>(fill)),
-      {1},
-      device);
+  mx::array numbers =
+      drawn({product(sizes)}, dtype, given, std::forward<F>(fill));
+  Tensor flat = dtype == Dtype::Complex128
+                    ? from_pairs(std::move(numbers), {1}, device)
+                    : Tensor(std::move(numbers), {1}, device);
   return flat.alias({sizes, strides, 0}, dtype);
 }
 

@@ -4,6 +4,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/kernels/windows.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/rearranging.h"
 #include "flashlight/ops/op.h"
@@ -302,6 +303,7 @@ void register_rearranging() {
       .module("nn")
       .refuse(kIntegers, "im2col_out_cpu")
       .kernel(im2col_kernel)
+      .complex128(parts())
       .grad(
           "self",
           "self kernel_size dilation padding stride",
@@ -322,6 +324,7 @@ void register_rearranging() {
       .module("nn")
       .refuse(kIntegers, "col2im_out_cpu")
       .kernel(col2im_kernel)
+      .complex128(parts())
       .grad(
           "self",
           "kernel_size dilation padding stride",
@@ -336,6 +339,7 @@ void register_rearranging() {
   op("pixel_shuffle(Tensor self, int upscale_factor) -> Tensor")
       .forms("function")
       .kernel(pixel_shuffle_kernel)
+      .complex128(parts())
       .grad(
           "self",
           "upscale_factor",
@@ -346,6 +350,7 @@ void register_rearranging() {
   op("pixel_unshuffle(Tensor self, int downscale_factor) -> Tensor")
       .forms("function")
       .kernel(pixel_unshuffle_kernel)
+      .complex128(parts())
       .grad(
           "self",
           "downscale_factor",
@@ -356,11 +361,13 @@ void register_rearranging() {
   op("channel_shuffle(Tensor self, SymInt groups) -> Tensor")
       .forms("function")
       .kernel(channel_shuffle_kernel)
+      .complex128(parts())
       .grad("self", "self groups", channel_shuffle_grad)
       .doc("The channels of the groups, in turn.");
   op("native_channel_shuffle(Tensor self, SymInt groups) -> Tensor")
       .forms("function")
       .kernel(channel_shuffle_kernel)
+      .complex128(parts())
       .grad("self", "self groups", channel_shuffle_grad)
       .doc("The channels of the groups, in turn.");
 }

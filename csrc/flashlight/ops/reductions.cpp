@@ -7,10 +7,20 @@
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/kernels/accurate.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/arithmetic.h"
+#include "flashlight/ops/functions/comparison.h"
+#include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/extrema.h"
 #include "flashlight/ops/functions/pointwise.h"
 #include "flashlight/ops/functions/reductions.h"
+#include "flashlight/ops/functions/repeating.h"
+#include "flashlight/ops/functions/scans.h"
+#include "flashlight/ops/functions/selection.h"
+#include "flashlight/ops/functions/shape.h"
+#include "flashlight/ops/functions/splitting.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 #include "flashlight/ops/reduce.h"
@@ -114,11 +124,61 @@ mx::array prod_kernel(
 }
 
 int64_t count_zeros(const Tensor& x) {
-  mx::array n = mx::sum(
-      mx::astype(
-          mx::equal(x.value(), mx::array(0, to_mlx(x.dtype()))), mx::int64));
-  eval({n});
-  return n.item<int64_t>();
+  return sum(eq(x, Scalar(0))).item().to_int();
+}
+
+// The product of complex numbers along a dimension.
+Tensor product_form(
+    const Tensor& self,
+    int64_t dim,
+    bool keepdim,
+    std::optional<Dtype> dtype) {
+  if (dtype && *dtype != Dtype::Complex128) {
+    return prod(_to_copy(self, *dtype), dim, keepdim);
+  }
+  Tensor x = to(self, Dtype::Complex128);
+  if (x.dim() == 0) {
+    return clone(x);
+  }
+  int64_t d = wrap_dim(dim, x.dim());
+  if (x.size(d) == 0) {
+    IntList sizes = x.sizes();
+    sizes[static_cast<size_t>(d)] = 1;
+    x = ones(sizes, x.dtype(), {}, x.device());
+  }
+  for (int64_t n = x.size(d); n > 1; n = x.size(d)) {
+    int64_t half = n / 2;
+    Tensor y = narrow(x, d, 0, half) * narrow(x, d, half, half);
+    x = n % 2 ? cat({y, narrow(x, d, n - 1, 1)}, d) : y;
+  }
+  return clone(keepdim ? x : squeeze(x, d));
+}
+
+// Its gradient: of each element, the product of the others.
+Tensor product_grad_form(const Tensor& grad, const Tensor& self, int64_t dim) {
+  int64_t d = wrap_dim(dim, self.dim()), n = self.size(d);
+  if (n == 0 || self.numel() == 0) {
+    return zeros_like(self);
+  }
+  IntList one = self.sizes();
+  one[static_cast<size_t>(d)] = 1;
+  Tensor first = ones(one, self.dtype(), {}, self.device());
+  Tensor before = cumprod(cat({first, narrow(self, d, 0, n - 1)}, d), d);
+  Tensor after = flip(
+      cumprod(cat({first, flip(narrow(self, d, 1, n - 1), {d})}, d), d), {d});
+  return grad * conj(before * after);
+}
+
+// log(sum(exp(x))) of complex numbers.
+Tensor logsumexp_form(const Tensor& self, const IntList& dims, bool keepdim) {
+  if (self.numel() == 0) {
+    return log(sum(exp(self), dims, keepdim));
+  }
+  IntList all = wrap_dims(dims, self.dim());
+  Tensor m = amax(real(self), all, /*keepdim=*/true);
+  m = where(isinf(m), zeros_like(m), m);
+  Tensor y = log(sum(exp(self - m), all, /*keepdim=*/true)) + m;
+  return keepdim ? y : squeeze(y, all);
 }
 
 enum class Test : uint8_t { Any, All };
@@ -189,6 +249,7 @@ void register_reductions() {
       .kernel([](const mx::array& self, std::optional<Dtype> dtype) {
         return sum_kernel(self, std::nullopt, false, dtype);
       })
+      .complex128(parts())
       .grad(
           "self",
           "self.shape",
@@ -202,6 +263,7 @@ void register_reductions() {
       .exact_out(kSumOut)
       .autocast(Autocast::None, Autocast::Float32)
       .kernel(sum_kernel)
+      .complex128(parts())
       .node("SumBackward1")
       .grad(
           "self",
@@ -268,6 +330,7 @@ void register_reductions() {
       .kernel([](const mx::array& self, std::optional<Dtype> dtype) {
         return mean_kernel(self, std::nullopt, false, dtype);
       })
+      .complex128(parts())
       .grad(
           "self",
           "self.shape",
@@ -279,6 +342,7 @@ void register_reductions() {
      "dtype=None) -> Tensor")
       .forms("function method out")
       .kernel(mean_kernel)
+      .complex128(parts())
       .node("MeanBackward1")
       .grad(
           "self",
@@ -316,6 +380,10 @@ void register_reductions() {
       .kernel([](const mx::array& self, std::optional<Dtype> dtype) {
         return prod_kernel(self, std::nullopt, false, dtype);
       })
+      .complex128(
+          formula([](const Tensor& self, const std::optional<Dtype>& dtype) {
+            return product_form(reshape(self, {self.numel()}), 0, false, dtype);
+          }))
       .grad(
           "self",
           "self result",
@@ -344,6 +412,7 @@ void register_reductions() {
                  std::optional<Dtype> dtype) {
         return prod_kernel(self, dim, keepdim, dtype);
       })
+      .complex128(formula(product_form))
       .grad(
           "self",
           "self dim keepdim result",
@@ -377,47 +446,69 @@ void register_reductions() {
         mx::array x = mx::astype(self, grad.dtype());
         return mx::vjp(forward, {x}, {grad}).second[0];
       })
+      .complex128(formula(product_grad_form))
       .vjp()
       .doc("The gradient of prod.");
   op("any(Tensor self) -> Tensor")
       .forms("function method out")
       .exact_out("%uany only supports bool tensor for result, got: %O")
       .kernel(test_all<Test::Any>)
+      .complex128(
+          formula([](const Tensor& self) { return any(ne(self, Scalar(0))); }))
       .not_differentiable()
       .doc("True if any element is.");
   op("any.dim(Tensor self, int dim, bool keepdim=False) -> Tensor")
       .forms("function method out")
       .exact_out("%uany only supports bool tensor for result, got: %O")
       .kernel(test_dim<Test::Any>)
+      .complex128(formula([](const Tensor& self, int64_t dim, bool keepdim) {
+        return any(ne(self, Scalar(0)), dim, keepdim);
+      }))
       .not_differentiable()
       .doc("True where any element over a dimension is.");
   op("any.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor")
       .forms("function method out")
       .exact_out("%uany only supports bool tensor for result, got: %O")
       .kernel(test_dims<Test::Any>)
+      .complex128(formula(
+          [](const Tensor& self,
+             const std::optional<IntList>& dim,
+             bool keepdim) { return any(ne(self, Scalar(0)), dim, keepdim); }))
       .not_differentiable()
       .doc("True where any element over dimensions is.");
   op("all(Tensor self) -> Tensor")
       .forms("function method out")
       .exact_out("%uall only supports bool tensor for result, got: %O")
       .kernel(test_all<Test::All>)
+      .complex128(
+          formula([](const Tensor& self) { return all(ne(self, Scalar(0))); }))
       .not_differentiable()
       .doc("True if all elements are.");
   op("all.dim(Tensor self, int dim, bool keepdim=False) -> Tensor")
       .forms("function method out")
       .exact_out("%uall only supports bool tensor for result, got: %O")
       .kernel(test_dim<Test::All>)
+      .complex128(formula([](const Tensor& self, int64_t dim, bool keepdim) {
+        return all(ne(self, Scalar(0)), dim, keepdim);
+      }))
       .not_differentiable()
       .doc("True where all elements over a dimension are.");
   op("all.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor")
       .forms("function method out")
       .exact_out("%uall only supports bool tensor for result, got: %O")
       .kernel(test_dims<Test::All>)
+      .complex128(formula(
+          [](const Tensor& self,
+             const std::optional<IntList>& dim,
+             bool keepdim) { return all(ne(self, Scalar(0)), dim, keepdim); }))
       .not_differentiable()
       .doc("True where all elements over dimensions are.");
   op("count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor")
       .forms("function method")
       .kernel(count_kernel)
+      .complex128(formula([](const Tensor& self, const IntList& dim) {
+        return count_nonzero(ne(self, Scalar(0)), dim);
+      }))
       .not_differentiable()
       .doc("How many elements over dimensions are not zero.");
   op("count_nonzero(Tensor self, int? dim=None) -> Tensor")
@@ -425,6 +516,10 @@ void register_reductions() {
       .kernel([](const mx::array& self, std::optional<int64_t> dim) {
         return count_kernel(self, dim ? IntList{*dim} : IntList());
       })
+      .complex128(
+          formula([](const Tensor& self, const std::optional<int64_t>& dim) {
+            return count_nonzero(ne(self, Scalar(0)), dim);
+          }))
       .not_differentiable()
       .doc("How many elements are not zero.");
   op("logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor")
@@ -434,6 +529,7 @@ void register_reductions() {
           "got: %O")
       .promote_float()
       .kernel(logsumexp_kernel)
+      .complex128(formula(logsumexp_form))
       .grad(
           "self",
           "self dim keepdim result",

@@ -41,6 +41,14 @@ void lend_ops() {
   ops.scatter_window = scatter_window;
   ops.clone = [](const Tensor& x) { return clone(x); };
   ops.real = [](const Tensor& x) { return real(x); };
+  ops.view_as_real = [](const Tensor& x) {
+    return view_as_real(resolve_conj(x));
+  };
+  ops.view_as_complex = [](const Tensor& x) {
+    return view_as_complex(contiguous(x));
+  };
+  ops.conj = [](const Tensor& x) { return conj(x); };
+  ops.neg = [](const Tensor& x) { return -x; };
   ops.has_nan = [](const Tensor& x) {
     return x.is_floating_point() && any(isnan(x)).item().to_bool();
   };

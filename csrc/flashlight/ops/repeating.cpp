@@ -3,6 +3,7 @@
 
 #include <mlx/ops.h>
 
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/index_along.h"
@@ -155,6 +156,7 @@ void register_repeating() {
   op("flip(Tensor self, int[] dims) -> Tensor")
       .forms("function method")
       .kernel(flip_kernel)
+      .complex128(parts())
       .grad(
           "self",
           "dims",
@@ -179,6 +181,7 @@ void register_repeating() {
   op("roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor")
       .forms("function method")
       .kernel(roll_kernel)
+      .complex128(parts())
       .grad(
           "self",
           "shifts dims",

@@ -7,6 +7,7 @@
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/kernels/accurate.h"
 #include "flashlight/kernels/host.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/comparison.h"
 #include "flashlight/ops/functions/copy.h"
@@ -17,6 +18,7 @@
 #include "flashlight/ops/functions/selection.h"
 #include "flashlight/ops/functions/shape.h"
 #include "flashlight/ops/functions/sorting.h"
+#include "flashlight/ops/functions/triangular.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op.h"
 #include "flashlight/ops/reduce.h"
@@ -93,34 +95,71 @@ mx::array log_add(const mx::array& a, const mx::array& b) {
       big, mx::log(mx::add(one, accurate::exp(mx::subtract(small, big)))));
 }
 
-// The phase of a complex sum is that of adding in order.
-mx::array complex_logcumsumexp(const mx::array& x, int axis) {
-  auto loop = [rows = Rows(x.shape(), axis)](
+Z log_add_of(Z sum, Z next) {
+  bool first = sum.real() >= next.real();
+  Z big = first ? sum : next, small = first ? next : sum;
+  if (big.real() == small.real() && std::isinf(big.real())) {
+    return big.real() < 0 ? small : std::log(std::exp(big) + std::exp(small));
+  }
+  return big + std::log(1.0 + std::exp(small - big));
+}
+
+// combine(sum so far, next) along an axis, in order (on which the phase of the
+// result depends). x holds numbers of type T in these sizes.
+template <typename T, typename F>
+mx::array complex_scan(
+    const char* name,
+    const mx::array& x,
+    const mx::Shape& sizes,
+    int axis,
+    F combine) {
+  auto loop = [rows = Rows(sizes, axis), combine](
                   const std::vector<mx::array>& in,
                   std::vector<mx::array>& out) {
-    using C = std::complex<double>;
-    const auto* from = in[0].data<mx::complex64_t>();
-    auto* to = out[0].data<mx::complex64_t>();
+    const auto* from =
+        reinterpret_cast<const std::complex<T>*>(in[0].data<T>());
+    auto* to = reinterpret_cast<std::complex<T>*>(out[0].data<T>());
     rows.each([&](int64_t start) {
-      C sum = from[start];
+      Z sum(from[start]);
       for (int64_t i = 0; i < rows.size; ++i) {
         int64_t at = start + i * rows.inner;
         if (i > 0) {
-          C next = from[at];
-          bool first = sum.real() >= next.real();
-          C big = first ? sum : next, small = first ? next : sum;
-          sum =
-              big.real() == small.real() && std::isinf(big.real())
-                  ? (big.real() < 0 ? small
-                                    : std::log(std::exp(big) + std::exp(small)))
-                  : big + std::log(1.0 + std::exp(small - big));
+          sum = combine(sum, Z(from[at]));
         }
-        to[at] = mx::complex64_t(
-            static_cast<float>(sum.real()), static_cast<float>(sum.imag()));
+        to[at] = std::complex<T>(sum);
       }
     });
   };
-  return host_op("LogCumSumExp", {x}, {{x.shape(), x.dtype()}}, loop)[0];
+  return host_op(name, {x}, {{x.shape(), x.dtype()}}, loop)[0];
+}
+
+mx::array complex_logcumsumexp(const mx::array& x, int axis) {
+  return complex_scan<float>("LogCumSumExp", x, x.shape(), axis, log_add_of);
+}
+
+template <typename F>
+Tensor
+complex128_scan(const char* name, const Tensor& x, int64_t dim, F combine) {
+  auto axis = static_cast<int>(wrap_dim(dim, x.dim()));
+  if (x.dim() == 0 || x.numel() == 0) {
+    return clone(x);
+  }
+  return from_pairs(
+      complex_scan<double>(name, x.pairs(), to_shape(x.sizes()), axis, combine),
+      contiguous_strides(x.sizes()),
+      x.device());
+}
+
+Tensor logcumsumexp_form(const Tensor& self, int64_t dim) {
+  return complex128_scan("LogCumSumExp", self, dim, log_add_of);
+}
+
+Tensor
+cumprod_form(const Tensor& self, int64_t dim, std::optional<Dtype> dtype) {
+  if (dtype && *dtype != Dtype::Complex128) {
+    return cumprod(_to_copy(self, *dtype), dim);
+  }
+  return complex128_scan("CumProd", to(self, Dtype::Complex128), dim, times);
 }
 
 template <typename F>
@@ -156,13 +195,31 @@ Tensor cumprod_grad(const Tensor& grad, const Tensor& self, int64_t dim) {
       before, left, where(logical_and(one, zero), there, zeros_like(there)));
 }
 
+// Of complex128, at zeros too and differentiable: element j of the result is
+// the product of the others before it, for each that is left out.
+Tensor cumprod_grad_form(const Tensor& grad, const Tensor& self, int64_t dim) {
+  if (self.dim() == 0 || self.numel() == 0) {
+    return grad;
+  }
+  Tensor x = unsqueeze(transpose(self, dim, -1), -2);
+  int64_t n = x.size(-1);
+  IntList sizes = x.sizes();
+  sizes[sizes.size() - 2] = n;
+  Tensor left_out = eye(n, Dtype::Bool, {}, self.device());
+  Tensor others =
+      cumprod(masked_fill(expand(x, sizes), left_out, Scalar(1)), -1);
+  Tensor g = unsqueeze(transpose(grad, dim, -1), -2) * conj(others);
+  return transpose(sum(triu(g), IntList{-1}), dim, -1);
+}
+
 Tensor reversed(const Tensor& x, int64_t dim) {
-  int axis = axis_of(dim, x.value()), n = x.value().shape(axis);
+  auto axis = static_cast<size_t>(wrap_dim(dim, x.dim()));
+  auto n = static_cast<mx::ShapeElem>(x.sizes()[axis]);
   mx::Shape shape(static_cast<size_t>(x.dim()), 1);
-  shape[static_cast<size_t>(axis)] = n;
+  shape[axis] = n;
   mx::array places = mx::reshape(mx::arange(n - 1, -1, -1, mx::int64), shape);
   return _pick(
-      x, constant(mx::broadcast_to(places, x.value().shape()), x), dim);
+      x, constant(mx::broadcast_to(places, to_shape(x.sizes())), x), dim);
 }
 
 // Of complex numbers: in logarithms, so that no exponential overflows.
@@ -342,6 +399,7 @@ void register_scans() {
       .forms("function method inplace out")
       .exact_out(kSumOut)
       .kernel(cumsum_kernel)
+      .complex128(parts())
       .grad(
           "self",
           "dim",
@@ -359,6 +417,7 @@ void register_scans() {
             mx::cumsum(widened(grad), axis_of(dim, grad), /*reverse=*/true);
         return mx::astype(y, grad.dtype());
       })
+      .complex128(parts())
       .grad(
           "grad",
           "dim",
@@ -368,6 +427,7 @@ void register_scans() {
       .forms("function method inplace out")
       .exact_out(kSumOut)
       .kernel(cumprod_kernel)
+      .complex128(formula(cumprod_form))
       .grad(
           "self",
           "self dim",
@@ -384,6 +444,7 @@ void register_scans() {
               return mx::multiply(a, b);
             });
       })
+      .complex128(formula(cumprod_grad_form))
       .vjp()
       .doc("The gradient of cumprod.");
   op("logcumsumexp(Tensor self, int dim) -> Tensor")
@@ -406,6 +467,7 @@ void register_scans() {
         }
         return mx::astype(mx::logcumsumexp(widened(self), axis), self.dtype());
       })
+      .complex128(formula(logcumsumexp_form))
       .grad(
           "self",
           "self dim",

@@ -4,6 +4,7 @@
 #include "flashlight/core/runtime.h"
 #include "flashlight/kernels/along.h"
 #include "flashlight/ops/backward.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/bitwise.h"
@@ -242,6 +243,7 @@ void register_scatter() {
      "Tensor")
       .forms("function method")
       .kernel(gather_kernel)
+      .complex128(parts())
       .grad(
           "self",
           "self.shape dim index",
@@ -290,6 +292,7 @@ void register_scatter() {
         int64_t d = check_scatter(self, dim, index, src);
         return scattered(self, d, index, src.value(), Reduce::Set);
       })
+      .complex128(parts())
       .grad("self", "dim index", cleared)
       .zero_grad("index")
       .grad("src", "dim index src.shape", source_gradient)
@@ -307,6 +310,7 @@ void register_scatter() {
         return scattered(
             self, d, index, number_within(value, self.dtype()), Reduce::Set);
       })
+      .complex128(parts())
       .grad("self", "dim index", cleared)
       .zero_grad("index")
       .doc("A copy of `self` with a number written to `index` along `dim`.");
@@ -360,6 +364,7 @@ void register_scatter() {
         int64_t d = check_scatter(self, dim, index, src);
         return scattered(self, d, index, src.value(), Reduce::Sum);
       })
+      .complex128(parts())
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .zero_grad("index")
       .grad("src", "dim index src.shape", source_gradient)

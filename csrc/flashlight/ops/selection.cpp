@@ -1,6 +1,8 @@
 // Choosing elements by a mask.
 #include <mlx/ops.h>
 
+#include "flashlight/core/conversion.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/indexing.h"
@@ -47,6 +49,7 @@ void register_selection() {
                  const mx::array& other) {
         return mx::where(condition, self, other);
       })
+      .complex128(parts())
       .zero_grad("condition")
       .grad(
           "self",
@@ -97,7 +100,7 @@ void register_selection() {
       .elementwise()
       .check([](const Tensor& self, const Tensor& mask, const Scalar& value) {
         check_mask(mask);
-        (void)number_within(value, self.dtype());
+        check_fits(value, self.dtype(), HalfFloats::Direct);
       })
       .kernel([](const mx::array& self,
                  const mx::array& mask,
@@ -105,6 +108,7 @@ void register_selection() {
         return mx::where(
             mask, number_within(value, from_mlx(self.dtype())), self);
       })
+      .complex128(parts())
       .grad(
           "self",
           "mask",
@@ -131,6 +135,10 @@ void register_selection() {
                  const mx::array& value) {
         return mx::where(mask, mx::astype(value, self.dtype()), self);
       })
+      .complex128(formula(
+          [](const Tensor& self, const Tensor& mask, const Tensor& value) {
+            return masked_fill(self, mask, value.item());
+          }))
       .node("MaskedFillBackward1")
       .grad(
           "self",

@@ -4,7 +4,9 @@
 #include <mlx/ops.h>
 
 #include "flashlight/core/conversion.h"
+#include "flashlight/core/data.h"
 #include "flashlight/core/runtime.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/creation.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/sequences.h"
@@ -31,16 +33,13 @@ Tensor generated(int64_t n, Dtype dtype, Device device, F f) {
 
 // The same of complex numbers.
 template <typename F>
-Tensor generated_complex(int64_t n, Device device, F f) {
-  std::vector<float> parts;
+Tensor generated_complex(int64_t n, Dtype dtype, Device device, F f) {
+  std::vector<std::complex<double>> values;
   for (int64_t i = 0; i < n; ++i) {
-    std::complex<double> z = f(i);
-    parts.push_back(static_cast<float>(z.real()));
-    parts.push_back(static_cast<float>(z.imag()));
+    values.push_back(f(i));
   }
-  auto length = static_cast<mx::ShapeElem>(parts.size());
-  mx::array array(parts.data(), {length}, mx::float32);
-  return Tensor(mx::view(array, mx::complex64), IntList{1}, device);
+  Tensor wide = detail::copied_in(values.data(), n, {n}, Dtype::Complex128);
+  return copied(wide, dtype, {1}, device);
 }
 
 bool all_integral(std::initializer_list<Scalar> numbers) {
@@ -193,7 +192,7 @@ Tensor linspace_kernel(
   Dtype made = spaced_dtype("linspace", start, end, dtype);
   if (is_complex(made)) {
     return generated_complex(
-        steps, on, spaced(start.to_complex(), end.to_complex(), steps));
+        steps, made, on, spaced(start.to_complex(), end.to_complex(), steps));
   }
   if (is_integral(made, true)) {
     // The ends are cut to integers first, then each number is.
@@ -223,7 +222,7 @@ Tensor logspace_kernel(
   Dtype made = spaced_dtype("logspace", start, end, dtype);
   if (is_complex(made)) {
     auto at = spaced(start.to_complex(), end.to_complex(), steps);
-    return generated_complex(steps, on, [&](int64_t i) {
+    return generated_complex(steps, made, on, [&](int64_t i) {
       return std::pow(std::complex<double>(base), at(i));
     });
   }
@@ -330,6 +329,7 @@ void register_sequences() {
                  OptBool pin_memory) {
         return arange_kernel(0, end, 1, dtype, layout, device, pin_memory);
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("0, 1, 2, ... below `end`.");
   op("arange.start(Scalar start, Scalar end, *, ScalarType? dtype=None, "
@@ -344,6 +344,7 @@ void register_sequences() {
                  OptBool pin_memory) {
         return arange_kernel(start, end, 1, dtype, layout, device, pin_memory);
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("`start` and on by one, below `end`.");
   op("arange.start_step(Scalar start, Scalar end, Scalar step=1, *, "
@@ -351,6 +352,7 @@ void register_sequences() {
      "pin_memory=None) -> Tensor")
       .forms("function out")
       .kernel(arange_kernel)
+      .complex128(itself())
       .not_differentiable()
       .doc("`start` and on by `step`, before `end`.");
   op("range.step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? "
@@ -378,6 +380,7 @@ void register_sequences() {
         return steps_from(
             static_cast<int64_t>(last) + 1, start, step, made, on);
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("`start` and on by `step`, up to and with `end`.");
   op("linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None, "
@@ -385,6 +388,7 @@ void register_sequences() {
      "Tensor")
       .forms("function out")
       .kernel(linspace_between<Scalar, Scalar>())
+      .complex128(itself())
       .not_differentiable()
       .doc("`steps` numbers, evenly spaced from `start` to `end`.");
   op("linspace.Tensor_Tensor(Tensor start, Tensor end, int steps, *, "
@@ -392,6 +396,7 @@ void register_sequences() {
      "pin_memory=None) -> Tensor")
       .forms("function out")
       .kernel(linspace_between<Tensor, Tensor>())
+      .complex128(itself())
       .not_differentiable()
       .doc("Evenly spaced numbers between two tensors without dimensions.");
   op("linspace.Tensor_Scalar(Tensor start, Scalar end, int steps, *, "
@@ -399,6 +404,7 @@ void register_sequences() {
      "pin_memory=None) -> Tensor")
       .forms("function out")
       .kernel(linspace_between<Tensor, Scalar>())
+      .complex128(itself())
       .not_differentiable()
       .doc("Evenly spaced numbers from a tensor without dimensions.");
   op("linspace.Scalar_Tensor(Scalar start, Tensor end, int steps, *, "
@@ -406,6 +412,7 @@ void register_sequences() {
      "pin_memory=None) -> Tensor")
       .forms("function out")
       .kernel(linspace_between<Scalar, Tensor>())
+      .complex128(itself())
       .not_differentiable()
       .doc("Evenly spaced numbers to a tensor without dimensions.");
   op("logspace(Scalar start, Scalar end, int steps, float base=10.0, *, "
@@ -413,6 +420,7 @@ void register_sequences() {
      "pin_memory=None) -> Tensor")
       .forms("function out")
       .kernel(logspace_between<Scalar, Scalar>())
+      .complex128(itself())
       .not_differentiable()
       .doc("Powers of `base`, their exponents evenly spaced.");
   op("logspace.Tensor_Tensor(Tensor start, Tensor end, int steps, float "
@@ -420,6 +428,7 @@ void register_sequences() {
      "device=None, bool? pin_memory=None) -> Tensor")
       .forms("function out")
       .kernel(logspace_between<Tensor, Tensor>())
+      .complex128(itself())
       .not_differentiable()
       .doc("Powers, their exponents between two tensors without dimensions.");
   op("logspace.Tensor_Scalar(Tensor start, Scalar end, int steps, float "
@@ -427,6 +436,7 @@ void register_sequences() {
      "device=None, bool? pin_memory=None) -> Tensor")
       .forms("function out")
       .kernel(logspace_between<Tensor, Scalar>())
+      .complex128(itself())
       .not_differentiable()
       .doc("Powers, their exponents from a tensor without dimensions.");
   op("logspace.Scalar_Tensor(Scalar start, Tensor end, int steps, float "
@@ -434,6 +444,7 @@ void register_sequences() {
      "device=None, bool? pin_memory=None) -> Tensor")
       .forms("function out")
       .kernel(logspace_between<Scalar, Tensor>())
+      .complex128(itself())
       .not_differentiable()
       .doc("Powers, their exponents to a tensor without dimensions.");
 }

@@ -1,6 +1,7 @@
 // Joining, splitting, repeating: shape ops that copy.
 #include <mlx/ops.h>
 
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/shape.h"
@@ -70,6 +71,7 @@ void register_shape() {
   op("cat(Tensor[] tensors, int dim=0) -> Tensor")
       .forms("function out")
       .exact_out(kCatOut)
+      .promote()
       .apart_from_out()
       .autocast(Autocast::Promote)
       .kernel([](const TensorList& tensors, int64_t dim) {
@@ -79,6 +81,7 @@ void register_shape() {
         Value all = tensors;
         return cat_kernel(tensors, dim, result_type({&all}));
       })
+      .complex128(parts())
       .grad(
           "tensors",
           "tensors.shape dim",
@@ -100,6 +103,7 @@ void register_shape() {
   op("stack(Tensor[] tensors, int dim=0) -> Tensor")
       .forms("function out")
       .exact_out(kCatOut)
+      .promote()
       .apart_from_out()
       .autocast(Autocast::Promote)
       .kernel([](const TensorList& tensors, int64_t dim) {
@@ -121,6 +125,7 @@ void register_shape() {
         }
         return mx::stack(rows, static_cast<int>(d));
       })
+      .complex128(parts())
       .grad(
           "tensors",
           "tensors.shape dim",

@@ -5,6 +5,7 @@
 
 #include <mlx/ops.h>
 
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
@@ -339,7 +340,7 @@ Tensor unfold_backward_(
 template <typename... A>
 Tensor
 scattered(const char* row, const Tensor& self, const Tensor& src, A... a) {
-  Tensor out(self.value(), dense_like(self.geometry()), self.device());
+  Tensor out = copied(self, dense_like(self.geometry()));
   const Op& view = get_op(row);
   Value args[] = {out, Value(a)...};
   Geometry window = view.view_fn(Call{view, args}).at(0).geometry;
@@ -349,7 +350,7 @@ scattered(const char* row, const Tensor& self, const Tensor& src, A... a) {
       src.sizes(),
       ", slice size = ",
       window.sizes);
-  out.alias(window, out.dtype()).set_value(src.value());
+  out.alias(window, out.dtype()).assign(src);
   return out;
 }
 
@@ -370,6 +371,7 @@ void scatter_row(
       .kernel([name](const Tensor& self, const Tensor& src, A... a) {
         return scattered(name, self, src, a...);
       })
+      .complex128(itself())
       .grad(
           "self",
           "src.shape " + args,
@@ -418,6 +420,7 @@ void register_splitting() {
       .kernel([](const Tensor& self, int64_t split_size, int64_t dim) {
         return untracked(self, split_views(self, split_size, dim));
       })
+      .complex128(itself())
       .grad("self", "self.shape split_size dim", split_backward)
       .doc("As split, without the checks of writes to one of the parts.");
   op("unsafe_split_with_sizes(Tensor self, SymInt[] split_sizes, int dim=0) -> "
@@ -426,6 +429,7 @@ void register_splitting() {
       .kernel([](const Tensor& self, const IntList& split_sizes, int64_t dim) {
         return untracked(self, split_with_sizes_views(self, split_sizes, dim));
       })
+      .complex128(itself())
       .grad("self", "self.shape split_sizes dim", split_with_sizes_backward)
       .doc("As split_with_sizes, without the checks of writes to the parts.");
   op("unsafe_chunk(Tensor self, int chunks, int dim=0) -> Tensor[]")
@@ -653,9 +657,10 @@ void register_splitting() {
             }
             Tensor out = zeros(sizes, self.dtype(), {}, self.device());
             Geometry window = diagonal_view(out, offset, dim1, dim2).geometry;
-            out.alias(window, out.dtype()).set_value(self.value());
+            out.alias(window, out.dtype()).assign(self);
             return out;
           })
+      .complex128(itself())
       .grad(
           "self",
           "offset dim1 dim2",

@@ -3,6 +3,7 @@
 
 #include <mlx/ops.h>
 
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/creation.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/creation.h"
@@ -89,11 +90,12 @@ Tensor eye_kernel(
   FL_CHECK(n >= 0, "n must be greater or equal to 0, got ", n);
   FL_CHECK(m >= 0, "m must be greater or equal to 0, got ", m);
   Device on = check_options(layout, device, pin_memory);
-  mx::Dtype made = to_mlx(dtype.value_or(default_dtype()));
+  Dtype made = dtype.value_or(default_dtype());
+  check_storable(made);
   auto rows = static_cast<int>(n), columns = static_cast<int>(m);
   mx::array same =
       mx::equal(mx::reshape(mx::arange(rows), {rows, 1}), mx::arange(columns));
-  return Tensor(mx::astype(same, made), contiguous_strides(IntList{n, m}), on);
+  return copied(Tensor(same), made, contiguous_strides(IntList{n, m}), on);
 }
 
 Tensor
@@ -125,6 +127,7 @@ void register_triangular() {
       .kernel([](const mx::array& self, int64_t diagonal) {
         return banded(self, true, diagonal);
       })
+      .complex128(parts())
       .grad(
           "self",
           "diagonal",
@@ -139,6 +142,7 @@ void register_triangular() {
       .kernel([](const mx::array& self, int64_t diagonal) {
         return banded(self, false, diagonal);
       })
+      .complex128(parts())
       .grad(
           "self",
           "diagonal",
@@ -170,12 +174,14 @@ void register_triangular() {
                  OptBool pin_memory) {
         return eye_kernel(n, n, dtype, layout, device, pin_memory);
       })
+      .complex128(itself())
       .not_differentiable()
       .doc("A matrix with ones on the diagonal and zeros elsewhere.");
   op("eye.m(SymInt n, SymInt m, *, ScalarType? dtype=None, Layout? "
      "layout=None, Device? device=None, bool? pin_memory=None) -> Tensor")
       .forms("function out")
       .kernel(eye_kernel)
+      .complex128(itself())
       .not_differentiable()
       .doc("A matrix with ones on the diagonal and zeros elsewhere.");
   op("diag(Tensor self, int diagonal=0) -> Tensor")

@@ -5,6 +5,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/core/runtime.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/matmul.h"
 #include "flashlight/ops/functions/pointwise.h"
@@ -130,6 +131,44 @@ Tensor var_grad(
   double free = count(self.sizes(), dims) - correction_of(correction);
   return restore_dims(grad, self.sizes(), dims, keepdim) * Scalar(2.0 / free) *
          (self - mean(self, dims.value_or(IntList()), true));
+}
+
+// Of complex128: the sum of those of the parts.
+Tensor var_form(
+    const Tensor& self,
+    const Dims& dims,
+    const Correction& correction,
+    bool keepdim) {
+  return var(real(self), dims, correction, keepdim) +
+         var(imag(self), dims, correction, keepdim);
+}
+
+Tensor std_form(
+    const Tensor& self,
+    const Dims& dims,
+    const Correction& correction,
+    bool keepdim) {
+  return sqrt(var_form(self, dims, correction, keepdim));
+}
+
+std::tuple<Tensor, Tensor> var_mean_form(
+    const Tensor& self,
+    const Dims& dims,
+    const Correction& correction,
+    bool keepdim) {
+  return {
+      var_form(self, dims, correction, keepdim),
+      mean(self, dims.value_or(IntList()), keepdim)};
+}
+
+std::tuple<Tensor, Tensor> std_mean_form(
+    const Tensor& self,
+    const Dims& dims,
+    const Correction& correction,
+    bool keepdim) {
+  return {
+      std_form(self, dims, correction, keepdim),
+      mean(self, dims.value_or(IntList()), keepdim)};
 }
 
 // The gradient is zero where the deviation is.
@@ -278,6 +317,7 @@ void register_variance() {
      "correction=None, bool keepdim=False) -> Tensor")
       .forms("function method out")
       .kernel(var_kernel)
+      .complex128(formula(var_form))
       .grad("self", "self dim correction keepdim", var_grad)
       .doc("The variance over dimensions.");
   op("std(Tensor self, bool unbiased=True) -> Tensor")
@@ -298,6 +338,7 @@ void register_variance() {
      "correction=None, bool keepdim=False) -> Tensor")
       .forms("function method out")
       .kernel(std_kernel)
+      .complex128(formula(std_form))
       .grad("self", "self dim correction keepdim result", std_grad)
       .doc("The standard deviation over dimensions.");
   op("var_mean(Tensor self, bool unbiased=True) -> (Tensor, Tensor)")
@@ -318,6 +359,7 @@ void register_variance() {
      "correction=None, bool keepdim=False) -> (Tensor, Tensor)")
       .forms("function")
       .kernel(with_mean_kernel<false>)
+      .complex128(formula(var_mean_form))
       .grad(
           "self",
           "self dim correction keepdim",
@@ -354,6 +396,7 @@ void register_variance() {
      "correction=None, bool keepdim=False) -> (Tensor, Tensor)")
       .forms("function")
       .kernel(with_mean_kernel<true>)
+      .complex128(formula(std_mean_form))
       .grad(
           "self",
           "self dim correction keepdim result0",

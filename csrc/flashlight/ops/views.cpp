@@ -7,6 +7,7 @@
 
 #include "flashlight/autograd/view_autograd.h"
 #include "flashlight/core/overlap.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/comparison.h"
 #include "flashlight/ops/functions/copy.h"
@@ -319,6 +320,7 @@ void register_views() {
         out->version = make_ref<VersionCounter>();
         return out;
       })
+      .complex128(itself())
       .grad(
           "self",
           "self.shape",
@@ -538,6 +540,7 @@ void register_views() {
   op("_strided_sum(Tensor self, SymInt[] size, SymInt[] stride, SymInt "
      "storage_offset, SymInt numel) -> Tensor")
       .kernel(strided_sum)
+      .complex128(parts())
       .grad(
           "self",
           "size stride storage_offset",
@@ -557,8 +560,7 @@ void register_views() {
                  const IntList& size,
                  const IntList& stride,
                  const std::optional<int64_t>& offset) {
-        Tensor out =
-            Tensor(self.value(), dense_like(self.geometry()), self.device());
+        Tensor out = copied(self, dense_like(self.geometry()));
         Geometry window = strided(out, size, stride, offset).geometry;
         FL_CHECK(
             src.sizes() == size,
@@ -567,9 +569,10 @@ void register_views() {
             src.sizes(),
             ", slice size = ",
             size);
-        out.alias(window, out.dtype()).set_value(src.value());
+        out.alias(window, out.dtype()).assign(src);
         return out;
       })
+      .complex128(itself())
       .grad(
           "self",
           "src size stride storage_offset",
@@ -617,7 +620,7 @@ void register_views() {
       .forms("function copy")
       .view([](const Tensor& self) {
         FL_CHECK(
-            self.dtype() == Dtype::Float32,
+            self.dtype() == Dtype::Float32 || self.dtype() == Dtype::Float64,
             "view_as_complex is only supported for floating point tensors, "
             "but got a tensor of scalar type: ",
             scalar_name(self.dtype()));
@@ -630,7 +633,7 @@ void register_views() {
             self.strides().back() == 1,
             "Tensor must have a last dimension with stride 1");
         ViewSpec spec = spec_of(self);
-        spec.dtype = Dtype::Complex64;
+        spec.dtype = to_complex(self.dtype());
         Geometry& g = spec.geometry;
         g.sizes.pop_back();
         g.strides.pop_back();
@@ -665,6 +668,7 @@ void register_views() {
   op("detach(Tensor(a) self) -> Tensor(a)")
       .forms("function method")
       .kernel([](const Tensor& self) { return detached(self); })
+      .complex128(itself())
       .not_differentiable()
       .doc("An alias that autograd does not know.");
   op("slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? "

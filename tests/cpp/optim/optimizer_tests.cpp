@@ -33,6 +33,11 @@ TEST_CASE("values go in and come out as they were") {
   CHECK(to_vector<float>(column) == std::vector<float>{2, 5});
   CHECK(tensor<int64_t>({1, 2}).dtype() == Dtype::Int64);
   CHECK(tensor(std::vector<float>{}).numel() == 0);
+  std::vector<std::complex<double>> wide{{1, 2}, {0.1, -4}};
+  CHECK(tensor(wide).dtype() == Dtype::Complex128);
+  CHECK(
+      to_vector<std::complex<double>>(select(tensor(wide), 0, 1))[0] ==
+      wide[1]);
   CHECK_THROWS_AS(to_vector<double>(t), TypeError);
   CHECK_THROWS_WITH(
       tensor<float>({1, 2, 3}, {2, 2}),
