@@ -190,3 +190,31 @@ def test_a_graph_is_freed_with_its_last_tensor():
     del y, z
     gc.collect()
     assert ref() is None
+
+
+RESHAPED = {
+    "unsqueeze last": ((3,), lambda x: x.unsqueeze_(-1)),
+    "unsqueeze first": ((3,), lambda x: x.unsqueeze_(0)),
+    "transpose": ((3, 2), lambda x: x.t_()),
+    "transpose square": ((3, 3), lambda x: x.t_()),
+}
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("case", RESHAPED)
+def test_gradient_of_a_leaf_that_was_reshaped_since(case):
+    shape, reshape = RESHAPED[case]
+
+    def program(t):
+        x = t.ones(*shape, requires_grad=True)
+        loss = (x * 2).sum()
+        with t.no_grad():
+            reshape(x)
+        try:
+            loss.backward()
+        except RuntimeError as error:
+            return str(error)
+        return x.grad.tolist(), x.grad.shape, x.grad.stride()
+
+    ours, theirs = both(program)
+    assert ours == theirs

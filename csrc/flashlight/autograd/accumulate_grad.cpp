@@ -1,8 +1,7 @@
 #include "flashlight/autograd/accumulate_grad.h"
 
+#include <algorithm>
 #include <limits>
-
-#include <mlx/ops.h>
 
 #include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/grad_mode.h"
@@ -17,15 +16,14 @@ bool is_dense(const Tensor& t) {
   return flashlight::is_dense(t.sizes(), t.strides());
 }
 
-// Does the gradient lie as PyTorch wants that of the variable to?
+// Does the gradient lie as PyTorch wants that of the variable to? Sizes are not
+// asked: a variable may have been reshaped in place since.
 bool lies_right(const Tensor& grad, const Tensor& variable) {
-  if (grad.sizes() != variable.sizes()) {
-    return false;
-  }
   if (!is_dense(variable)) {
     return grad.is_contiguous();
   }
-  for (size_t i = 0; i < grad.sizes().size(); ++i) {
+  size_t dims = std::min(grad.sizes().size(), variable.sizes().size());
+  for (size_t i = 0; i < dims; ++i) {
     if (grad.sizes()[i] != 1 && grad.strides()[i] != variable.strides()[i]) {
       return false;
     }
@@ -42,8 +40,10 @@ Tensor fresh(const Tensor& grad, const Tensor& variable) {
   if (variable.sizes() == grad.sizes()) {
     return copied(grad, variable.strides());
   }
-  mx::array value = mx::broadcast_to(grad.value(), to_shape(variable.sizes()));
-  return Tensor(std::move(value), variable.strides(), grad.device());
+  NoGrad no_grad;
+  Tensor zeros =
+      autograd_ops().zeros(variable.sizes(), grad.dtype(), grad.device());
+  return autograd_ops().add_(copied(zeros, variable.strides()), grad);
 }
 
 // The first gradient. One that nothing else holds is taken over; else it is
