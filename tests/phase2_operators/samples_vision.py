@@ -9,7 +9,7 @@ TARGETS = {1: [[10], [3]], 2: [[8, 4], [4, 9]], 3: [[3, 5, 7], [6, 2, 5]]}
 
 
 def not_double(dtype):
-    return dtype not in (torch.float64, torch.complex64)
+    return dtype not in (torch.float64, torch.complex64, torch.complex128)
 
 
 def native(name):

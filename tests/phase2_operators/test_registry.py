@@ -76,9 +76,6 @@ def seeded(run, t):
     return run()
 
 
-NOT_IN_MLX = (torch.complex32,)
-
-
 # Rows of kernels that have no form for complex128, and say so.
 WITHOUT_COMPLEX128 = {r["name"] for r in ROWS.values() if not r["complex128"]}
 

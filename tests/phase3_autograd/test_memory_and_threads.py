@@ -2,6 +2,7 @@
 
 import _thread
 import gc
+import signal
 import threading
 import time
 import weakref
@@ -240,6 +241,8 @@ def test_an_interrupt_leaves_the_engine_usable():
     for _ in range(5000):
         y = y * 1.0
     y.register_hook(lambda grad: _thread.interrupt_main())
+    # A process in the background ignores interrupts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()  # a callback of the collector would swallow the interrupt
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -249,6 +252,7 @@ def test_an_interrupt_leaves_the_engine_usable():
                 time.sleep(0.01)
     finally:
         gc.enable()
+        signal.signal(signal.SIGINT, before)
     assert torch.is_grad_enabled()
     assert torch._C._current_graph_task_id() == -1
     z = x * 3

@@ -133,9 +133,10 @@ void register_dropout() {
           return std::tuple(clone(input), ones_like(input, Dtype::Bool));
         }
         bernoulli_(mask, 1 - p, std::nullopt);
-        Tensor out = input * mask;
+        // The scale is rounded to the input's type, as PyTorch's is.
+        Tensor kept = _to_copy(mask, input.dtype());
         return std::tuple(
-            mul_(out, wrapped_number(p == 1 ? 0 : 1 / (1 - p))), mask);
+            input * mul_(kept, wrapped_number(p == 1 ? 0 : 1 / (1 - p))), mask);
       })
       .grad(
           "input",

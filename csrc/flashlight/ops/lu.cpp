@@ -6,6 +6,7 @@
 
 #include "flashlight/ops/backward.h"
 #include "flashlight/ops/batches.h"
+#include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/linalg.h"
 #include "flashlight/ops/functions/lu.h"
@@ -120,16 +121,9 @@ Tensor reordered(const Tensor& x, const mx::array& order) {
 }
 
 Tensor unit_of(const Tensor& like, int64_t rows, int64_t columns) {
-  return constant(
-      mx::eye(
-          static_cast<int>(rows),
-          static_cast<int>(columns),
-          0,
-          to_mlx(like.dtype())),
-      like);
+  return eye(rows, columns, like.dtype(), {}, like.device());
 }
 
-// L (m x k) with its unit diagonal, and U (k x n), of what getrf leaves.
 std::pair<Tensor, Tensor> factors(const Tensor& lu) {
   int64_t m = lu.size(-2), n = lu.size(-1), k = std::min(m, n);
   Tensor lower = tril(slice(lu, -1, 0, k), -1) + unit_of(lu, m, k);
@@ -184,8 +178,7 @@ unpacked(const Tensor& lu, const Tensor& pivots, bool data, bool permutation) {
       "dtype.\nNote: this function is intended to be used with the output "
       "produced by torch.linalg.lu_factor");
   check_matrices(lu, name);
-  mx::Dtype type = to_mlx(lu.dtype());
-  Tensor none = constant(mx::zeros({0}, type), lu);
+  Tensor none = zeros({0}, lu.dtype(), {}, lu.device());
   Tensor p = none, l = none, u = none;
   if (data) {
     std::tie(l, u) = factors(lu);
@@ -198,7 +191,7 @@ unpacked(const Tensor& lu, const Tensor& pivots, bool data, bool permutation) {
         mx::equal(mx::expand_dims(order, -1), mx::arange(0, m, mx::int64));
     mx::Shape shape = to_shape(lu.sizes());
     shape.back() = m;
-    p = constant(mx::astype(mx::broadcast_to(hit, shape), type), lu);
+    p = _to_copy(constant(mx::broadcast_to(hit, shape), lu), lu.dtype());
   }
   return {p, l, u};
 }

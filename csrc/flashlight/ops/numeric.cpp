@@ -6,8 +6,11 @@
 #include <mlx/ops.h>
 
 #include "flashlight/kernels/map.h"
+#include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/comparison.h"
+#include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/numeric.h"
 #include "flashlight/ops/functions/pointwise.h"
@@ -180,6 +183,9 @@ void register_numeric() {
       .elementwise()
       .check(check_ldexp)
       .kernel(ldexp_kernel)
+      .complex128(formula([](const Tensor& self, const Tensor& other) {
+        return self * exp2(_to_copy(other, Dtype::Complex128));
+      }))
       .grad(
           "self",
           "other",

@@ -14,6 +14,7 @@
 #include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/pointwise.h"
 #include "flashlight/ops/functions/reductions.h"
+#include "flashlight/ops/functions/repeating.h"
 #include "flashlight/ops/functions/scans.h"
 #include "flashlight/ops/functions/selection.h"
 #include "flashlight/ops/functions/shape.h"
@@ -212,23 +213,13 @@ Tensor cumprod_grad_form(const Tensor& grad, const Tensor& self, int64_t dim) {
   return transpose(sum(triu(g), IntList{-1}), dim, -1);
 }
 
-Tensor reversed(const Tensor& x, int64_t dim) {
-  auto axis = static_cast<size_t>(wrap_dim(dim, x.dim()));
-  auto n = static_cast<mx::ShapeElem>(x.sizes()[axis]);
-  mx::Shape shape(static_cast<size_t>(x.dim()), 1);
-  shape[axis] = n;
-  mx::array places = mx::reshape(mx::arange(n - 1, -1, -1, mx::int64), shape);
-  return _pick(
-      x, constant(mx::broadcast_to(places, to_shape(x.sizes())), x), dim);
-}
-
 // Of complex numbers: in logarithms, so that no exponential overflows.
 Tensor logcumsumexp_grad(const Tensor& grad, const Tensor& self, int64_t dim) {
   if (self.dim() == 0 || self.numel() == 0) {
     return grad;
   }
   Tensor weight = log(conj(grad)) - logcumsumexp(self, dim);
-  Tensor rest = reversed(logcumsumexp(reversed(weight, dim), dim), dim);
+  Tensor rest = flip(logcumsumexp(flip(weight, {dim}), dim), {dim});
   return conj(exp(rest + self));
 }
 

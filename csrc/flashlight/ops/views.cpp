@@ -620,10 +620,11 @@ void register_views() {
       .forms("function copy")
       .view([](const Tensor& self) {
         FL_CHECK(
-            self.dtype() == Dtype::Float32 || self.dtype() == Dtype::Float64,
-            "view_as_complex is only supported for floating point tensors, "
-            "but got a tensor of scalar type: ",
+            is_floating(self.dtype()) && self.dtype() != Dtype::BFloat16,
+            "view_as_complex is only supported for half, float and double "
+            "tensors, but got a tensor of scalar type: ",
             scalar_name(self.dtype()));
+        check_storable(to_complex(self.dtype()));
         FL_CHECK(
             self.dim() != 0, "Input tensor must have one or more dimensions");
         FL_CHECK(
