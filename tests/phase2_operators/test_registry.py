@@ -484,6 +484,8 @@ def test_errors(name):
         for error in info.error_inputs("cpu"):
             sample = error.sample_input
             args = (sample.input, *sample.args)
+            if any(x.is_meta for x in flat([args, sample.kwargs])):
+                continue  # there is one device, without a meta beside it
             try:
                 with aliases_kept():  # before torch resizes an out= and then fails
                     ours = (to_ours(args), to_ours(sample.kwargs))
