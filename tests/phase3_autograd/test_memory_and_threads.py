@@ -133,10 +133,16 @@ def test_the_cost_of_a_long_chain_is_linear():
 
 
 def test_a_graph_that_is_dropped_without_a_backward():
-    y = torch.ones((), requires_grad=True)
+    x = torch.ones((), requires_grad=True)
+    factor = torch.ones(())
+    y = x * factor
+    saved = weakref.ref(factor)
+    del factor
     for _ in range(100_000):
         y = y * 1.0
+    assert saved() is not None
     del y
+    assert saved() is None
 
 
 def train(seed, losses):
