@@ -11,7 +11,8 @@ DTYPES = "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64 com
 # Around the ends of every type's range; the last of a range with a fraction.
 NUMBERS = [0.5, 127.9, -128.9, 128, 255, 256, -255, -256, 32768, 2**31, 2**63 - 1]
 NUMBERS += [2.0**63, 65504.0, 65504.5, 65519.0, 65520.0, -1e5, 3.4e38, 3.5e38, 1e39]
-NUMBERS += [float("inf"), -float("inf"), 1e39j, 1 + 2j, 2 + 0j, True]
+NUMBERS += [float("inf"), -float("inf"), float("nan"), 1e39j, 1 + 2j, 2j, 2 + 0j, True]
+NUMBERS += [300, -1, -300, 2.5, 1e10, 1e40]
 
 
 def assigned(t, x, index, number):
@@ -21,6 +22,8 @@ def assigned(t, x, index, number):
 
 WAYS = {
     "full": lambda t, x, n: t.full((3,), n, dtype=x.dtype),
+    "full of one": lambda t, x, n: t.full((1,), n, dtype=x.dtype),
+    "fill_ of one": lambda t, x, n: x[:1].fill_(n),
     "fill_": lambda t, x, n: x.fill_(n),
     "x[0]": lambda t, x, n: assigned(t, x, 0, n),
     "x[:2]": lambda t, x, n: assigned(t, x, slice(2), n),

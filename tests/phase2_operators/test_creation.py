@@ -7,33 +7,6 @@ import flashlight
 
 pytestmark = pytest.mark.parity
 
-DTYPES = ("bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64").split()
-
-
-@pytest.mark.parametrize("dtype", [*DTYPES, "complex64"])
-def test_numbers_that_do_not_fit(dtype):
-    for value in (
-        300,
-        -1,
-        -300,
-        2.5,
-        1e10,
-        1e40,
-        float("inf"),
-        float("nan"),
-        2j,
-        3 + 0j,
-    ):
-
-        def full(t):
-            return str(t.full((1,), value, dtype=getattr(t, dtype)).tolist())
-
-        def fill(t):
-            return str(t.zeros(1, dtype=getattr(t, dtype)).fill_(value).tolist())
-
-        agree(full)
-        agree(fill)
-
 
 @pytest.mark.parametrize(
     "call",
