@@ -42,6 +42,7 @@ from flashlight.tensor import Tensor  # noqa: F401
 
 # isort: split
 from flashlight.ops import *  # noqa: F401,F403
+from flashlight.ops import _segment_reduce  # noqa: F401
 
 # isort: split
 from flashlight import autograd  # noqa: F401
@@ -111,7 +112,7 @@ from flashlight import (  # noqa: F401
     overrides,
 )
 from flashlight import random as random  # noqa: F401
-from flashlight import signal, sparse, special, utils, version, xpu
+from flashlight import signal, sparse, special, types, utils, version, xpu
 from flashlight._C import (  # noqa: F401
     autocast_decrement_nesting,
     autocast_increment_nesting,

@@ -2,6 +2,7 @@
 
 import enum
 import os
+import sys
 import types
 
 from flashlight import _C
@@ -14,6 +15,8 @@ def _fill():
         for key, value in functions.items():
             setattr(space, key, value)
         setattr(_C, name, space)
+        sys.modules.setdefault(f"flashlight._C.{name}", space)  # pickles import it
+    _C._VariableFunctionsClass = _C._VariableFunctions
     for module in ("_nn", "_linalg", "_fft", "_special"):
         if not hasattr(_C, module):
             setattr(_C, module, types.ModuleType(module))

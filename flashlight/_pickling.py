@@ -50,6 +50,15 @@ def _reduce_generator(generator):
     )
 
 
+def _reduce_op(op):
+    """Of a native function or method: its name."""
+    if isinstance(op, _C.OpMethod):
+        return (getattr, (Tensor, op.__name__))
+    if _utils._is_served():
+        return op.__name__
+    return (_utils._op_function, (op.__module__, op.__name__))
+
+
 def _rebuild_generator(device, seed, state):
     generator = _C.Generator(device)
     generator.manual_seed(seed)
@@ -154,6 +163,7 @@ class TorchPickler(pickle._Pickler):
 
     dispatch[type] = save_type
     dispatch[type(register)] = save_global
+    dispatch[_C.OpFunction] = save_global
     dispatch[_C.dtype] = save_named
     dispatch[_C.memory_format] = save_named
     dispatch[_C.device] = save_device

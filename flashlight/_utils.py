@@ -43,6 +43,12 @@ def _named(name):
     return getattr(flashlight, name)
 
 
+def _op_function(module, name):
+    from flashlight import _pickling
+
+    return _pickling.find(module, name)
+
+
 def _device(*args):
     return _C.device(*args)
 

@@ -12,5 +12,6 @@ __all__ = [
     if not name.startswith("__") and name not in ("index", "alias", "slice")
 ]
 globals().update({name: getattr(_C._VariableFunctions, name) for name in __all__})
+_segment_reduce = _C._VariableFunctions.segment_reduce
 
 aten = _C._aten

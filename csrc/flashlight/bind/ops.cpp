@@ -297,7 +297,12 @@ PyObject* get_qualname(PyObject* self, void*) {
 }
 PyObject* get_module(PyObject* self, void*) {
   const OpGroup& g = group_of(self);
-  return PyUnicode_FromString(is_function(g) ? "torch" : "torch._C");
+  if (!is_function(g)) {
+    return PyUnicode_FromString("torch._C");
+  }
+  const std::string& module = g.signatures[0].op->python_module;
+  std::string name = module.empty() ? "torch" : "torch._C._" + module;
+  return PyUnicode_FromString(name.c_str());
 }
 PyObject* get_doc(PyObject* self, void*) {
   std::string text;
@@ -331,6 +336,40 @@ PyGetSetDef kAttributes[] = {
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
+nb::object make_callable(OpGroup* group);
+
+// An attribute, or the overload of that name ("default" if it has none).
+PyObject* get_attribute(PyObject* self, PyObject* name) {
+  PyObject* found = PyObject_GenericGetAttr(self, name);
+  const OpGroup& g = group_of(self);
+  if (found || !g.has_overloads ||
+      !PyErr_ExceptionMatches(PyExc_AttributeError)) {
+    return found;
+  }
+  found = guarded([&]() -> PyObject* {
+    nb::error_scope missing; // raised if there is no such overload either
+    auto wanted = nb::cast<std::string>(nb::handle(name));
+    static std::map<const Op*, nb::object*> made;
+    for (const PySignature& s : g.signatures) {
+      const std::string& overload = s.op->schema.overload;
+      if (wanted != (overload.empty() ? "default" : overload)) {
+        continue;
+      }
+      nb::object*& one = made[s.op];
+      if (!one) {
+        auto* group = new OpGroup{g.name + "." + wanted, g.form, false, {s}};
+        one = new nb::object(make_callable(group));
+      }
+      return nb::object(*one).release().ptr();
+    }
+    return nullptr;
+  });
+  if (found) {
+    PyErr_Clear();
+  }
+  return found;
+}
+
 PyObject* repr(PyObject* self) {
   const OpGroup& g = group_of(self);
   std::string text =
@@ -342,20 +381,19 @@ PyObject* repr(PyObject* self) {
 
 PyObject* reduce(PyObject* self, PyObject*) {
   return guarded([&] {
-    const OpGroup& g = group_of(self);
-    nb::object getattr = nb::module_::import_("builtins").attr("getattr");
-    nb::object owner = nb::module_::import_("flashlight");
-    if (!is_function(g)) {
-      owner = owner.attr("Tensor");
-    }
-    return nb::make_tuple(getattr, nb::make_tuple(owner, g.name))
-        .release()
-        .ptr();
+    nb::object module = nb::module_::import_("flashlight._pickling");
+    return module.attr("_reduce_op")(nb::handle(self)).release().ptr();
   });
+}
+// There is one of each, which copies refer to.
+PyObject* copy(PyObject* self, PyObject*) {
+  return Py_NewRef(self);
 }
 
 PyMethodDef kMethods[] = {
     {"__reduce__", reduce, METH_NOARGS, ""},
+    {"__copy__", copy, METH_NOARGS, ""},
+    {"__deepcopy__", copy, METH_O, ""},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -375,6 +413,7 @@ PyTypeObject* make_type(const char* name, bool method) {
       {Py_tp_members, kMembers},
       {Py_tp_methods, kMethods},
       {Py_tp_repr, reinterpret_cast<void*>(repr)},
+      {Py_tp_getattro, reinterpret_cast<void*>(get_attribute)},
   };
   if (method) {
     slots.push_back({Py_tp_descr_get, reinterpret_cast<void*>(method_get)});
@@ -558,7 +597,9 @@ void bind_ops(nb::module_& m) {
       group->signatures.push_back(make_signature(*op, form));
     };
     // torch.ops.aten: every row, the internal ones too.
-    add(functions[{"aten", name}], Form::Function, name);
+    OpGroup*& aten = functions[{"aten", name}];
+    add(aten, Form::Function, name);
+    aten->has_overloads = true;
     if (op->function) {
       add(functions[{op->python_module, name}], Form::Function, name);
     }

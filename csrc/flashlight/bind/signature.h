@@ -47,9 +47,9 @@ struct PySignature {
 };
 
 struct OpGroup {
-  std::string name;      // "add"
-  std::string qualified; // "torch.add"
+  std::string name; // "add"
   Form form = Form::Function;
+  bool has_overloads = false; // as attributes: torch.ops.aten.add.Tensor
   std::vector<PySignature> signatures;
 };
 

@@ -63,3 +63,9 @@ def _name_classes_as_torch() -> None:
 
 
 _name_classes_as_torch()
+
+__all__ = [
+    name
+    for name, value in list(globals().items())
+    if isinstance(value, type) and issubclass(value, Module)
+]
