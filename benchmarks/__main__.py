@@ -166,36 +166,87 @@ def steps():
         compare(name, make)
 
 
-# VmHWM and not ru_maxrss: that one keeps the peak of the process that forked.
 def writes():
-    """2,000 writes of an element of 10^7, while a view of it lives: none copies it."""
-    number = 10**7
+    """1,000 writes of a part of 10^7 elements, or reads, while a view of it lives:
+    none copies it. Then one write of nearly all.
+    """
 
-    def of(write):
+    def of(step, times=1000, shape=(10**7,)):
         def make(t):
-            x = t.zeros(number)
+            x = t.zeros(*shape)
             view = x[1:]
             view.sum().item()
+            row, one = t.ones(shape[-1]), t.ones(())
 
             def run():
-                for i in range(2000):
-                    write(x, i)
-                return view[0].item()
+                for i in range(times):
+                    step(x, i, one if len(shape) == 1 else row)
+                return view.view(-1)[0].item()
 
             return run
 
         return make
 
-    def put(x, i):
+    def number(x, i, _):
         x[i] = 3.0
 
-    def add(x, i):
+    def tensor(x, i, one):
+        x[i] = one
+
+    def pair(x, i, _):
+        x[i, 5] = 3.0
+
+    def slice_number(x, i, _):
+        x[i : i + 10] = 3.0
+
+    def slice_step(x, i, _):
+        x[i : i + 40 : 4] = 3.0
+
+    def flat(x, i, _):
+        x.view(-1)[i] = 3.0
+
+    def add(x, i, _):
         x[i : i + 10].add_(1)
 
-    compare("x[i] = 3", of(put), rounds=3)
-    compare("x[i : i + 10].add_(1)", of(add), rounds=3)
+    def add_assign(x, i, _):
+        x[i : i + 10] += 1
+
+    def add_one(x, i, _):
+        x[i] += 1
+
+    def fill(x, i, _):
+        x[i].fill_(3.0)
+
+    def item(x, i, _):
+        x[i].item()
+
+    def to_float(x, i, _):
+        float(x[i])
+
+    def most(x, i, _):
+        x[1:] += 1
+
+    compare("x[i] = 3", of(number), rounds=5)
+    compare("x[i] = tensor", of(tensor), rounds=5)
+    compare("x[i, 5] = 3, of rows of 1,000", of(pair, shape=(10**4, 1000)), rounds=5)
+    compare("x[i] = 3, rows of 1,000", of(number, shape=(10**4, 1000)), rounds=5)
+    compare("x[i] = row of 1,000", of(tensor, shape=(10**4, 1000)), rounds=5)
+    compare("x[i] = 3, rows of 5,000", of(number, shape=(2000, 5000)), rounds=5)
+    compare("x[i] += 1, rows of 1,000", of(add_one, shape=(10**4, 1000)), rounds=5)
+    compare("x[i] += 1, rows of 5,000", of(add_one, shape=(2000, 5000)), rounds=5)
+    compare("x[i : i + 10] = 3", of(slice_number), rounds=5)
+    compare("x[i : i + 40 : 4] = 3", of(slice_step), rounds=5)
+    compare("x.view(-1)[i] = 3", of(flat), rounds=5)
+    compare("x[i].fill_(3)", of(fill), rounds=5)
+    compare("x[i] += 1", of(add_one), rounds=5)
+    compare("x[i : i + 10].add_(1)", of(add), rounds=5)
+    compare("x[i : i + 10] += 1", of(add_assign), rounds=5)
+    compare("x[i].item()", of(item), rounds=5)
+    compare("float(x[i])", of(to_float), rounds=5)
+    compare("x[1:] += 1", of(most, times=4), rounds=5)
 
 
+# VmHWM and not ru_maxrss: that one keeps the peak of the process that forked.
 PEAK = """
 import re, sys
 name, index, threads = sys.argv[1:]

@@ -176,6 +176,16 @@ void eval(std::vector<mx::array> arrays) {
   });
 }
 
+bool eval_if_small(const mx::array& array) {
+  enter_stream();
+  std::unique_lock turn(eval_mutex(), std::try_to_lock);
+  if (!turn) {
+    return false;
+  }
+  eval_wholly_small(array);
+  return array.status() == mx::array::Status::available;
+}
+
 void flush() {
   std::vector<mx::array> arrays;
   {

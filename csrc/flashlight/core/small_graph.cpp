@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <string_view>
 #include <type_traits>
 #include <unordered_map>
@@ -12,6 +13,8 @@
 #include <mlx/allocator.h>
 #include <mlx/device.h>
 #include <mlx/primitives.h>
+
+#include "flashlight/core/host_access.h"
 
 namespace flashlight {
 
@@ -272,10 +275,20 @@ bool cast(mx::Primitive&, const Inputs& in, mx::array& out) {
 // --- the same elements, in another shape -------------------------------------
 
 bool copied(mx::Primitive&, const Inputs& in, mx::array& out) {
-  return for_number_or_bool(out.dtype(), [&](auto zero) {
+  auto as = [&](auto zero) {
     using T = decltype(zero);
     return unary_loop<T, T>(in, out, [](T a) { return a; });
-  });
+  };
+  switch (out.itemsize()) { // whatever they are
+    case 1:
+      return as(uint8_t{});
+    case 2:
+      return as(uint16_t{});
+    case 4:
+      return as(uint32_t{});
+    default:
+      return as(uint64_t{});
+  }
 }
 
 // MLX's own way: no element is touched, strides are computed.
@@ -289,69 +302,64 @@ bool reshaped(mx::Primitive& p, const Inputs& in, mx::array& out) {
   return in[0].flags().row_contiguous ? viewed(p, in, out) : copied(p, in, out);
 }
 
-const std::unordered_map<std::string_view, Kernel>& kernels() {
-  static const auto* table = new std::unordered_map<std::string_view, Kernel>{
-      {"Add", numbers<Plus>},
-      {"Subtract", numbers<Minus>},
-      {"Multiply", numbers<Times>},
-      {"Divide", reals<Over>},
-      {"Maximum", numbers<Larger>},
-      {"Minimum", numbers<Smaller>},
-      {"Power", reals<Power>},
-      {"Equal", compares<Same>},
-      {"NotEqual", compares<Other>},
-      {"Less", compares<Less>},
-      {"LessEqual", compares<LessOrSame>},
-      {"Greater", compares<More>},
-      {"GreaterEqual", compares<MoreOrSame>},
-      {"LogicalAnd", bools<Both>},
-      {"LogicalOr", bools<Either>},
-      {"LogicalNot", logical_not},
-      {"Negative", integer_or_real<Minus1, Negated>},
-      {"Abs", integer_or_real<Size, RealSize>},
-      {"Square", number<Squared>},
-      {"Exp", real<Exp>},
-      {"Log", real<Log>},
-      {"Log1p", real<Log1p>},
-      {"Sqrt", real<Root>},
-      {"Rsqrt", real<InverseRoot>},
-      {"Tanh", real<Tanh>},
-      {"Sin", real<Sin>},
-      {"Cos", real<Cos>},
-      {"Floor", real<Floor>},
-      {"Ceil", real<Ceil>},
-      {"Select", choose},
-      {"AsType", cast},
-      {"Full", copied},
-      {"Contiguous", copied},
-      {"Broadcast", viewed},
-      {"ExpandDims", viewed},
-      {"Squeeze", viewed},
-      {"Transpose", viewed},
-      {"Flatten", reshaped},
-      {"Unflatten", reshaped},
-      {"Reshape", reshaped},
+struct Known {
+  Kernel kernel;
+  size_t most = kSmallSize; // elements
+};
+
+const std::unordered_map<std::string_view, Known>& kernels() {
+  constexpr size_t kCopy = kSmallCopySize;
+  constexpr size_t kAny = std::numeric_limits<size_t>::max();
+  static const auto* table = new std::unordered_map<std::string_view, Known>{
+      {"Add", {numbers<Plus>, kCopy}},
+      {"Subtract", {numbers<Minus>, kCopy}},
+      {"Multiply", {numbers<Times>, kCopy}},
+      {"Divide", {reals<Over>, kCopy}},
+      {"Maximum", {numbers<Larger>, kCopy}},
+      {"Minimum", {numbers<Smaller>, kCopy}},
+      {"Power", {reals<Power>}},
+      {"Equal", {compares<Same>, kCopy}},
+      {"NotEqual", {compares<Other>, kCopy}},
+      {"Less", {compares<Less>, kCopy}},
+      {"LessEqual", {compares<LessOrSame>, kCopy}},
+      {"Greater", {compares<More>, kCopy}},
+      {"GreaterEqual", {compares<MoreOrSame>, kCopy}},
+      {"LogicalAnd", {bools<Both>, kCopy}},
+      {"LogicalOr", {bools<Either>, kCopy}},
+      {"LogicalNot", {logical_not, kCopy}},
+      {"Negative", {integer_or_real<Minus1, Negated>, kCopy}},
+      {"Abs", {integer_or_real<Size, RealSize>, kCopy}},
+      {"Square", {number<Squared>, kCopy}},
+      {"Exp", {real<Exp>}},
+      {"Log", {real<Log>}},
+      {"Log1p", {real<Log1p>}},
+      {"Sqrt", {real<Root>}},
+      {"Rsqrt", {real<InverseRoot>}},
+      {"Tanh", {real<Tanh>}},
+      {"Sin", {real<Sin>}},
+      {"Cos", {real<Cos>}},
+      {"Floor", {real<Floor>}},
+      {"Ceil", {real<Ceil>}},
+      {"Select", {choose, kCopy}},
+      {"AsType", {cast, kCopy}},
+      {"Full", {copied, kCopy}},
+      {"Contiguous", {copied, kCopy}},
+      {"Broadcast", {viewed, kAny}},
+      {"ExpandDims", {viewed, kAny}},
+      {"Squeeze", {viewed, kAny}},
+      {"Transpose", {viewed, kAny}},
+      {"Flatten", {reshaped, kCopy}},
+      {"Unflatten", {reshaped, kCopy}},
+      {"Reshape", {reshaped, kCopy}},
   };
   return *table;
 }
 
 // --- the walk ----------------------------------------------------------------
 
-bool is_there(const mx::array& a) {
-  switch (a.status()) {
-    case mx::array::Status::available:
-      return true;
-    case mx::array::Status::evaluated:
-      return a.is_available();
-    default:
-      return false;
-  }
-}
-
 // Computes `a`, whose inputs are there, if it is small and known.
 bool compute(mx::array& a) {
-  if (a.size() > kSmallSize || a.size() == 0 || a.ndim() > 8 ||
-      !a.siblings().empty() || a.is_tracer()) {
+  if (a.size() == 0 || a.ndim() > 8 || !a.siblings().empty() || a.is_tracer()) {
     return false;
   }
   mx::Primitive& primitive = a.primitive();
@@ -362,12 +370,18 @@ bool compute(mx::array& a) {
   if (kernel == kernels().end()) {
     return false;
   }
+  auto [compute, most] = kernel->second;
+  if (a.size() > most) {
+    return false;
+  }
   for (const mx::array& in : a.inputs()) {
-    if (in.size() == 0 || in.size() > kSmallSize || in.ndim() > 8) {
+    bool rows = in.flags().row_contiguous || in.data_size() == 1;
+    if (in.size() == 0 || in.size() > most || in.ndim() > 8 ||
+        (compute != viewed && !rows && in.size() > kSmallSize)) {
       return false;
     }
   }
-  if (!kernel->second(primitive, a.inputs(), a)) {
+  if (!compute(primitive, a.inputs(), a)) {
     return false;
   }
   a.set_status(mx::array::Status::available);
@@ -383,45 +397,65 @@ bool kernels_enabled() {
   return wanted && mx::default_device() == mx::Device::cpu;
 }
 
+namespace {
+
+struct Frame {
+  mx::array* array;
+  size_t next = 0;   // the input to look at
+  bool ready = true; // all inputs so far are there
+};
+
+// Computes what is small of the graph of `top`; what is not joins `left`, or
+// ends the walk where there is no `left`.
+void walk(mx::array top, std::unordered_set<uintptr_t>* left) {
+  auto wants = [&](const mx::array& a) {
+    return a.status() == mx::array::Status::unscheduled &&
+           (!left || left->count(a.id()) == 0);
+  };
+  if (!wants(top)) {
+    return;
+  }
+  std::vector<Frame> stack{{&top}};
+  while (!stack.empty()) {
+    Frame& f = stack.back();
+    auto& inputs = f.array->inputs();
+    if (f.next < inputs.size()) {
+      mx::array& in = inputs[f.next];
+      if (wants(in)) {
+        stack.push_back({&in}); // looked at again when it is done
+        continue;
+      }
+      f.ready = f.ready && is_there(in);
+      ++f.next;
+      if (f.ready || left) {
+        continue;
+      }
+    }
+    if (!f.ready || !f.array->has_primitive() || !compute(*f.array)) {
+      if (!left) {
+        return;
+      }
+      left->insert(f.array->id());
+    }
+    stack.pop_back();
+  }
+}
+
+} // namespace
+
 void eval_small(const std::vector<mx::array>& arrays) {
   if (!kernels_enabled()) {
     return;
   }
-  struct Frame {
-    mx::array* array;
-    size_t next = 0;   // the input to look at
-    bool ready = true; // all inputs so far are there
-  };
-  std::vector<Frame> stack;
   std::unordered_set<uintptr_t> left; // for MLX
   for (const mx::array& root : arrays) {
-    auto wants = [&](const mx::array& a) {
-      return a.status() == mx::array::Status::unscheduled &&
-             left.count(a.id()) == 0;
-    };
-    if (!wants(root)) {
-      continue;
-    }
-    mx::array top = root;
-    stack.push_back({&top});
-    while (!stack.empty()) {
-      Frame& f = stack.back();
-      auto& inputs = f.array->inputs();
-      if (f.next < inputs.size()) {
-        mx::array& in = inputs[f.next];
-        if (wants(in)) {
-          stack.push_back({&in}); // looked at again when it is done
-          continue;
-        }
-        f.ready = f.ready && is_there(in);
-        ++f.next;
-        continue;
-      }
-      if (!f.ready || !f.array->has_primitive() || !compute(*f.array)) {
-        left.insert(f.array->id());
-      }
-      stack.pop_back();
-    }
+    walk(root, &left);
+  }
+}
+
+void eval_wholly_small(const mx::array& array) {
+  if (kernels_enabled()) {
+    walk(array, nullptr);
   }
 }
 

@@ -21,12 +21,18 @@ namespace flashlight {
 
 namespace mx = mlx::core;
 
-// The most elements that a node may have to be small.
+// The most elements that a node may have to be small; of a sum or a copy, which
+// take no time.
 inline constexpr size_t kSmallSize = 1024;
+inline constexpr size_t kSmallCopySize = 16 * kSmallSize;
 
 // Whether kernels of ours stand in for MLX's where they are faster.
 FL_API bool kernels_enabled();
 
 FL_API void eval_small(const std::vector<mx::array>& arrays);
+// The same for one array, given up at the first node that is not small.
+FL_API void eval_wholly_small(const mx::array& array);
+// ... in turn with other evaluations (runtime.cpp). Is it there now?
+FL_API bool eval_if_small(const mx::array& array);
 
 } // namespace flashlight

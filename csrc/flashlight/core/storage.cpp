@@ -1,10 +1,13 @@
 #include "flashlight/core/storage.h"
 
 #include <mlx/ops.h>
+#include <mlx/primitives.h>
 
 #include "flashlight/core/complex128.h"
 #include "flashlight/core/error.h"
+#include "flashlight/core/host_access.h"
 #include "flashlight/core/runtime.h"
+#include "flashlight/core/small_graph.h"
 
 namespace flashlight {
 
@@ -12,6 +15,15 @@ namespace {
 
 bool is_pending(const mx::array& a) {
   return a.status() == mx::array::Status::unscheduled;
+}
+
+std::string_view primitive_name(const mx::array& a) {
+  return a.has_primitive() ? a.primitive().name() : "";
+}
+
+// Is it one of the writes that write_back() records?
+bool is_recorded_write(const mx::array& a) {
+  return primitive_name(a) == "SliceUpdate" || primitive_name(a) == "Scatter";
 }
 
 // Does the unevaluated `value` read `array`?
@@ -30,6 +42,32 @@ bool reads(const mx::array& value, const mx::array& array) {
     }
   }
   return false;
+}
+
+// Writes a part at once, if that can be; see Note [Reads and writes at once].
+// What is not computed yet is computed for it where that is no more work (it
+// has been started) or will be needed anyway: one write after another.
+bool write_small(
+    mx::array& array,
+    const Layout& layout,
+    const Geometry& view,
+    const mx::array& whole_value) {
+  // One value everywhere need not be spread out first.
+  const mx::array& value =
+      is_pending(whole_value) && primitive_name(whole_value) == "Full"
+          ? whole_value.inputs()[0]
+          : whole_value;
+  if (view.numel() > kMostWritten || value.is_tracer() || array.is_tracer() ||
+      !kernels_enabled() || !(is_there(value) || eval_if_small(value))) {
+    return false;
+  }
+  if (!is_there(array) && !eval_if_small(array)) {
+    if (is_pending(array) && !is_recorded_write(array)) {
+      return false;
+    }
+    flashlight::eval({array});
+  }
+  return write_at_once(array, layout, view, value);
 }
 
 // `array` in storage order under another dtype, one dimension.
@@ -86,6 +124,11 @@ mx::array Storage::read(const Geometry& view, Dtype dtype) const {
     return read(pairs_geometry(view), Dtype::Float64);
   }
   if (dtype == dtype_) {
+    if (view.numel() < numel()) {
+      if (auto value = read_at_once(array_, layout_, view)) {
+        return *std::move(value);
+      }
+    }
     return flashlight::read(array_, layout_, view);
   }
   mx::array flat = flat_as(array_, layout_, dtype);
@@ -97,12 +140,19 @@ void Storage::write(const Geometry& view, Dtype dtype, const mx::array& value) {
     write(pairs_geometry(view), Dtype::Float64, value);
     return;
   }
-  // A part of a large array that is computed from it (x[i] += 1) is computed
+  if (dtype == dtype_ && view.numel() < numel() &&
+      write_small(array_, layout_, view, value)) {
+    return;
+  }
+  // A part of a large array that is computed from it (x[1:] += 1) is computed
   // first: a reader that waits would hold the buffer, and all be copied.
   constexpr size_t kLarge = size_t{1} << 20;
-  if (array_.nbytes() >= kLarge && view.numel() < numel() / 4 &&
+  if (array_.nbytes() >= kLarge && view.numel() < numel() &&
       is_pending(value) && !value.is_tracer() && reads(value, array_)) {
     flashlight::eval({value});
+    if (dtype == dtype_ && write_small(array_, layout_, view, value)) {
+      return;
+    }
   }
   if (dtype == dtype_) {
     Layout layout = layout_;

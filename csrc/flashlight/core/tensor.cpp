@@ -9,6 +9,7 @@
 #include "flashlight/core/complex128.h"
 #include "flashlight/core/conversion.h"
 #include "flashlight/core/error.h"
+#include "flashlight/core/host_access.h"
 #include "flashlight/core/runtime.h"
 
 namespace flashlight {
@@ -190,8 +191,13 @@ Scalar Tensor::item() const {
       "a Tensor with ",
       numel(),
       " elements cannot be converted to Scalar");
-  mx::array v = mx::contiguous(any_value(*this));
-  flashlight::eval({v});
+  mx::array v = any_value(*this);
+  if (v.size() > 1) { // pairs
+    v = mx::contiguous(v);
+  }
+  if (!is_there(v)) {
+    flashlight::eval({v});
+  }
   switch (dtype()) {
     case Dtype::Complex128:
       return Scalar(

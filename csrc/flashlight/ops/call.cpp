@@ -367,6 +367,17 @@ bool overlaps_partly(const Tensor& a, const Tensor& b, bool wholly_too) {
   return begin(a) < end(b) && begin(b) < end(a);
 }
 
+// Does copy_() give what is there already, as the last step of x[1:] += 1?
+bool copies_itself(const Op& op, const Value* args, const Tensor& to) {
+  if (op.schema.name != "copy") {
+    return false;
+  }
+  const Tensor& from = *args[1].tensor();
+  return from->storage.get() == to->storage.get() &&
+         from.geometry() == to.geometry() && from.dtype() == to.dtype() &&
+         from->conj == to->conj && from->neg == to->neg;
+}
+
 // May the op write to `to` while it reads its arguments?
 void check_overlap(const Op& op, const Value* args, const Tensor& to) {
   const std::string& name = op.schema.name;
@@ -670,11 +681,17 @@ Tensor call_inplace(const Op& op, Value* args) {
   if (record) {
     node = std::make_shared<OpNode>(op, args, /*inplace=*/true);
   }
-  Results results = run_kernel(op, args);
-  const Tensor& result = results[0].as<Tensor>();
-  check_fits(result, self);
-  check_inference_write(self);
-  self.assign(result);
+  Results results;
+  if (copies_itself(op, args, self)) {
+    check_inference_write(self);
+    results.push_back(Value(self));
+  } else {
+    results = run_kernel(op, args);
+    const Tensor& result = results[0].as<Tensor>();
+    check_fits(result, self);
+    check_inference_write(self);
+    self.assign(result);
+  }
   rebase_history(self, node);
   if (node) {
     results[0] = self;
