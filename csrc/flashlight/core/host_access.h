@@ -19,7 +19,7 @@ namespace flashlight {
 
 // The most elements that are read or written so.
 inline constexpr int64_t kMostRead = int64_t{1} << 14;
-inline constexpr int64_t kMostWritten = int64_t{1} << 16;
+inline constexpr int64_t kMostWritten = int64_t{1} << 17;
 
 // Is the value computed? Waits for nothing.
 FL_API bool is_there(const mx::array& array);

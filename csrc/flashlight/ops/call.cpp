@@ -10,6 +10,7 @@
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/copy.h"
+#include "flashlight/ops/in_parts.h"
 #include "flashlight/ops/op_node.h"
 #include "flashlight/ops/registry.h"
 
@@ -618,6 +619,11 @@ void check_fits(const Tensor& result, const Tensor& self) {
   check_result_cast(result, self);
 }
 
+void check_write(const Tensor& result, const Tensor& self) {
+  check_fits(result, self);
+  check_inference_write(self);
+}
+
 // Has the result a storage of its own?
 bool fresh_output(const Tensor& result, const Op& op, const Value* args) {
   bool fresh = true;
@@ -685,11 +691,10 @@ Tensor call_inplace(const Op& op, Value* args) {
   if (copies_itself(op, args, self)) {
     check_inference_write(self);
     results.push_back(Value(self));
-  } else {
+  } else if (node || !run_in_parts(op, args, self, check_write)) {
     results = run_kernel(op, args);
     const Tensor& result = results[0].as<Tensor>();
-    check_fits(result, self);
-    check_inference_write(self);
+    check_write(result, self);
     self.assign(result);
   }
   rebase_history(self, node);
