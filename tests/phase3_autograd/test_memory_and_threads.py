@@ -105,6 +105,142 @@ def test_hooks_go_with_the_graph():
     assert ref() is None
 
 
+def watched(node):
+    """A weak reference to what only the node holds: nodes have none themselves."""
+
+    class Hook:
+        def __call__(self, *args):
+            pass
+
+    hook = Hook()
+    node.register_hook(hook)
+    return weakref.ref(hook)
+
+
+class Stops(torch.autograd.Function):
+    """Raises `error` in its forward or its backward."""
+
+    @staticmethod
+    def forward(ctx, x, where, error):
+        ctx.save_for_backward(x)
+        ctx.where, ctx.error = where, error
+        ctx.kept = x * 2
+        if where == "forward":
+            raise error("stop")
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, grad):
+        if ctx.where == "backward":
+            raise ctx.error("stop")
+        return grad, None, None
+
+
+def failing_step(where, error):
+    """Weak references to all of a step that an exception has ended."""
+    x = torch.ones(3, requires_grad=True)
+    y = x.exp()
+    z = y * y
+    refs = [weakref.ref(t) for t in (x, y, z)]
+    refs += [watched(z.grad_fn), watched(y.grad_fn)]
+
+    def hook(grad):
+        raise error("stop")
+
+    if where == "hook":
+        z.register_hook(hook)
+    elif where == "prehook of a node":
+        y.grad_fn.register_prehook(lambda grads: hook(None))
+    elif where == "hook of a leaf":
+        x.register_post_accumulate_grad_hook(hook)
+    refs.append(weakref.ref(hook))
+    try:
+        if where in ("forward", "backward"):
+            z = Stops.apply(z, where, error)
+            refs += [weakref.ref(z), weakref.ref(z.grad_fn)]
+        elif where == "an operator":
+            z = z @ torch.ones(2)
+        z.sum().backward()
+    except error:
+        return refs
+    pytest.fail("nothing was raised")
+
+
+ENDS = ["forward", "backward", "an operator", "hook", "prehook of a node"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("where", [*ENDS, "hook of a leaf"])
+def test_what_an_exception_ends_is_freed(where, error):
+    if where == "an operator":
+        error = RuntimeError
+    refs = failing_step(where, error)
+    assert [ref() for ref in refs] == [None] * len(refs)
+    # ... and the engine goes on, in no mode that it was not in.
+    assert torch.is_grad_enabled()
+    assert torch._C._current_graph_task_id() == -1
+    assert torch._C._current_autograd_node() is None
+    x = torch.ones(2, requires_grad=True)
+    (x * x).sum().backward()
+    assert x.grad.tolist() == [2, 2]
+
+
+def test_a_graph_that_is_kept_can_go_on_after_an_interrupt():
+    x = torch.ones(2, requires_grad=True)
+    y = x * 3
+    z = y * y
+
+    def hook(grad):
+        raise KeyboardInterrupt
+
+    handle = y.register_hook(hook)
+    with pytest.raises(KeyboardInterrupt):
+        z.sum().backward(retain_graph=True)
+    assert x.grad is None
+    handle.remove()
+    z.sum().backward()
+    assert x.grad.tolist() == [18, 18]
+    ref = weakref.ref(y)
+    del y, z, handle
+    assert ref() is None
+
+
+def test_nodes_hooks_and_outputs_are_no_cycle():
+    """Whatever Python has seen of a graph holds nothing of it."""
+
+    class Twice(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = x * 2
+            ctx.save_for_backward(x, y)
+            ctx.mark_non_differentiable()
+            ctx.seen = [x.shape]
+            return y
+
+        @staticmethod
+        def backward(ctx, grad):
+            assert len(ctx.saved_tensors) == 2
+            return grad * 2
+
+    def graph():
+        x = torch.ones(3, requires_grad=True)
+        y = Twice.apply(x).exp()
+        y.register_hook(lambda grad: grad * 1)
+        y.retain_grad()
+        z = y[1:] * y[:-1]
+        node = z.grad_fn
+        node.register_hook(lambda grads, outputs: None)
+        node.metadata["note"] = "kept by the node"
+        seen = [node, node.next_functions[0][0], y.grad_fn, y.grad_fn._saved_result]
+        (grad,) = torch.autograd.grad(z.sum(), x, create_graph=True)
+        grad.sum().backward()
+        nodes = [n for n in seen if not isinstance(n, torch.Tensor)]
+        refs = [weakref.ref(t) for t in (x, y, z, grad, seen[-1])]
+        return refs + [watched(n) for n in nodes]
+
+    assert [ref() for ref in graph()] == [None] * 8
+
+
 def test_cycles_through_hooks_are_collected():
     def cyclic():
         x = torch.ones(2, requires_grad=True)

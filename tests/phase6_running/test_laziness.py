@@ -4,6 +4,7 @@ Each program runs in a process of its own and prints its peak resident memory ab
 what it had before the loop, in MiB.
 """
 
+import re
 import subprocess
 import sys
 
@@ -80,3 +81,102 @@ print(rss() - before)
 
 def test_updates_in_place_need_no_second_copy():
     assert peak(INPLACE) <= 256
+
+
+STEADY = """
+import gc
+gc.disable()  # nothing may wait for it
+x = torch.zeros(1000, 100)
+w = torch.ones(10, requires_grad=True)
+class Twice(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * 2
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * 2 * ctx.saved_tensors[0]
+def allocate(i):
+    torch.empty(1 + i % 5000)
+def compute(i):
+    y = torch.ones(100) + i
+    y *= y.view(10, 10)[3].sum()
+def write(i):
+    x[i % 1000] = float(i)
+    x[i % 1000, 3:5] += x[(i + 1) % 1000, :2]
+def train(i):
+    y = Twice.apply(w) * w
+    y.register_hook(lambda grad: grad)
+    y.sum().backward()
+    w.grad = None
+def fail(i):
+    try:
+        w @ Twice.apply(x[0])
+    except RuntimeError:
+        pass
+step = globals()[sys.argv[1]]
+steps = int(sys.argv[2])
+for i in range(steps // 10):
+    step(i)
+before = rss()
+for i in range(steps):
+    step(i)
+print(rss() - before)
+"""
+
+
+@pytest.mark.parametrize("step", ["allocate", "compute", "write", "train", "fail"])
+def test_steps_leave_nothing_behind(step):
+    steps = 20_000 if step == "train" else 100_000
+    # A tensor object that each step left would be 10 MiB and more.
+    assert peak(STEADY, step, steps) < 3
+
+
+LEAKS = """
+torch._C._set_leak_warnings(True)
+def program():  # its names go before the interpreter does
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU())
+    optimizer = torch.optim.AdamW(model.parameters())
+    class Twice(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * 2
+        @staticmethod
+        def backward(ctx, grad):
+            return grad * 2
+    for _ in range(3):
+        x = torch.randn(5, 4, generator=torch.Generator().manual_seed(1))
+        loss = Twice.apply(model(x)).square().mean()
+        loss.register_hook(lambda grad: grad * 1)
+        loss.grad_fn.register_hook(lambda grads, outputs: None)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    kept = model(torch.ones(4))  # a graph that is there at the end
+    node = kept.grad_fn
+    storage, device = x.untyped_storage(), torch.device("cpu")
+if sys.argv[1] == "program":
+    program()
+print("done")
+"""
+
+
+def leaked(what):
+    run = subprocess.run(
+        [sys.executable, "-c", PEAK + LEAKS, what], capture_output=True, text=True
+    )
+    assert run.returncode == 0 and run.stdout == "done\n", run.stderr
+    return re.findall(r"leaked \d+ \w+", run.stderr)
+
+
+def test_a_program_leaks_no_object():
+    """At its end the binding counts what is left: only dtypes and the like, which are
+    there once, and as many as after an import."""
+    singletons = leaked("nothing")
+    assert [text.split()[-1] for text in singletons] == [
+        "instances",
+        "types",
+        "functions",
+    ]
+    assert leaked("program") == singletons

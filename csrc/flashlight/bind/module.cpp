@@ -20,7 +20,8 @@ void translate(const std::exception_ptr& e, void*) {
 
 NB_MODULE(_C, m) {
   nb::register_exception_translator(translate);
-  // Static objects of the engine outlive the interpreter's clean-up.
+  // Dtypes and the like, which are there once, outlive the interpreter's
+  // clean-up.
   nb::set_leak_warnings(false);
   bind_types(m);
   bind_tensor(m);
@@ -36,6 +37,7 @@ NB_MODULE(_C, m) {
   for (const char* name : {"has_mkl", "has_mkldnn", "has_openmp", "has_cuda"}) {
     m.attr(name) = false;
   }
+  m.def("_set_leak_warnings", nb::set_leak_warnings);
   m.def("_before_fork", before_fork);
   m.def("_after_fork", after_fork);
 }
