@@ -1,6 +1,7 @@
 """Storages: the bytes that tensors are windows on."""
 
 import io
+from collections.abc import Sequence
 
 from flashlight import _C
 
@@ -13,7 +14,12 @@ class UntypedStorage:
     __module__ = "torch.storage"
 
     def __init__(self, size=0, *, device=None):
-        self._storage = _C._new_storage(int(size), device or _C.device("cpu"))
+        values = None
+        if not isinstance(size, int):
+            values, size = _bytes_of(size), len(size)
+        self._storage = _C._new_storage(size, device or _C.device("cpu"))
+        if values is not None:
+            self._bytes().copy_(values)
 
     @classmethod
     def _wrap(cls, storage):
@@ -113,8 +119,7 @@ class TypedStorage:
     ):
         self.dtype = dtype or _C.get_default_dtype()
         if wrap_storage is None:
-            size = args[0] if args else 0
-            wrap_storage = UntypedStorage(size * self.dtype.itemsize, device=device)
+            wrap_storage = _new_typed(args, self.dtype, device, "TypedStorage.__init__")
         self._untyped_storage = wrap_storage
 
     def _tensor(self):
@@ -147,6 +152,21 @@ class TypedStorage:
 
     def tolist(self):
         return self._tensor().tolist()
+
+    def _to(self, dtype):
+        return self._tensor().to(dtype).storage()
+
+    def type(self):
+        """``"torch.FloatStorage"`` and the like."""
+        return f"torch.{STORAGE_NAMES[self.dtype]}"
+
+    is_cuda = is_sparse = is_hpu = False
+
+    def get_device(self):
+        """None: it is on the CPU."""
+
+    def cpu(self):
+        return self
 
     def clone(self):
         return TypedStorage(
@@ -235,13 +255,77 @@ def dtype_of_storage_name(name):
     raise KeyError(name)
 
 
-class _LegacyStorage:
+class _LegacyStorageMeta(type):
+    def __instancecheck__(cls, instance):
+        typed = isinstance(instance, TypedStorage)
+        return typed and cls.dtype in (None, instance.dtype)
+
+
+class _LegacyStorage(TypedStorage, metaclass=_LegacyStorageMeta):
     """``torch.FloatStorage`` and the like: makers of a TypedStorage of one dtype."""
 
     dtype = None
 
-    def __new__(cls, *args, **kwargs):
-        return TypedStorage(*args, dtype=cls.dtype, **kwargs)
+    def __new__(cls, *args, wrap_storage=None, **kwargs):
+        what = f"{cls}.__new__"
+        for name in kwargs:
+            raise _no_storage(what, f"Keyword argument '{name}' cannot be specified")
+        if wrap_storage is None:
+            wrap_storage = _new_typed(args, cls.dtype, None, what)
+        return TypedStorage(wrap_storage=wrap_storage, dtype=cls.dtype)
+
+
+def _bytes_of(values):
+    """A tensor of what an UntypedStorage is made of."""
+    start = "torch.UntypedStorage(): "
+    if not isinstance(values, (list, tuple, str)):
+        raise RuntimeError(
+            f"{start}Expected a sequence type, but got {type(values).__name__}"
+        )
+    for value in values:
+        if not isinstance(value, int):
+            raise RuntimeError(
+                f"{start}tried to construct a storage from a sequence "
+                f"({type(values).__name__}), but one of the items was of type "
+                f"{type(value).__name__} instead of int"
+            )
+    return _tensor_of([value % 256 for value in values], _C.uint8)
+
+
+def _tensor_of(values, dtype):
+    from flashlight.creation import tensor
+
+    return tensor(values, dtype=dtype)
+
+
+def _new_typed(args, dtype, device, what):
+    """The bytes of a typed storage, from a number of elements or from elements."""
+    if len(args) > 1:
+        raise _no_storage(what, "Too many positional arguments")
+    (given,) = args or (0,)
+    if isinstance(given, int):
+        return UntypedStorage(given * dtype.itemsize, device=device)
+    if not isinstance(given, Sequence):
+        text = f"Argument type not recognized: {type(given)}"
+        raise _no_storage(what, text, TypeError)
+    if not given:
+        return UntypedStorage(0, device=device)
+    values = _tensor_of(given, None).to(dtype)
+    return values.to(device=device).untyped_storage()
+
+
+def _no_storage(what, why, error=RuntimeError):
+    legacy = what.endswith("__new__")
+    more = "" if legacy else "*, torch.device device, torch.dtype dtype"
+    and_more = f", {more}" if more else ""
+    return error(
+        f"{what} received an invalid combination of arguments. Expected one of:\n"
+        f" * {f'({more})' if more else 'no arguments'}\n"
+        f" * (int size{and_more})\n"
+        f" * (Sequence data{and_more})\n"
+        f" * (*, UntypedStorage wrap_storage{', torch.dtype dtype' if more else ''})\n"
+        f"{why}"
+    )
 
 
 def _make_legacy_storages():
@@ -252,3 +336,37 @@ def _make_legacy_storages():
 
 
 _make_legacy_storages()
+Storage = globals()["FloatStorage"]
+__all__.append("Storage")
+
+
+# storage.float() and the like.
+_CONVERSIONS = {
+    "double": _C.float64,
+    "float": _C.float32,
+    "half": _C.float16,
+    "bfloat16": _C.bfloat16,
+    "long": _C.int64,
+    "int": _C.int32,
+    "short": _C.int16,
+    "char": _C.int8,
+    "byte": _C.uint8,
+    "bool": _C.bool,
+    "complex_float": _C.complex64,
+    "complex_double": _C.complex128,
+}
+
+
+def _add_conversions():
+    for name, dtype in _CONVERSIONS.items():
+
+        def convert(self, _dtype=dtype):
+            return self._to(_dtype)
+
+        convert.__name__ = name
+        convert.__qualname__ = f"TypedStorage.{name}"
+        convert.__doc__ = f"A storage of the elements as {dtype}."
+        setattr(TypedStorage, name, convert)
+
+
+_add_conversions()

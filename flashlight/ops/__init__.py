@@ -9,7 +9,8 @@ from flashlight import _C
 __all__ = [
     name
     for name in vars(_C._VariableFunctions)
-    if not name.startswith("__") and name not in ("index", "alias", "slice")
+    if not name.startswith("__")
+    and name not in ("alias", "index", "slice", "unique_dim")
 ]
 globals().update({name: getattr(_C._VariableFunctions, name) for name in __all__})
 _segment_reduce = _C._VariableFunctions.segment_reduce

@@ -357,7 +357,8 @@ PyObject* get_attribute(PyObject* self, PyObject* name) {
       }
       nb::object*& one = made[s.op];
       if (!one) {
-        auto* group = new OpGroup{g.name + "." + wanted, g.form, false, {s}};
+        auto* group =
+            new OpGroup{g.name + "." + wanted, g.form, false, {s}, {}};
         one = new nb::object(make_callable(group));
       }
       return nb::object(*one).release().ptr();
@@ -595,6 +596,8 @@ void bind_ops(nb::module_& m) {
         group->form = form;
       }
       group->signatures.push_back(make_signature(*op, form));
+      auto old = deprecated_signatures(*op, form);
+      group->deprecated.insert(group->deprecated.end(), old.begin(), old.end());
     };
     // torch.ops.aten: every row, the internal ones too.
     OpGroup*& aten = functions[{"aten", name}];

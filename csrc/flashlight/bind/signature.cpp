@@ -2,7 +2,10 @@
 #include "flashlight/bind/signature.h"
 
 #include <algorithm>
+#include <map>
 #include <unordered_set>
+
+#include "flashlight/core/runtime.h"
 
 namespace flashlight::bind {
 
@@ -637,6 +640,57 @@ PySignature make_signature(const Op& op, Form form) {
   return s;
 }
 
+std::vector<PySignature> deprecated_signatures(const Op& op, Form form) {
+  using Order = std::vector<std::string_view>;
+  static const std::map<std::string_view, std::vector<Order>> kOrders = {
+      {"add", {{"self", "alpha", "other"}}},
+      {"sub", {{"self", "alpha", "other"}}},
+      {"addcdiv", {{"self", "value", "tensor1", "tensor2"}}},
+      {"addcmul", {{"self", "value", "tensor1", "tensor2"}}},
+      {"addmm",
+       {{"beta", "self", "alpha", "mat1", "mat2"},
+        {"beta", "self", "mat1", "mat2"}}},
+      {"addmv",
+       {{"beta", "self", "alpha", "mat", "vec"},
+        {"beta", "self", "mat", "vec"}}},
+      {"addr",
+       {{"beta", "self", "alpha", "vec1", "vec2"},
+        {"beta", "self", "vec1", "vec2"}}},
+      {"addbmm",
+       {{"beta", "self", "alpha", "batch1", "batch2"},
+        {"beta", "self", "batch1", "batch2"}}},
+      {"baddbmm",
+       {{"beta", "self", "alpha", "batch1", "batch2"},
+        {"beta", "self", "batch1", "batch2"}}},
+  };
+  std::vector<PySignature> out;
+  auto found = kOrders.find(op.schema.name);
+  // Of add.Scalar and the like there are none.
+  if (found == kOrders.end() || op.schema.args[1].type != Type::Tensor) {
+    return out;
+  }
+  PySignature whole = make_signature(op, form);
+  for (const Order& order : found->second) {
+    PySignature s = whole;
+    s.params.clear();
+    for (std::string_view name : order) {
+      int arg = op.schema.index_of(name);
+      for (const Parameter& p : whole.params) {
+        if (p.arg == arg) {
+          s.params.push_back(p);
+          s.params.back().keyword_only = s.params.back().has_default = false;
+        }
+      }
+    }
+    s.max_positional = s.min_args = s.params.size();
+    if (whole.params.back().name == "out") {
+      s.params.push_back(whole.params.back());
+    }
+    out.push_back(std::move(s));
+  }
+  return out;
+}
+
 namespace {
 
 // How PyTorch's generator spells a type; its order of overloads begins with
@@ -746,6 +800,20 @@ void sort_signatures(std::vector<PySignature>& signatures) {
 
 namespace {
 
+void warn_of_deprecated(const OpGroup& group, const PySignature& used) {
+  static bool warned = false;
+  if (std::exchange(warned, true)) {
+    return;
+  }
+  std::string text =
+      "This overload of " + group.name + " is deprecated:\n\t" + group.name +
+      used.text() + "\nConsider using one of the following signatures instead:";
+  for (const PySignature& s : group.signatures) {
+    text += "\n\t" + group.name + s.text();
+  }
+  warn(text);
+}
+
 // A factory makes its numbers in the dtype of `out`.
 void fill_dtype_of_out(
     const PySignature& s,
@@ -786,12 +854,23 @@ void parse_arguments(
       break;
     }
   }
+  bool deprecated = !chosen;
+  for (const PySignature& s : group.deprecated) {
+    if (!chosen && match(group, s, given, found, varargs, false)) {
+      chosen = &s;
+      warn_of_deprecated(group, s);
+      break;
+    }
+  }
   if (!chosen) {
     raise_no_match(group, given);
   }
   parsed.signature = chosen;
   const Schema& schema = chosen->op->schema;
   parsed.args.resize(schema.args.size());
+  for (size_t k = 0; deprecated && k < schema.args.size(); ++k) {
+    parsed.args[k] = schema.args[k].default_value; // what it does not name
+  }
   if (self) {
     parsed.args[chosen->self] = as_tensor(self);
   }

@@ -51,6 +51,7 @@ struct OpGroup {
   Form form = Form::Function;
   bool has_overloads = false; // as attributes: torch.ops.aten.add.Tensor
   std::vector<PySignature> signatures;
+  std::vector<PySignature> deprecated = {}; // found last, and in no error
 };
 
 struct Parsed {
@@ -61,6 +62,8 @@ struct Parsed {
 };
 
 PySignature make_signature(const Op& op, Form form);
+// The orders in which PyTorch once took the same arguments: add(2, other).
+std::vector<PySignature> deprecated_signatures(const Op& op, Form form);
 // Orders overloads as PyTorch does: tensors before numbers.
 void sort_signatures(std::vector<PySignature>& signatures);
 

@@ -91,6 +91,14 @@ std::string_view c_name(Dtype d) {
   }
 }
 
+namespace {
+
+bool is_float8(Dtype d) {
+  return d >= Dtype::Float8E4M3FN && d <= Dtype::Float8E5M2FNUZ;
+}
+
+} // namespace
+
 bool is_integral(Dtype d, bool include_bool) {
   return d == Dtype::Bool ? include_bool
                           : d >= Dtype::UInt8 && d <= Dtype::Int64;
@@ -100,6 +108,12 @@ Dtype promote_types(Dtype a, Dtype b) {
   if (a == b) {
     return a;
   }
+  FL_CHECK(
+      !is_float8(a) && !is_float8(b),
+      "Promotion for Float8 Types is not supported, attempted to promote ",
+      scalar_name(a),
+      " and ",
+      scalar_name(b));
   int ca = category(a), cb = category(b);
   if (ca < cb) {
     std::swap(a, b);
