@@ -112,7 +112,7 @@ from flashlight import (  # noqa: F401
     overrides,
 )
 from flashlight import random as random  # noqa: F401
-from flashlight import signal, sparse, special, types, utils, version, xpu
+from flashlight import return_types, signal, sparse, special, types, utils, version, xpu
 from flashlight._C import (  # noqa: F401
     autocast_decrement_nesting,
     autocast_increment_nesting,

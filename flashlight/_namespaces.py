@@ -45,6 +45,8 @@ def _get_torch_function_state():
 def _facts():
     _C._TorchFunctionState = _TorchFunctionState
     _C._get_torch_function_state = _get_torch_function_state
+    _C._is_torch_function_enabled = lambda: _C._torch_function_enabled()[0]
+    _C._is_torch_function_all_disabled = lambda: not _C._torch_function_enabled()[1]
     _C._get_privateuse1_backend_name = lambda: "privateuseone"
     _C._get_cpu_capability = lambda: "DEFAULT"  # no loops of ours are chosen by it
 

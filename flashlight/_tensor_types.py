@@ -1,6 +1,7 @@
 """``FloatTensor`` and the like: PyTorch's tensor types of old, one a dtype."""
 
 from flashlight import _C, info
+from flashlight.tensor import _of_data
 
 __all__ = []
 
@@ -20,7 +21,7 @@ def _new(cls, *args):
             raise TypeError(
                 f"expected Tensor of dtype {cls.dtype}, but got {args[0].dtype}"
             )
-        return _C._tensor(args[0], cls.dtype)
+        return _of_data(args[0], cls.dtype)
     return empty(args or (0,), dtype=cls.dtype)
 
 

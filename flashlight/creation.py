@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from flashlight import _C
+from flashlight import _C, overrides
 
 
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
@@ -23,6 +23,12 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         >>> flashlight.tensor([1.0, 2.0])
         tensor([1., 2.])
     """
+    if _C._len_torch_function_stack():  # modes alone see it, not subclasses
+        given = {"dtype": dtype, "device": device}
+        given = {name: value for name, value in given.items() if value is not None}
+        if requires_grad:
+            given["requires_grad"] = True
+        return overrides.handle_torch_function(tensor, (), data, **given)
     if pin_memory:
         raise NotImplementedError("tensor(): pin_memory is not supported")
     if isinstance(data, _C.TensorBase):
@@ -175,6 +181,20 @@ def _has_buffer(obj):
     except TypeError:
         return False
     return True
+
+
+def _enter_device(device):
+    set_default_device(device)
+    return device
+
+
+def _leave_device(device, exc_type, exc, tb):
+    set_default_device(None)
+
+
+# `with torch.device("cpu"):` makes it the default device.
+_C.device.__enter__ = _enter_device
+_C.device.__exit__ = _leave_device
 
 
 def set_default_device(device):

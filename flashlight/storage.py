@@ -206,7 +206,7 @@ class TypedStorage:
     _pickle_storage_type = pickle_storage_type
 
     def __repr__(self):
-        lines = "".join(f" {x}\n" for x in self.tolist())
+        lines = "".join(f" {x}\n" for x in self.tolist()) or " \n"
         return (
             f"{lines}[torch.storage.TypedStorage(dtype={self.dtype}, "
             f"device={self.device}) of size {len(self)}]"

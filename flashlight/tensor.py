@@ -7,6 +7,8 @@ the protocols that other libraries use.
 
 import collections
 import copyreg
+import functools
+import types
 import warnings
 
 from flashlight import _C
@@ -15,16 +17,26 @@ from flashlight._conversions import Conversions
 __all__ = ["Tensor"]
 
 
+_NEW = """\
+new() received an invalid combination of arguments - got ({}), but expected one of:
+ * (*, torch.device device = None)
+ * (torch.Storage storage)
+ * (Tensor other)
+ * (tuple of ints size, *, torch.device device = None)
+ * (object data, *, torch.device device = None)
+"""
+
+
 def _legacy_new(cls, *args, **kwargs):
     """``Tensor(2, 3)``, ``Tensor([1, 2])``: the constructor of old."""
     import flashlight
 
+    given = [type(x).__name__ for x in args]
+    given += [f"{name}={type(x).__name__}" for name, x in kwargs.items()]
     device = kwargs.pop("device", None)
     data = kwargs.pop("data", None)
-    if kwargs:
-        raise TypeError(
-            f"new() got an unexpected keyword argument '{next(iter(kwargs))}'"
-        )
+    if kwargs or (len(args) > 1 and not all(isinstance(x, int) for x in args)):
+        raise TypeError(_NEW.format(", ".join(given)))
     if device is not None and flashlight.device(device).type != "cpu":
         raise RuntimeError(
             f"legacy constructor expects device type: cpu but device type: {device} "
@@ -37,12 +49,20 @@ def _legacy_new(cls, *args, **kwargs):
     elif len(args) == 1 and isinstance(args[0], flashlight.Size):
         out = flashlight.empty(args[0])
     elif len(args) == 1 and not isinstance(args[0], int):
-        out = _C._tensor(args[0], dtype=flashlight.get_default_dtype())
+        out = _of_data(args[0], flashlight.get_default_dtype())
     else:
-        out = flashlight.empty(args)
+        out = flashlight.empty(args or (0,))
     if cls is Tensor:
         return out
     return _C.TensorBase._make_subclass(cls, out)
+
+
+def _of_data(data, dtype):
+    """What constructors of old make of something that is no size."""
+    if data is None or isinstance(data, (float, complex)):
+        name = type(data).__name__
+        raise TypeError(f"new(): data must be a sequence (got {name})")
+    return _C._tensor(data, dtype)
 
 
 def _warn(text):
@@ -59,6 +79,24 @@ def _transposed(tensor, name, advice):
         _warn(f"Tensor.{name} is deprecated on 0-D tensors. {advice}")
         return tensor
     return tensor.transpose(-2, -1)
+
+
+def _or_not_implemented(function, *args):
+    """What an operator cannot take is for Python to word."""
+    try:
+        return function(*args)
+    except TypeError:
+        return NotImplemented
+
+
+def _is_on(kind):
+    return property(
+        lambda self: self.device.type == kind, doc=f"Whether it lives on {kind}."
+    )
+
+
+def _never(what):
+    return property(lambda self: False, doc=f"False: there are no {what} here.")
 
 
 class _TensorMeta(type):
@@ -137,26 +175,37 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
     def imag(self, value):
         self.imag.copy_(_as_operand(value))
 
-    is_cuda = property(lambda self: self.device.type == "cuda")
-    is_mps = property(lambda self: self.device.type == "mps")
-    is_cpu = property(lambda self: self.device.type == "cpu")
-    is_meta = property(lambda self: self.device.type == "meta")
-    is_sparse = property(lambda self: False)
-    is_sparse_csr = property(lambda self: False)
-    is_quantized = property(lambda self: False)
-    is_mkldnn = property(lambda self: False)
-    is_nested = property(lambda self: False)
-    is_xla = property(lambda self: False)
-    is_xpu = property(lambda self: False)
-    is_vulkan = property(lambda self: False)
-    is_ipu = property(lambda self: False)
-    is_maia = property(lambda self: False)
-    is_mtia = property(lambda self: False)
-    names = property(lambda self: (None,) * self.ndim)
-    name = property(lambda self: None)
+    is_cuda = _is_on("cuda")
+    is_mps = _is_on("mps")
+    is_cpu = _is_on("cpu")
+    is_meta = _is_on("meta")
+    is_sparse = _never("sparse tensors")
+    is_sparse_csr = _never("sparse tensors")
+    is_quantized = _never("quantized tensors")
+    is_mkldnn = _never("tensors in oneDNN's layouts")
+    is_nested = _never("nested tensors")
+    is_xla = _never("XLA tensors")
+    is_xpu = _never("XPU tensors")
+    is_vulkan = _never("Vulkan tensors")
+    is_ipu = _never("IPU tensors")
+    is_maia = _never("MAIA tensors")
+    is_mtia = _never("MTIA tensors")
+    names = property(
+        lambda self: (None,) * self.ndim, doc="None for each dimension: unnamed."
+    )
+    name = property(lambda self: None, doc="None: tensors have no names.")
 
     def has_names(self):
+        """False: dimensions have no names."""
         return False
+
+    def sparse_dim(self):
+        """0: no dimension is sparse."""
+        return 0
+
+    def dense_dim(self):
+        """The number of dimensions: all are dense."""
+        return self.dim()
 
     # --- autograd ---
 
@@ -297,9 +346,11 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
         )
 
     def is_shared(self):
+        """False: no memory is shared between processes."""
         return False
 
     def is_pinned(self, device=None):
+        """False: no memory is pinned."""
         return False
 
     def type(self, dtype=None, non_blocking=False):
@@ -313,10 +364,8 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
         return self.to(dtype)
 
     def get_device(self):
+        """The index of the device; -1 for the CPU."""
         return -1 if self.device.index is None else self.device.index
-
-    def element_wise_bytes(self):
-        return self.element_size()
 
     def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
         """A tensor of these values with this tensor's dtype and device."""
@@ -329,9 +378,9 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
         import flashlight
 
         if len(args) == 1 and not isinstance(args[0], (int, flashlight.Size)):
-            return self.new_tensor(args[0])
+            return _of_data(args[0], self.dtype)
         return self.new_empty(
-            args[0] if args and not isinstance(args[0], int) else args
+            args[0] if args and not isinstance(args[0], int) else args or (0,)
         )
 
     # --- protocols ---
@@ -363,15 +412,32 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
         )
 
     def __rsub__(self, other):
-        return _C._VariableFunctions.rsub(self, other)
+        return _or_not_implemented(_C._VariableFunctions.rsub, self, other)
 
     def __rdiv__(self, other):
         return self.reciprocal() * other
 
     __rtruediv__ = __rdiv__
 
+    def __div__(self, other):
+        return self / other
+
+    def __nonzero__(self):
+        return bool(self)
+
+    def __long__(self):
+        return int(self)
+
+    @property
+    def __cuda_array_interface__(self):
+        raise AttributeError(
+            "Can't get __cuda_array_interface__ on non-CUDA tensor type: "
+            f"{self.type()} If CUDA data is required use tensor.cuda() to copy tensor "
+            "to device memory."
+        )
+
     def __rpow__(self, other):
-        return _C._VariableFunctions.pow(other, self)
+        return _or_not_implemented(_C._VariableFunctions.pow, other, self)
 
     def norm(self, p="fro", dim=None, keepdim=False, dtype=None):
         """See :func:`torch.norm`."""
@@ -477,10 +543,6 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
         memo[id(self)] = out
         return out
 
-    def as_subclass(self, cls):
-        """The same data as an instance of ``cls``."""
-        return _C.TensorBase._make_subclass(cls, self.detach())
-
     def _math_bits(self):
         """What a storage does not say: lazy conjugation and negation."""
         bits = {"conj": self.is_conj(), "neg": self.is_neg()}
@@ -525,23 +587,30 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
         kwargs = kwargs or {}
         if not all(issubclass(cls, t) for t in types):
             return NotImplemented
-        with _DisableSubclass():
+        with DisableTorchFunctionSubclass():
             out = func(*args, **kwargs)
         if func in _plain_functions():
             return out
         return _convert(out, cls)
 
 
-class _DisableSubclass:
-    """Runs the engine's own op for subclasses."""
+class DisableTorchFunctionSubclass:
+    """A ``with`` block without ``__torch_function__`` of subclasses."""
 
     def __enter__(self):
-        self._before = _C._set_torch_function_enabled(
-            False, _C._torch_function_enabled()[1]
-        )
+        self._before = _C._torch_function_enabled()
+        _C._set_torch_function_enabled(False, self._before[1])
 
     def __exit__(self, *exc):
         _C._set_torch_function_enabled(*self._before)
+
+
+class DisableTorchFunction(DisableTorchFunctionSubclass):
+    """... and without modes."""
+
+    def __enter__(self):
+        self._before = _C._torch_function_enabled()
+        _C._set_torch_function_enabled(False, False)
 
 
 def _plain_functions():
@@ -554,33 +623,82 @@ def _convert(out, cls):
     if cls is Tensor:
         return out
     if isinstance(out, Tensor) and not isinstance(out, cls):
-        return out.as_subclass(cls) if not out.requires_grad else _as(out, cls)
+        return out.as_subclass(cls)
     if isinstance(out, (tuple, list)):
         return type(out)(_convert(x, cls) for x in out)
     return out
 
 
-def _as(out, cls):
-    """As a subclass, with its history."""
-    alias = _C._VariableFunctions.view_as(out, out)
-    alias.__class__ = cls
-    return alias
-
-
 def _disabled_torch_function_impl(func, types, args=(), kwargs=None):
     """``__torch_function__`` for subclasses that want plain tensors back."""
-    with _DisableSubclass():
+    with DisableTorchFunctionSubclass():
         return func(*args, **(kwargs or {}))
+
+
+# --- Python methods go through __torch_function__, too ---
+
+_is_overridden = _C._is_overridden
+# What Python itself asks, and what runs the protocol.
+_NOT_OVERRIDABLE = {
+    *("__dir__", "__init__", "__iter__", "__new__", "__torch_function__"),
+    *("_check_host_loop", "_host_loop", "_math_bits"),
+}
+
+
+def _overridable(function):
+    from flashlight import overrides
+
+    @functools.wraps(function)
+    def method(self, *args, **kwargs):
+        if _is_overridden(self):
+            handle = overrides.handle_torch_function
+            return handle(method, (self,), self, *args, **kwargs)
+        return function(self, *args, **kwargs)
+
+    return method
+
+
+def _overridable_access(name, access, function):
+    from flashlight import overrides
+
+    if function is None:
+        return None
+
+    @functools.wraps(function)
+    def accessor(self, *args):
+        if _is_overridden(self):
+            api = getattr(getattr(Tensor, name), access)
+            return overrides.handle_torch_function(api, (self,), self, *args)
+        return function(self, *args)
+
+    return accessor
+
+
+def _make_overridable(cls):
+    for name, value in list(vars(cls).items()):
+        if name in _NOT_OVERRIDABLE:
+            continue
+        if isinstance(value, types.FunctionType):
+            setattr(cls, name, _overridable(value))
+        elif isinstance(value, property):
+            get = _overridable_access(name, "__get__", value.fget)
+            put = _overridable_access(name, "__set__", value.fset)
+            setattr(cls, name, property(get, put, doc=value.__doc__))
 
 
 def _as_operand(value):
     return value if isinstance(value, Tensor) else _C._tensor(value)
 
 
+_make_overridable(Conversions)
+_make_overridable(Tensor)
 _C._set_tensor_type(Tensor)
 _C._set_torch_function_handlers(
     Tensor.__torch_function__, _disabled_torch_function_impl
 )
+_C._disabled_torch_function_impl = _disabled_torch_function_impl
+_C.DisableTorchFunctionSubclass = DisableTorchFunctionSubclass
+_C.DisableTorchFunction = DisableTorchFunction
 copyreg.pickle(
     type(_C.TensorBase.size), lambda m: (getattr, (m.__objclass__, m.__name__))
 )

@@ -49,6 +49,7 @@ nb::object as_tuple(PyObject* index) {
 }
 
 Tensor index_tensor(PyObject* o) {
+  FL_CHECK_TYPE(!PyUnicode_Check(o), "new(): invalid data type 'str'");
   return tensor_from(o, std::nullopt, Device{}, true);
 }
 
@@ -124,6 +125,7 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple, bool keep_slices) {
     } else if (PySlice_Check(o)) {
       auto* s = reinterpret_cast<PySliceObject*>(o);
       int64_t step = slice_bound(s->step, 1);
+      FL_CHECK_VALUE(step != 0, "slice step cannot be zero");
       FL_CHECK_VALUE(step > 0, "step must be greater than zero");
       constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
       int64_t start = slice_bound(s->start, 0);
@@ -176,7 +178,7 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple, bool keep_slices) {
       record(t);
       bool mask = t.dtype() == Dtype::Bool || t.dtype() == Dtype::UInt8;
       dim += mask ? t.dim() : 1;
-    } else if (PySequence_Check(o) && !PyUnicode_Check(o)) {
+    } else if (PySequence_Check(o)) {
       Tensor t = index_tensor(o);
       if (t.numel() == 0 && t.is_floating_point()) {
         t = _to_copy(t, Dtype::Int64);
@@ -214,18 +216,21 @@ Tensor value_tensor(const Tensor& self, PyObject* value) {
                ? complex128_number(number, {}, {}, Device{})
                : Tensor(scalar_array(number, self.dtype()));
   }
-  return tensor_from(value, self.dtype(), self.device(), true);
+  fail<TypeError>(
+      "can't assign a ",
+      Py_TYPE(value)->tp_name,
+      " to a torch.",
+      scalar_name(self.dtype()),
+      "Tensor");
 }
 
 } // namespace
 
 PyObject* get_item(PyObject* self, PyObject* index) {
   return guarded([&]() -> PyObject* {
-    if (has_torch_function(self)) {
-      nb::object func = nb::steal(check(PyObject_GetAttrString(
-          reinterpret_cast<PyObject*>(tensor_base_type()), "__getitem__")));
+    if (is_overridden(self)) {
       nb::object args = nb::make_tuple(nb::handle(self), nb::handle(index));
-      return call_torch_function(func.ptr(), args.ptr(), nullptr, {self});
+      return call_overridden(self, "__getitem__", nullptr, args.ptr(), nullptr);
     }
     nb::object tuple = normalized(index);
     Indexed r = apply_basic(as_tensor(self), tuple.ptr(), PySlice_Check(index));
@@ -242,13 +247,11 @@ PyObject* get_item(PyObject* self, PyObject* index) {
 int set_item(PyObject* self, PyObject* index, PyObject* value) {
   return guarded<int>(-1, [&]() -> int {
     FL_CHECK_TYPE(value, "Tensor does not support deleting items");
-    if (has_torch_function(self)) {
-      nb::object func = nb::steal(check(PyObject_GetAttrString(
-          reinterpret_cast<PyObject*>(tensor_base_type()), "__setitem__")));
+    if (is_overridden(self)) {
       nb::object args = nb::make_tuple(
           nb::handle(self), nb::handle(index), nb::handle(value));
-      nb::object result = nb::steal(
-          call_torch_function(func.ptr(), args.ptr(), nullptr, {self}));
+      nb::object result = nb::steal(check(
+          call_overridden(self, "__setitem__", nullptr, args.ptr(), nullptr)));
       return 0;
     }
     const Tensor& t = as_tensor(self);

@@ -228,11 +228,11 @@ PyObject* dispatch(
     keywords[nb::borrow(PyTuple_GET_ITEM(
         kwnames, static_cast<Py_ssize_t>(i - nargs)))] = nb::borrow(args[i]);
   }
-  return call_torch_function(
+  return check(call_torch_function(
       reinterpret_cast<PyObject*>(callable),
       positional.ptr(),
       keywords.ptr(),
-      overloaded);
+      overloaded));
 }
 
 PyObject* function_call(
@@ -459,10 +459,19 @@ bool is_operand(PyObject* o) {
   return is_tensor(o) || is_number(o) || has_torch_function(o);
 }
 
+// What an operator cannot take is for the other operand, or Python's error.
+PyObject* or_not_implemented(PyObject* result) {
+  if (!result && PyErr_ExceptionMatches(PyExc_TypeError)) {
+    PyErr_Clear();
+    Py_RETURN_NOTIMPLEMENTED;
+  }
+  return result;
+}
+
 // a op b where a (or, reflected, b) is a tensor.
 template <Operator& op>
 PyObject* binary(PyObject* a, PyObject* b) {
-  return guarded([&]() -> PyObject* {
+  return or_not_implemented(guarded([&]() -> PyObject* {
     if (!is_operand(a) || !is_operand(b)) {
       Py_RETURN_NOTIMPLEMENTED;
     }
@@ -477,18 +486,18 @@ PyObject* binary(PyObject* a, PyObject* b) {
     nb::object left = nb::steal(wrap(wrapped_number(to_scalar(a))));
     args[0] = left.ptr();
     return method_call(op.get(), args, 2, nullptr);
-  });
+  }));
 }
 
 template <Operator& op>
 PyObject* inplace(PyObject* a, PyObject* b) {
-  return guarded([&]() -> PyObject* {
+  return or_not_implemented(guarded([&]() -> PyObject* {
     if (!is_operand(b)) {
       Py_RETURN_NOTIMPLEMENTED;
     }
     PyObject* args[] = {a, b};
     return method_call(op.get(), args, 2, nullptr);
-  });
+  }));
 }
 
 template <Operator& op>
@@ -511,15 +520,58 @@ Operator op_add{"add"}, op_sub{"sub"}, op_mul{"mul"}, op_div{"div"},
     op_eq{"eq"}, op_ne{"ne"}, op_lt{"lt"}, op_le{"le"}, op_gt{"gt"},
     op_ge{"ge"};
 
-PyObject* power(PyObject* a, PyObject* b, PyObject*) {
+// a += b. Python takes the slot for that of sequences, too, in classes that
+// derive from the type, and there NotImplemented would be the result.
+PyObject* inplace_add(PyObject* a, PyObject* b) {
+  PyObject* result = inplace<op_iadd>(a, b);
+  if (result != Py_NotImplemented) {
+    return result;
+  }
+  Py_DECREF(result);
+  result = PyNumber_Add(a, b);
+  if (!result && PyErr_ExceptionMatches(PyExc_TypeError)) {
+    PyErr_Format(
+        PyExc_TypeError,
+        "unsupported operand type(s) for +=: '%.100s' and '%.100s'",
+        Py_TYPE(a)->tp_name,
+        Py_TYPE(b)->tp_name);
+  }
+  return result;
+}
+PyObject* power(PyObject* a, PyObject* b, PyObject* modulus) {
+  if (modulus != Py_None) {
+    Py_RETURN_NOTIMPLEMENTED;
+  }
   return binary<op_pow>(a, b);
+}
+PyObject* matrix_product(PyObject* a, PyObject* b) {
+  if (is_number(a) || is_number(b)) {
+    Py_RETURN_NOTIMPLEMENTED;
+  }
+  return binary<op_matmul>(a, b);
+}
+PyObject* invert(PyObject* a) {
+  return guarded([&] {
+    Dtype d = as_tensor(a).dtype();
+    FL_CHECK_TYPE(
+        is_overridden(a) || (!is_floating(d) && !is_complex(d)),
+        "~ (operator.invert) is only implemented on integer and Boolean-type "
+        "tensors");
+    return check(unary<op_not>(a));
+  });
 }
 PyObject* inplace_power(PyObject* a, PyObject* b, PyObject*) {
   return inplace<op_ipow>(a, b);
 }
 
 PyObject* compare(PyObject* a, PyObject* b, int which) {
-  return guarded([&]() -> PyObject* {
+  return or_not_implemented(guarded([&]() -> PyObject* {
+    nb::object array;
+    if (which == Py_EQ &&
+        std::string_view(Py_TYPE(b)->tp_name) == "numpy.ndarray") {
+      array = nb::steal(wrap(tensor_from(b, std::nullopt, Device{}, true)));
+      b = array.ptr();
+    }
     if (!is_operand(b)) {
       Py_RETURN_NOTIMPLEMENTED;
     }
@@ -527,11 +579,12 @@ PyObject* compare(PyObject* a, PyObject* b, int which) {
         &op_lt, &op_le, &op_eq, &op_ne, &op_gt, &op_ge};
     PyObject* args[] = {a, b};
     return method_call(kOps[which]->get(), args, 2, nullptr);
-  });
+  }));
 }
 
+// id(tensor)
 Py_hash_t hash(PyObject* self) {
-  return _Py_HashPointer(self);
+  return reinterpret_cast<Py_hash_t>(self);
 }
 
 template <typename F>
@@ -551,7 +604,7 @@ void add_operator_slots(std::vector<PyType_Slot>& slots) {
        {Py_nb_floor_divide, slot(binary<op_floordiv>)},
        {Py_nb_remainder, slot(binary<op_mod>)},
        {Py_nb_power, slot(power)},
-       {Py_nb_matrix_multiply, slot(binary<op_matmul>)},
+       {Py_nb_matrix_multiply, slot(matrix_product)},
        {Py_nb_and, slot(binary<op_and>)},
        {Py_nb_or, slot(binary<op_or>)},
        {Py_nb_xor, slot(binary<op_xor>)},
@@ -560,8 +613,8 @@ void add_operator_slots(std::vector<PyType_Slot>& slots) {
        {Py_nb_negative, slot(unary<op_neg>)},
        {Py_nb_positive, slot(unary<op_pos>)},
        {Py_nb_absolute, slot(unary<op_abs>)},
-       {Py_nb_invert, slot(unary<op_not>)},
-       {Py_nb_inplace_add, slot(inplace<op_iadd>)},
+       {Py_nb_invert, slot(invert)},
+       {Py_nb_inplace_add, slot(inplace_add)},
        {Py_nb_inplace_subtract, slot(inplace<op_isub>)},
        {Py_nb_inplace_multiply, slot(inplace<op_imul>)},
        {Py_nb_inplace_true_divide, slot(inplace<op_idiv>)},
@@ -637,10 +690,17 @@ void bind_ops(nb::module_& m) {
     check(PyObject_SetAttrString(base, group->name.c_str(), callable.ptr()));
   }
   nb::list names;
+  nb::dict return_types;
   for (const Op* op : all_ops()) {
     names.append(op->schema.text);
+    PyTypeObject* type = return_type_of(*op);
+    if (type && (op->function || op->method)) {
+      return_types[op->schema.name.c_str()] =
+          nb::handle(reinterpret_cast<PyObject*>(type));
+    }
   }
   m.attr("_schemas") = names;
+  m.attr("_return_types") = return_types;
   m.def("_observe_ops", [](bool on) {
     {
       std::lock_guard lock(observed_mutex);

@@ -49,6 +49,17 @@ void add_operator_slots(std::vector<PyType_Slot>& slots);
 // __torch_function__ (torch_function.cpp).
 bool has_torch_function(PyObject* object);
 bool torch_function_mode_active();
+// What is done to a tensor goes through __torch_function__.
+inline bool is_overridden(PyObject* tensor) {
+  return has_torch_function(tensor) || torch_function_mode_active();
+}
+// Does so for Tensor.<name>, or its <access>: "__get__" of an attribute.
+PyObject* call_overridden(
+    PyObject* self,
+    const char* name,
+    const char* access,
+    PyObject* args,
+    PyObject* kwargs);
 // Calls the handlers of `overloaded` (and modes).
 PyObject* call_torch_function(
     PyObject* func,

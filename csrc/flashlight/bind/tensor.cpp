@@ -115,15 +115,95 @@ int tensor_init(PyObject*, PyObject*, PyObject*) {
 template <PyObject* (*get)(const Tensor&)>
 PyObject* getter(PyObject* self, void* closure) {
   return guarded([&]() -> PyObject* {
-    if (has_torch_function(self)) [[unlikely]] {
-      const char* name = static_cast<const char*>(closure);
-      nb::object attribute = nb::steal(check(PyObject_GetAttrString(
-          reinterpret_cast<PyObject*>(base_type), name)));
-      nb::object func = attribute.attr("__get__");
+    if (is_overridden(self)) [[unlikely]] {
       nb::object args = nb::make_tuple(nb::handle(self));
-      return call_torch_function(func.ptr(), args.ptr(), nullptr, {self});
+      const char* name = static_cast<const char*>(closure);
+      return call_overridden(self, name, "__get__", args.ptr(), nullptr);
     }
     return get(tensor_of(self));
+  });
+}
+
+template <int (*set)(PyObject*, PyObject*)>
+int setter(PyObject* self, PyObject* value, void* closure) {
+  return guarded<int>(-1, [&] {
+    if (is_overridden(self)) [[unlikely]] {
+      nb::object args = nb::steal(
+          value ? PyTuple_Pack(2, self, value) : PyTuple_Pack(1, self));
+      nb::object done = nb::steal(check(call_overridden(
+          self,
+          static_cast<const char*>(closure),
+          value ? "__set__" : "__delete__",
+          args.ptr(),
+          nullptr)));
+      return 0;
+    }
+    return set(self, value);
+  });
+}
+
+// The name of what a template wraps.
+template <size_t n>
+struct Name {
+  char text[n];
+  consteval Name(const char (&s)[n]) {
+    std::copy_n(s, n, text);
+  }
+};
+
+// A method of a subclass with __torch_function__ goes through it, too. The
+// arguments are none, one or a tuple, as the flags of the method say.
+template <Name name, PyObject* (*method)(PyObject*, PyObject*)>
+PyObject* plain_method(PyObject* self, PyObject* arg) {
+  if (!is_overridden(self)) [[likely]] {
+    return method(self, arg);
+  }
+  return guarded([&] {
+    nb::object args =
+        nb::steal(arg ? PyTuple_Pack(2, self, arg) : PyTuple_Pack(1, self));
+    return call_overridden(self, name.text, nullptr, args.ptr(), nullptr);
+  });
+}
+
+template <Name name, PyObject* (*method)(PyObject*, PyObject*, PyObject*)>
+PyObject* keyword_method(PyObject* self, PyObject* args, PyObject* kwargs) {
+  if (!is_overridden(self)) [[likely]] {
+    return method(self, args, kwargs);
+  }
+  return guarded([&] {
+    nb::object first = nb::steal(PyTuple_Pack(1, self));
+    nb::object all = nb::steal(check(PySequence_Concat(first.ptr(), args)));
+    return call_overridden(self, name.text, nullptr, all.ptr(), kwargs);
+  });
+}
+
+// A slot of the type: what `__int__` and the like are.
+template <Name name, PyObject* (*slot)(PyObject*)>
+PyObject* object_slot(PyObject* self) {
+  if (!is_overridden(self)) [[likely]] {
+    return slot(self);
+  }
+  return guarded([&] {
+    nb::object args = nb::steal(PyTuple_Pack(1, self));
+    return call_overridden(self, name.text, nullptr, args.ptr(), nullptr);
+  });
+}
+
+// ... that gives a number: `__bool__`, `__len__`.
+template <Name name, typename R, R (*slot)(PyObject*)>
+R number_slot(PyObject* self) {
+  if (!is_overridden(self)) [[likely]] {
+    return slot(self);
+  }
+  return guarded<R>(-1, [&] {
+    nb::object args = nb::steal(PyTuple_Pack(1, self));
+    nb::object result = nb::steal(
+        check(call_overridden(self, name.text, nullptr, args.ptr(), nullptr)));
+    long long number = PyLong_AsLongLong(result.ptr());
+    if (number == -1 && PyErr_Occurred()) {
+      throw nb::python_error();
+    }
+    return static_cast<R>(number);
   });
 }
 
@@ -197,15 +277,15 @@ PyObject* get_nbytes(const Tensor& t) {
   return PyLong_FromLongLong(itemsize(t.dtype()) * t.numel());
 }
 
-int set_requires_grad_attr(PyObject* self, PyObject* value, void*) {
+int set_requires_grad_attr(PyObject* self, PyObject* value) {
   return guarded<int>(-1, [&] {
-    FL_CHECK_TYPE(value && PyBool_Check(value), "requires_grad must be a bool");
+    FL_CHECK(value && PyBool_Check(value), "requires_grad must be a bool");
     set_leaf_requires_grad(tensor_of(self), value == Py_True);
     return 0;
   });
 }
 
-int set_grad_attr(PyObject* self, PyObject* value, void*) {
+int set_grad_attr(PyObject* self, PyObject* value) {
   return guarded<int>(-1, [&] {
     const Tensor& t = tensor_of(self);
     if (!value || value == Py_None) {
@@ -217,32 +297,11 @@ int set_grad_attr(PyObject* self, PyObject* value, void*) {
         "assigned grad expected to be a Tensor or None but got grad of type ",
         Py_TYPE(value)->tp_name);
     const Tensor& g = as_tensor(value);
-    // The name that PyTorch's C++ gives the type.
-    auto cpp_name = [](Dtype d) -> std::string_view {
-      switch (d) {
-        case Dtype::Float32:
-          return "float";
-        case Dtype::Float64:
-          return "double";
-        case Dtype::Float16:
-          return "c10::Half";
-        case Dtype::BFloat16:
-          return "c10::BFloat16";
-        case Dtype::Complex64:
-          return "c10::complex<float>";
-        case Dtype::Complex128:
-          return "c10::complex<double>";
-        case Dtype::Int64:
-          return "long int";
-        default:
-          return name(d);
-      }
-    };
     FL_CHECK(!g.is_same(t), "can't assign Variable as its own grad");
     FL_CHECK(
         g.dtype() == t.dtype(),
         "attempting to assign a gradient with dtype '",
-        cpp_name(g.dtype()),
+        c_name(g.dtype()),
         "' to a tensor with grad_dtype '",
         scalar_name(t.dtype()),
         "'. The gradient must match the tensor's grad_dtype (defaults to the "
@@ -262,7 +321,7 @@ int set_grad_attr(PyObject* self, PyObject* value, void*) {
   });
 }
 
-int set_data_attr(PyObject* self, PyObject* value, void*) {
+int set_data_attr(PyObject* self, PyObject* value) {
   return guarded<int>(-1, [&] {
     FL_CHECK(value, "can't delete data");
     FL_CHECK_TYPE(
@@ -286,7 +345,7 @@ int set_data_attr(PyObject* self, PyObject* value, void*) {
   });
 }
 
-int set_base_grad_fn(PyObject* self, PyObject* value, void*) {
+int set_base_grad_fn(PyObject* self, PyObject* value) {
   return guarded<int>(-1, [&] {
     FL_CHECK(value == Py_None, "_grad_fn can be only set to None");
     if (AutogradMeta* meta = autograd_meta(tensor_of(self))) {
@@ -296,30 +355,52 @@ int set_base_grad_fn(PyObject* self, PyObject* value, void*) {
   });
 }
 
-#define FL_GET(name, fn) \
-  {name, getter<fn>, nullptr, nullptr, const_cast<char*>(name)}
-#define FL_GETSET(name, fn, set) \
-  {name, getter<fn>, set, nullptr, const_cast<char*>(name)}
+#define FL_GET(name, fn, doc) \
+  {name, getter<fn>, nullptr, doc, const_cast<char*>(name)}
+#define FL_GETSET(name, fn, set, doc) \
+  {name, getter<fn>, setter<set>, doc, const_cast<char*>(name)}
 
 PyGetSetDef kAttributes[] = {
-    FL_GET("shape", get_shape),
-    FL_GET("dtype", get_dtype),
-    FL_GET("device", get_device),
-    FL_GET("layout", get_layout),
-    FL_GET("ndim", get_ndim),
-    FL_GETSET("requires_grad", get_requires_grad, set_requires_grad_attr),
-    FL_GETSET("grad", get_grad, set_grad_attr),
-    FL_GETSET("_grad", get_grad, set_grad_attr),
-    FL_GET("grad_fn", get_grad_fn),
-    FL_GETSET("_grad_fn", get_grad_fn, set_base_grad_fn),
-    FL_GET("is_leaf", get_is_leaf),
-    FL_GETSET("data", get_data, set_data_attr),
-    FL_GET("_version", get_version),
-    FL_GET("_base", get_base),
-    FL_GET("output_nr", get_output_nr),
-    FL_GET("retains_grad", get_retains_grad),
-    FL_GET("itemsize", get_itemsize),
-    FL_GET("nbytes", get_nbytes),
+    FL_GET("shape", get_shape, "The sizes, a torch.Size."),
+    FL_GET("dtype", get_dtype, "The type of the elements."),
+    FL_GET("device", get_device, "Where the tensor lives."),
+    FL_GET("layout", get_layout, "torch.strided."),
+    FL_GET("ndim", get_ndim, "The number of dimensions."),
+    FL_GETSET(
+        "requires_grad",
+        get_requires_grad,
+        set_requires_grad_attr,
+        "Whether autograd records what is done with it."),
+    FL_GETSET(
+        "grad",
+        get_grad,
+        set_grad_attr,
+        "The gradient that backward() left, or None."),
+    FL_GETSET("_grad", get_grad, set_grad_attr, "The gradient."),
+    FL_GET(
+        "grad_fn",
+        get_grad_fn,
+        "The node of the graph that it comes from, or None."),
+    FL_GETSET(
+        "_grad_fn",
+        get_grad_fn,
+        set_base_grad_fn,
+        "The node of the graph."),
+    FL_GET("is_leaf", get_is_leaf, "Whether it comes from no node."),
+    FL_GETSET(
+        "data",
+        get_data,
+        set_data_attr,
+        "The same data, unknown to autograd."),
+    FL_GET("_version", get_version, "How often it was written to."),
+    FL_GET("_base", get_base, "The tensor that it is a view of, or None."),
+    FL_GET("output_nr", get_output_nr, "Which output of its node it is."),
+    FL_GET(
+        "retains_grad",
+        get_retains_grad,
+        "Whether it keeps its gradient though it is no leaf."),
+    FL_GET("itemsize", get_itemsize, "Bytes an element."),
+    FL_GET("nbytes", get_nbytes, "Bytes of all elements."),
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -360,6 +441,9 @@ int tensor_bool(PyObject* self) {
 
 Scalar convertible(PyObject* self) {
   const Tensor& t = tensor_of(self);
+  FL_CHECK_VALUE(
+      t.numel() == 1,
+      "only one element tensors can be converted to Python scalars");
   if (requires_grad(t) && grad_enabled()) {
     warn(
         "Converting a tensor with requires_grad=True to a scalar may lead to "
@@ -405,7 +489,7 @@ PyObject* tensor_index(PyObject* self) {
   });
 }
 
-PyObject* tensor_complex(PyObject* self, PyObject*) {
+PyObject* method_complex(PyObject* self, PyObject*) {
   return guarded([&] {
     std::complex<double> z = convertible(self).to_complex();
     return PyComplex_FromDoubles(z.real(), z.imag());
@@ -527,6 +611,24 @@ PyObject* method_bump_version(PyObject* self, PyObject*) {
   tensor_of(self).bump_version();
   return Py_NewRef(Py_None);
 }
+PyTypeObject* subclass(PyObject* cls) {
+  FL_CHECK_TYPE(
+      PyType_Check(cls),
+      "cls must be a type (got ",
+      Py_TYPE(cls)->tp_name,
+      ")");
+  auto* type = reinterpret_cast<PyTypeObject*>(cls);
+  FL_CHECK_TYPE(
+      PyType_IsSubtype(type, base_type),
+      "Creating a Tensor subclass from a class that does not inherit from "
+      "Tensor is not possible. Make sure your class inherits from Tensor.");
+  return type;
+}
+PyObject* method_as_subclass(PyObject* self, PyObject* cls) {
+  return guarded([&] {
+    return wrap_as(subclass(cls), flashlight::alias(tensor_of(self)));
+  });
+}
 PyObject* method_make_subclass(PyObject*, PyObject* args, PyObject* kwargs) {
   static const char* kNames[] = {"cls", "data", "require_grad", nullptr};
   PyObject* cls = nullptr;
@@ -543,48 +645,64 @@ PyObject* method_make_subclass(PyObject*, PyObject* args, PyObject* kwargs) {
     return nullptr;
   }
   return guarded([&] {
-    Tensor t = detach(to_tensor(data));
+    PyTypeObject* type = subclass(cls);
+    Tensor t = detach(
+        to_tensor(data, "_make_subclass(): argument 'data' (position 2)"));
     if (require_grad) {
-      set_leaf_requires_grad(t, true);
+      flashlight::bind::require_grad(t);
     }
-    return wrap_as(reinterpret_cast<PyTypeObject*>(cls), t);
+    return wrap_as(type, t);
   });
 }
 
-#define FL_FLAGS METH_VARARGS | METH_KEYWORDS
 #define FL_KW(f) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f))
+#define FL_METHOD(name, f, doc) \
+  {name, plain_method<name, method_##f>, METH_NOARGS, doc}
+#define FL_METHOD_OF_ONE(name, f, doc) \
+  {name, plain_method<name, method_##f>, METH_O, doc}
+#define FL_METHOD_OF_ANY(name, f, doc)        \
+  {name,                                      \
+   FL_KW((keyword_method<name, method_##f>)), \
+   METH_VARARGS | METH_KEYWORDS,              \
+   doc}
 
 PyMethodDef kMethods[] = {
-    {"item", method_item, METH_NOARGS, "The one element as a Python number."},
-    {"size", FL_KW(method_size), FL_FLAGS, "The sizes, or one of them."},
-    {"stride", FL_KW(method_stride), FL_FLAGS, "The strides, in elements."},
-    {"dim", method_dim, METH_NOARGS, "The number of dimensions."},
-    {"ndimension", method_dim, METH_NOARGS, "The number of dimensions."},
-    {"numel", method_numel, METH_NOARGS, "The number of elements."},
-    {"nelement", method_numel, METH_NOARGS, "The number of elements."},
-    {"storage_offset", method_storage_offset, METH_NOARGS, "In elements."},
-    {"data_ptr", method_data_ptr, METH_NOARGS, "A name for the memory."},
-    {"element_size", method_element_size, METH_NOARGS, "Bytes an element."},
-    {"is_contiguous", FL_KW(method_is_contiguous), FL_FLAGS, "In that format?"},
-    {"is_conj", method_is_conj, METH_NOARGS, "Is the conjugate bit set?"},
-    {"is_neg", method_is_neg, METH_NOARGS, "Is the negative bit set?"},
-    {"is_inference", method_is_inference, METH_NOARGS, "Made in inference?"},
-    {"_is_view", method_is_view, METH_NOARGS, "Is it a view?"},
-    {"retain_grad", method_retain_grad, METH_NOARGS, "Keep .grad."},
-    {"tolist", method_tolist, METH_NOARGS, "Nested lists of numbers."},
-    {"is_floating_point", method_is_floating_point, METH_NOARGS, ""},
-    {"is_complex", method_is_complex, METH_NOARGS, ""},
-    {"is_set_to", method_is_set_to, METH_O, "Same window on one storage?"},
-    {"_bump_version", method_bump_version, METH_NOARGS, ""},
-    {"__complex__", tensor_complex, METH_NOARGS, ""},
+    FL_METHOD("item", item, "The one element as a Python number."),
+    FL_METHOD_OF_ANY("size", size, "The sizes, or one of them."),
+    FL_METHOD_OF_ANY("stride", stride, "The strides, in elements."),
+    FL_METHOD("dim", dim, "The number of dimensions."),
+    FL_METHOD("ndimension", dim, "The number of dimensions."),
+    FL_METHOD("numel", numel, "The number of elements."),
+    FL_METHOD("nelement", numel, "The number of elements."),
+    FL_METHOD("storage_offset", storage_offset, "In elements."),
+    FL_METHOD("data_ptr", data_ptr, "A name for the memory."),
+    FL_METHOD("element_size", element_size, "Bytes an element."),
+    FL_METHOD_OF_ANY("is_contiguous", is_contiguous, "In that format?"),
+    FL_METHOD("is_conj", is_conj, "Is the conjugate bit set?"),
+    FL_METHOD("is_neg", is_neg, "Is the negative bit set?"),
+    FL_METHOD("is_inference", is_inference, "Made in inference?"),
+    FL_METHOD("_is_view", is_view, "Is it a view?"),
+    FL_METHOD("retain_grad", retain_grad, "Keep .grad."),
+    FL_METHOD("tolist", tolist, "Nested lists of numbers."),
+    FL_METHOD("is_floating_point", is_floating_point, "Are they real numbers?"),
+    FL_METHOD("is_complex", is_complex, "Are they complex numbers?"),
+    FL_METHOD_OF_ONE("is_set_to", is_set_to, "Same window on one storage?"),
+    FL_METHOD("__complex__", complex, "The one element as a complex number."),
+    {"as_subclass",
+     method_as_subclass,
+     METH_O,
+     "The same data and history, as an instance of that class."},
+    {"_bump_version", method_bump_version, METH_NOARGS, "As if written to."},
     {"_make_subclass",
      FL_KW(method_make_subclass),
-     FL_FLAGS | METH_STATIC,
+     METH_VARARGS | METH_KEYWORDS | METH_STATIC,
      "A tensor of a subclass over the same data."},
     {nullptr, nullptr, 0, nullptr},
 };
 
-#undef FL_FLAGS
+#undef FL_METHOD
+#undef FL_METHOD_OF_ONE
+#undef FL_METHOD_OF_ANY
 #undef FL_KW
 
 template <typename F>
@@ -669,13 +787,13 @@ void bind_tensor(nb::module_& m) {
       {Py_tp_init, slot(tensor_init)},
       {Py_tp_getset, kAttributes},
       {Py_tp_methods, kMethods},
-      {Py_mp_length, slot(tensor_length)},
+      {Py_mp_length, slot(number_slot<"__len__", Py_ssize_t, tensor_length>)},
       {Py_mp_subscript, slot(get_item)},
       {Py_mp_ass_subscript, slot(set_item)},
-      {Py_nb_bool, slot(tensor_bool)},
-      {Py_nb_int, slot(tensor_int)},
-      {Py_nb_float, slot(tensor_float)},
-      {Py_nb_index, slot(tensor_index)},
+      {Py_nb_bool, slot(number_slot<"__bool__", int, tensor_bool>)},
+      {Py_nb_int, slot(object_slot<"__int__", tensor_int>)},
+      {Py_nb_float, slot(object_slot<"__float__", tensor_float>)},
+      {Py_nb_index, slot(object_slot<"__index__", tensor_index>)},
   };
   add_operator_slots(slots);
   slots.push_back({0, nullptr});

@@ -30,6 +30,25 @@ nb::object handler_of(PyTypeObject* type) {
   return nb::steal(handler);
 }
 
+// "torch.add", "torch.Tensor.add"
+std::string public_name(PyObject* func) {
+  auto text = [&](const char* attribute) {
+    nb::object value = nb::steal(PyObject_GetAttrString(func, attribute));
+    if (!value.is_valid()) {
+      PyErr_Clear();
+      return std::string();
+    }
+    return nb::cast<std::string>(nb::str(value));
+  };
+  std::string module = text("__module__"), prefix = "torch.";
+  if (size_t at = module.find("._C._"); at != std::string::npos) {
+    prefix += module.substr(at + 5) + ".";
+  } else if (module != "torch") {
+    prefix += "Tensor.";
+  }
+  return prefix + text("__name__");
+}
+
 } // namespace
 
 bool has_torch_function(PyObject* object) {
@@ -64,7 +83,17 @@ PyObject* call_torch_function(
     types.append(nb::handle(reinterpret_cast<PyObject*>(Py_TYPE(o))));
   }
   nb::object type_tuple = nb::steal(check(PyList_AsTuple(types.ptr())));
-  nb::object keywords = kwargs ? nb::borrow(kwargs) : nb::object(nb::dict());
+  // Without keywords the handler's default serves.
+  bool keywords = kwargs && PyDict_Size(kwargs) > 0;
+  auto handled_by = [&](const nb::object& handler) {
+    return keywords ? handler(
+                          nb::handle(func),
+                          type_tuple,
+                          nb::handle(args),
+                          nb::handle(kwargs))
+                    : handler(nb::handle(func), type_tuple, nb::handle(args));
+  };
+  std::string tried;
   if (torch_function_mode_active()) {
     // The innermost mode runs with itself taken off.
     PyObject* mode = state().modes.back();
@@ -75,26 +104,45 @@ PyObject* call_torch_function(
         state().modes.push_back(mode);
       }
     } restore{mode};
-    nb::object result = nb::borrow(mode).attr("__torch_function__")(
-        nb::handle(func), type_tuple, nb::handle(args), keywords);
+    nb::object result = handled_by(nb::borrow(mode).attr("__torch_function__"));
     if (result.ptr() != Py_NotImplemented) {
       return result.release().ptr();
     }
+    tried += "\n  - mode object " + nb::cast<std::string>(nb::repr(mode));
   }
   for (PyObject* o : overloaded) {
-    nb::object handler = handler_of(Py_TYPE(o));
-    nb::object result =
-        handler(nb::handle(func), type_tuple, nb::handle(args), keywords);
+    nb::object result = handled_by(handler_of(Py_TYPE(o)));
     if (result.ptr() != Py_NotImplemented) {
       return result.release().ptr();
     }
+    nb::handle type(reinterpret_cast<PyObject*>(Py_TYPE(o)));
+    tried += "\n  - tensor subclass " + nb::cast<std::string>(nb::repr(type));
   }
-  nb::object name = nb::borrow(func).attr("__name__");
   fail<TypeError>(
-      "no implementation found for 'torch.",
-      nb::cast<std::string>(name),
-      "' on types that implement __torch_function__: ",
-      nb::cast<std::string>(nb::str(types)));
+      "Multiple dispatch failed for '",
+      public_name(func),
+      "'; all __torch_function__ handlers returned NotImplemented:\n",
+      tried,
+      "\n\nFor more information, try re-running with "
+      "TORCH_LOGS=not_implemented");
+}
+
+PyObject* call_overridden(
+    PyObject* self,
+    const char* name,
+    const char* access,
+    PyObject* args,
+    PyObject* kwargs) {
+  nb::object func = nb::steal(check(PyObject_GetAttrString(
+      reinterpret_cast<PyObject*>(tensor_type()), name)));
+  if (access) {
+    func = func.attr(access);
+  }
+  std::vector<PyObject*> overloaded;
+  if (has_torch_function(self)) {
+    overloaded.push_back(self);
+  }
+  return call_torch_function(func.ptr(), args, kwargs, overloaded);
 }
 
 void bind_torch_function(nb::module_& m) {
@@ -102,13 +150,19 @@ void bind_torch_function(nb::module_& m) {
     default_handler = d.release().ptr();
     disabled_handler = none.release().ptr();
   });
-  m.def("_has_torch_function", [](nb::sequence args) {
-    for (nb::handle a : args) {
-      if (has_torch_function(a.ptr())) {
+  m.def("_has_torch_function", [](nb::handle args) {
+    nb::object list =
+        nb::steal(check(PySequence_Fast(args.ptr(), "expected a sequence")));
+    Py_ssize_t n = PySequence_Fast_GET_SIZE(list.ptr());
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      if (has_torch_function(PySequence_Fast_GET_ITEM(list.ptr(), i))) {
         return true;
       }
     }
-    return torch_function_mode_active();
+    return n > 0 && torch_function_mode_active();
+  });
+  m.def("_is_overridden", [](nb::handle self) {
+    return is_overridden(self.ptr());
   });
   m.def("_set_torch_function_enabled", [](bool subclasses, bool all) {
     auto before = std::pair(state().enabled, state().all_enabled);

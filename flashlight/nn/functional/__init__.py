@@ -1,5 +1,6 @@
 """Functional interface of the layers: one function an operation."""
 
+from ...overrides import _make_overridable
 from .. import _reduction as _Reduction
 from . import _activation, _attention, _linear, _loss, _normalization, _pooling, _vision
 from ._activation import *  # noqa: F403
@@ -29,3 +30,13 @@ __all__ = [
     *_pooling.__all__,
     *_vision.__all__,
 ]
+
+
+def _go_through_torch_function():
+    parts = _activation, _attention, _linear, _loss, _normalization, _pooling, _vision
+    for part in parts:
+        _make_overridable(part)
+        globals().update({name: getattr(part, name) for name in part.__all__})
+
+
+_go_through_torch_function()
