@@ -94,6 +94,7 @@ METHODS = {
     "is_set_to": ["(self, tensor: TensorBase) -> _bool"],
     "_bump_version": ["(self) -> None"],
     "__complex__": ["(self) -> _complex"],
+    "as_subclass": ["(self, cls: type) -> Tensor"],
     "_make_subclass": ["(cls: type, data: Tensor, require_grad: _bool = False) -> Any"],
     "__bool__": ["(self) -> _bool"],
     "__int__": ["(self) -> _int"],
@@ -351,6 +352,7 @@ def module_stub(module, operators):
             known = {
                 "_dtypes": "list[_dtype]",
                 "_schemas": "list[_str]",
+                "_return_types": "dict[_str, type]",
                 "_functions": "dict[_str, dict[_str, OpFunction]]",
             }
             yield f"{name}: {known.get(name, 'Any')}"
@@ -367,7 +369,8 @@ def ops_stub(module, operators):
         "from flashlight.tensor import Tensor\n"
     )
     for name in sorted(module._functions[""]):
-        if not name.startswith("__") and name not in ("index", "alias", "slice"):
+        hidden = name in ("alias", "index", "slice", "unique_dim")
+        if not name.startswith("__") and not hidden:
             yield from definition(name, operators.signatures(name, False))
     yield "aten: Any"
 

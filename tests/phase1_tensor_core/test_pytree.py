@@ -94,7 +94,6 @@ S([1, 2]).unflatten([5])
 !register(); P.treespec_dumps(S(My(1, 2)))
 !register(flatten_with_keys_fn=keys); r = P.tree_flatten_with_path(My(1, [2]))
 !register(); P.tree_flatten_with_path(My(1, 2))
-!register(to_dumpable_context=str)
 !P.register_dataclass(DC); r = P.tree_flatten(DC(1, 3)), P.tree_map(str, DC(1, 3))
 !P.register_dataclass(DC); r = P.tree_flatten_with_path(DC(1, 3))[0]
 !P.register_dataclass(DC, field_names=["a"], drop_field_names=["b"]); r = S(DC(1, 3))
