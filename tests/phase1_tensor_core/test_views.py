@@ -1,6 +1,9 @@
 """Views are windows on one storage: every write is seen through every alias."""
 
+import os
 import random
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -148,3 +151,35 @@ def test_a_tensor_keeps_its_python_object():
     assert x.grad is x.grad
     x.grad.note = "kept"
     assert x.grad.note == "kept"
+
+
+@pytest.mark.parametrize("nbytes", [0, 8, 12, 24, 40])
+def test_storages_that_shrink_and_grow(nbytes):
+    seen = []
+    for t in (flashlight, torch):
+        x = t.arange(6.0)
+        view = x[1:3]
+        storage = x.untyped_storage()
+        storage.resize_(nbytes)
+        seen.append([storage.nbytes(), x.untyped_storage().nbytes(), len(storage)])
+        if nbytes >= 12:
+            view.add_(1)
+            seen[-1].append(view.tolist())
+        storage.resize_(24)
+        kept = min(nbytes, 24) // 4
+        seen[-1] += [x[:kept].tolist(), storage.nbytes()]
+    assert seen[0] == seen[1]
+
+
+def test_all_of_this_as_it_is_recorded():
+    """Small tensors are read and written at once; without kernels they are not."""
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            *(__file__, "-k", "not as_it_is_recorded"),
+        ],
+        env={**os.environ, "FLASHLIGHT_KERNELS": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout

@@ -494,6 +494,25 @@ def shapes_and_dtypes_of_gradients(t, log, fails):
 
 
 @script
+def nodes_run_from_the_last_recorded_on(t, log, fails):
+    def ran(name):
+        return lambda *_: log(name)
+
+    for order in ((0, 1, 2), (2, 0, 1), (1, 2, 0)):
+        x, y = leaf(t), leaf(t)
+        x.register_hook(ran("x"))
+        y.register_hook(ran("y"))
+        parts = {}
+        for i in order:  # recorded in this order, added in another
+            parts[i] = (x if i < 2 else y) * (i + 2)
+            parts[i].grad_fn.register_hook(ran(f"part {i}"))
+            parts[i].register_hook(ran(f"gradient of part {i}"))
+        z = parts[0] + parts[1] * parts[2]
+        (z.sum() + parts[order[0]].exp().sum()).backward()
+        log(x.grad, y.grad)
+
+
+@script
 def multiple_threads_see_their_own_mode(t, log, fails):
     import threading
 

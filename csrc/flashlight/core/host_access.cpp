@@ -190,7 +190,7 @@ bool write_at_once(
     const mx::array& value) {
   int64_t n = view.numel();
   if (n == 0 || n > kMostWritten || !kernels_enabled() || array.is_tracer() ||
-      value.is_tracer() || !is_there(array) || !array.is_donatable()) {
+      value.is_tracer() || !is_there(array)) {
     return false;
   }
   // Each element of the buffer is one of the array's, and of the view's.
@@ -202,7 +202,7 @@ bool write_at_once(
     return false;
   }
   std::optional<Place> to = place(array, layout, view);
-  // What has just been computed may hold the buffer: a view of it, for one.
+  // Nothing else may hold the buffer; the value does if it is a view of it.
   if (!to || !array.is_donatable()) {
     return false;
   }
