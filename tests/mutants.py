@@ -210,7 +210,7 @@ MUTANTS = {
     "what a view may not do": mutant(
         AUTOGRAD + "autograd_meta.cpp",
         "meta.creation = inherits ? parent->creation : creation;",
-        "meta.creation = creation;",
+        "meta.creation = inherits ? creation : creation;",
         TAPE,
         FUNCTIONS,
     ),

@@ -13,6 +13,7 @@
 #include "flashlight/core/generator.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/core/tensor.h"
+#include "flashlight/core/turn.h"
 #include "flashlight/ops/backward.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions.h"

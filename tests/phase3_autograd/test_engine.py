@@ -513,6 +513,40 @@ def nodes_run_from_the_last_recorded_on(t, log, fails):
 
 
 @script
+def versions_of_gradients_tell_which_were_copied(t, log, fails):
+    x, y, given = leaf(t), leaf(t), t.ones(2)
+    (x + y).sum().backward()
+    log(x.grad._version, y.grad._version)
+    x, y = leaf(t), leaf(t)
+    x.backward(given)
+    (y * 2).backward(given)
+    log(x.grad._version, y.grad._version, given._version)
+    turned = t.ones(2, 3).t().requires_grad_()
+    turned.backward(t.ones(3, 2))
+    log(turned.grad._version, turned.grad.stride())
+    repeated = t.ones(1).expand(3).detach().requires_grad_()
+    repeated.backward(t.ones(3))
+    log(repeated.grad._version)
+    x = t.ones(3, 4, requires_grad=True)
+    (x.t() * 1).backward(t.ones(4, 3))
+    log(x.grad._version, x.grad.stride())
+
+
+@script
+def a_base_may_begin_anywhere_in_its_storage(t, log, fails):
+    x = t.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    whole = t.arange(6.0)
+    base = whole[2:5].detach()
+    stale = base[:2]
+    base.mul_(x)
+    view = base[1:]
+    view.mul_(x[:2])
+    log(stale, stale.grad_fn.name(), view, view.grad_fn.name(), whole)
+    (stale.sum() * 2 + (base * base).sum() + view.exp().sum()).backward()
+    log(x.grad)
+
+
+@script
 def multiple_threads_see_their_own_mode(t, log, fails):
     import threading
 

@@ -13,6 +13,7 @@
 #include "flashlight/core/pending.h"
 #include "flashlight/core/small_graph.h"
 #include "flashlight/core/storage.h"
+#include "flashlight/core/turn.h"
 
 namespace flashlight {
 
@@ -110,8 +111,45 @@ void start(std::vector<mx::array> arrays) {
 
 } // namespace
 
+namespace {
+
+std::mutex& turn_mutex() {
+  static auto* mutex = new std::mutex;
+  return *mutex;
+}
+
+thread_local int turns = 0; // that this thread has
+
+// What a program without a host lends: nothing, by a thread without a turn.
+void* give_turn() {
+  if (turns == 0) {
+    return nullptr;
+  }
+  turn_mutex().unlock();
+  return &turns;
+}
+
+void take_turn(void*) {
+  turn_mutex().lock();
+}
+
+} // namespace
+
+Turn::Turn() {
+  if (turns++ == 0) {
+    turn_mutex().lock();
+  }
+  enter_stream();
+}
+
+Turn::~Turn() {
+  if (--turns == 0) {
+    turn_mutex().unlock();
+  }
+}
+
 HostHooks& host_hooks() {
-  static HostHooks hooks;
+  static HostHooks hooks{.release_lock = give_turn, .acquire_lock = take_turn};
   return hooks;
 }
 

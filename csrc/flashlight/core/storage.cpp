@@ -52,8 +52,9 @@ bool write_small(
     const Layout& layout,
     const Geometry& view,
     const mx::array& whole_value) {
-  // One value everywhere need not be spread out first.
-  const mx::array& value =
+  // One value everywhere need not be spread out first. (A handle: another
+  // thread may compute the node, which then lets go of its inputs.)
+  mx::array value =
       is_pending(whole_value) && primitive_name(whole_value) == "Full"
           ? whole_value.inputs()[0]
           : whole_value;
