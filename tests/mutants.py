@@ -428,7 +428,7 @@ MUTANTS = {
         "flashlight/amp/grad_scaler.py",
         "self._growth_tracker.zero_()",
         "pass",
-        "tests/phase5_training/test_training.py",
+        "tests/phase5_training/test_grad_scaler.py",
     ),
     "clipping": mutant(
         "flashlight/nn/utils/clip_grad.py",
