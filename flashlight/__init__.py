@@ -122,6 +122,10 @@ from flashlight._C import (  # noqa: F401
 )
 from flashlight._lowrank import pca_lowrank, svd_lowrank  # noqa: F401
 from flashlight._settings import *  # noqa: F401,F403
+from flashlight._sparse_tensors import (  # noqa: F401
+    sparse_coo_tensor,
+    sparse_csr_tensor,
+)
 from flashlight.amp.autocast_mode import (  # noqa: F401
     autocast,
     get_autocast_cpu_dtype,

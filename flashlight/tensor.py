@@ -199,13 +199,79 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
         """False: dimensions have no names."""
         return False
 
+    # --- sparse layouts ---
+
     def sparse_dim(self):
-        """0: no dimension is sparse."""
+        """The number of sparse dimensions: 0."""
         return 0
 
     def dense_dim(self):
-        """The number of dimensions: all are dense."""
+        """The number of dense dimensions: all."""
         return self.dim()
+
+    def to_sparse(
+        self, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=None
+    ):
+        """The elements that are not zero, with their coordinates.
+
+        Args:
+            sparse_dim: How many of the dimensions are sparse; all if absent.
+            layout: ``torch.sparse_coo`` or ``torch.sparse_csr``.
+        """
+        from flashlight._sparse_tensors import to_sparse
+
+        return to_sparse(self, sparse_dim, layout=layout, blocksize=blocksize)
+
+    def to_sparse_coo(self):
+        """The elements that are not zero, with their coordinates."""
+        return self.to_sparse()
+
+    def to_sparse_csr(self, dense_dim=None):
+        """The elements of a matrix that are not zero, by rows."""
+        return self.to_sparse(layout=_C.sparse_csr)
+
+    def to_dense(self, dtype=None, *, masked_grad=None):
+        """The tensor itself: it is dense."""
+        return self if dtype is None else self.to(dtype)
+
+    def is_coalesced(self):
+        """Of sparse tensors: whether coordinates are sorted and occur once."""
+        return self._only_sparse("is_coalesced", "coordinate")
+
+    def coalesce(self):
+        """Of sparse tensors: coordinates sorted, once each."""
+        return self._only_sparse("coalesce", "coordinate")
+
+    def indices(self):
+        """Of sparse tensors: the coordinates."""
+        return self._only_sparse("indices", "coordinate")
+
+    def _indices(self):
+        return self._only_sparse("_indices", "coordinate")
+
+    def values(self):
+        """Of sparse tensors: the values."""
+        return self._only_sparse("values", "")
+
+    def _values(self):
+        return self._only_sparse("_values", "coordinate")
+
+    def _nnz(self):
+        return self._only_sparse("_nnz", "")
+
+    def crow_indices(self):
+        """Of compressed rows: where each begins."""
+        return self._only_sparse("crow_indices", "row compressed")
+
+    def col_indices(self):
+        """Of compressed rows: the column of each value."""
+        return self._only_sparse("col_indices", "row compressed")
+
+    def _only_sparse(self, name, kind):
+        kind = f"{kind} " if kind else ""
+        raise RuntimeError(
+            f"{name} expected sparse {kind}tensor layout but got Strided"
+        )
 
     # --- autograd ---
 
@@ -641,7 +707,7 @@ _is_overridden = _C._is_overridden
 # What Python itself asks, and what runs the protocol.
 _NOT_OVERRIDABLE = {
     *("__dir__", "__init__", "__iter__", "__new__", "__torch_function__"),
-    *("_check_host_loop", "_host_loop", "_math_bits"),
+    *("_check_host_loop", "_host_loop", "_math_bits", "_only_sparse"),
 }
 
 
