@@ -104,6 +104,7 @@ from flashlight import (  # noqa: F401
     distributed,
     fft,
     functional,
+    jit,
     linalg,
     masked,
     mps,
@@ -121,6 +122,8 @@ from flashlight._C import (  # noqa: F401
     set_autocast_cache_enabled,
 )
 from flashlight._lowrank import pca_lowrank, svd_lowrank  # noqa: F401
+from flashlight._quantized_tensors import *  # noqa: F401,F403
+from flashlight._quantized_tensors import _empty_affine_quantized  # noqa: F401
 from flashlight._settings import *  # noqa: F401,F403
 from flashlight._sparse_tensors import (  # noqa: F401
     sparse_coo_tensor,

@@ -736,13 +736,18 @@ def _transposed(x):
 
 @_answer("select", "__getitem__")
 def _select(x, dim, index=None):
-    if index is None:
+    item = index is None  # x[3]
+    if item:
         dim, index = 0, dim
     if not isinstance(index, int) or isinstance(index, bool):
         raise NotImplementedError("indices of sparse tensors: only integers yet")
     dim = dim % x.dim()
     size = x._sizes()[dim]
     if not -size <= index < size:
+        if item:
+            raise IndexError(
+                f"index {index} is out of bounds for dimension 0 with size {size}"
+            )
         raise IndexError(
             f"select(): index {index} out of range for tensor of size "
             f"{list(x._sizes())} at dimension {dim}"

@@ -189,7 +189,7 @@ Dtype to_real(Dtype d) {
 
 void check_storable(Dtype d) {
   if (!is_storable(d)) {
-    fail<TypeError>(
+    fail<NotImplementedError>(
         "dtype torch.", name(d), " is not supported: MLX has no such type");
   }
 }
