@@ -59,7 +59,10 @@ def value(row):
 MUTANTS = {
     # --- core ---
     "a view's offset": mutant(
-        CORE + "geometry.cpp", "    rest %= layout.strides[a];\n", "", VIEWS
+        CORE + "geometry.cpp",
+        "static_cast<size_t>(view.offset));",
+        "size_t{0});",
+        VIEWS,
     ),
     "a view's stride": mutant(
         CORE + "geometry.cpp",
@@ -390,7 +393,7 @@ MUTANTS = {
     "a dirty input's version": mutant(
         BIND + "custom_function.cpp",
         "      t.bump_version();\n",
-        "",
+        "      (void)t;\n",
         FUNCTIONS,
     ),
     # --- optimizers ---
