@@ -179,3 +179,31 @@ for n in range(400):
     assert len(outputs[0]) == 400
     for a, b in zip(*outputs):
         assert a == b
+
+
+OVERLAPS = {
+    "rows": lambda t, y: y[1:].add_(y[:-1]),
+    "a copy": lambda t, y: y[:-1].copy_(y[1:]),
+    "a transpose": lambda t, y: y.t().add_(y),
+    "out=": lambda t, y: t.exp(y[1:], out=y[:2]),
+    "out= and a number": lambda t, y: t.add(y[1:], 1, out=y[:-1]),
+    "elements": lambda t, y: y.view(-1)[2:].sub_(y.view(-1)[:-2]),
+    # What PyTorch lets through: the same elements, others, and what is not dense.
+    "itself": lambda t, y: y.mul_(y),
+    "other rows": lambda t, y: y[0].mul_(y[1]),
+    "a step": lambda t, y: y.view(-1)[::2].mul_(2),
+}
+
+
+@pytest.mark.parametrize("name", OVERLAPS)
+def test_operands_that_overlap_what_is_written_to(name):
+    seen = []
+    for t in (flashlight, torch):
+        y = t.arange(9.0).reshape(3, 3).clone()
+        try:
+            OVERLAPS[name](t, y)
+        except RuntimeError as e:
+            seen.append([str(e), y.tolist()])
+        else:
+            seen.append(["no error", y.tolist()])
+    assert seen[0] == seen[1]

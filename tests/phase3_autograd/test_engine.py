@@ -533,6 +533,23 @@ def versions_of_gradients_tell_which_were_copied(t, log, fails):
 
 
 @script
+def a_view_may_not_do_what_its_view_may_not(t, log, fails):
+    x = t.ones(4, requires_grad=True)
+    y = x * 1
+    with t.no_grad():
+        made_without = y[:2]
+    one_of_several = y.split(2)[0]
+    fails(lambda: made_without[1:].mul_(2))
+    fails(lambda: made_without.split(1)[0].mul_(2))
+    fails(lambda: one_of_several.view(2, 1).mul_(2))
+    with t.no_grad():
+        both = one_of_several[1:]
+    fails(lambda: both.mul_(2))
+    y[:3][1:].mul_(2)
+    log(y)
+
+
+@script
 def a_base_may_begin_anywhere_in_its_storage(t, log, fails):
     x = t.tensor([1.0, 2.0, 3.0], requires_grad=True)
     whole = t.arange(6.0)

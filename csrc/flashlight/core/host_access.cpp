@@ -1,8 +1,8 @@
 // See Note [Reads and writes at once].
 #include "flashlight/core/host_access.h"
 
-#include <atomic>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include <mlx/allocator.h>
@@ -206,8 +206,9 @@ bool write_at_once(
   if (!to || !array.is_donatable()) {
     return false;
   }
-  // What another thread has read is read, now that it has let go.
-  std::atomic_thread_fence(std::memory_order_acquire);
+  // What other threads have read is read, now that they have let go: the count
+  // of holders is taken and given back, which orders the two.
+  (void)std::shared_ptr(array.data_shared_ptr());
   copy(
       array.itemsize(),
       array.data<char>(),
