@@ -533,6 +533,20 @@ def versions_of_gradients_tell_which_were_copied(t, log, fails):
 
 
 @script
+def gradients_of_each_output_of_a_node(t, log, fails):
+    x = t.tensor([1.0, 2.0, 4.0, 8.0], requires_grad=True)
+    first, second = (x * 2).split(2)
+    loss = (first * first).sum() + (second * 3).sum()
+    log(t.autograd.grad(loss, [second, first], retain_graph=True))
+    log(t.autograd.grad(loss, second, retain_graph=True))
+    log(t.autograd.grad(loss, [x, second]))
+    variance, mean = t.var_mean(x * 2)
+    log(t.autograd.grad(variance * 3 + mean * 5, [mean, variance, x]))
+    values, indices = (x * 2).sort(descending=True)
+    log(t.autograd.grad((values * t.arange(4.0)).sum(), [values, x]), indices)
+
+
+@script
 def a_view_may_not_do_what_its_view_may_not(t, log, fails):
     x = t.ones(4, requires_grad=True)
     y = x * 1

@@ -18,7 +18,7 @@
 namespace flashlight {
 
 // The most elements that are read or written so.
-inline constexpr int64_t kMostRead = int64_t{1} << 14;
+inline constexpr int64_t kMostRead = int64_t{1} << 12;
 inline constexpr int64_t kMostWritten = int64_t{1} << 17;
 
 // Is the value computed? Waits for nothing.

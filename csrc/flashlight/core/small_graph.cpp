@@ -344,6 +344,7 @@ const std::unordered_map<std::string_view, Known>& kernels() {
       {"AsType", {cast, kCopy}},
       {"Full", {copied, kCopy}},
       {"Contiguous", {copied, kCopy}},
+      {"Slice", {viewed, kAny}},
       {"Broadcast", {viewed, kAny}},
       {"ExpandDims", {viewed, kAny}},
       {"Squeeze", {viewed, kAny}},
@@ -357,8 +358,9 @@ const std::unordered_map<std::string_view, Known>& kernels() {
 
 // --- the walk ----------------------------------------------------------------
 
-// Computes `a`, whose inputs are there, if it is small and known.
-bool compute(mx::array& a) {
+// Computes `a`, whose inputs are there, if it is small and known. A slice holds
+// its input's buffer, so it is made only where it is used at once.
+bool compute(mx::array& a, bool wholly) {
   if (a.size() == 0 || a.ndim() > 8 || !a.siblings().empty() || a.is_tracer()) {
     return false;
   }
@@ -371,7 +373,7 @@ bool compute(mx::array& a) {
     return false;
   }
   auto [compute, most] = kernel->second;
-  if (a.size() > most) {
+  if (a.size() > most || (!wholly && kernel->first == "Slice")) {
     return false;
   }
   for (const mx::array& in : a.inputs()) {
@@ -431,7 +433,7 @@ void walk(mx::array top, std::unordered_set<uintptr_t>* left) {
         continue;
       }
     }
-    if (!f.ready || !f.array->has_primitive() || !compute(*f.array)) {
+    if (!f.ready || !f.array->has_primitive() || !compute(*f.array, !left)) {
       if (!left) {
         return;
       }

@@ -14,8 +14,11 @@ namespace flashlight {
 
 namespace {
 
-constexpr int64_t kPart = int64_t{1} << 17; // elements
-static_assert(kPart <= kMostWritten);
+// Elements of a part: what this thread computes by itself, or what is worth
+// handing to MLX's.
+constexpr auto kOwnPart = static_cast<int64_t>(kSmallCopySize);
+constexpr int64_t kPart = int64_t{1} << 17;
+static_assert(kOwnPart < kPart && kPart <= kMostWritten);
 
 // Its elements may be taken in any order, beside those of `self`.
 bool goes_beside(const Tensor& t, const Tensor& self) {
@@ -89,11 +92,11 @@ bool run_in_parts(
     return false;
   }
   IntList sizes = self.sizes();
-  int64_t parts = self.numel() / kPart + 1;
+  int64_t parts = self.numel() / kOwnPart + 1;
   size_t d = dimension_to_cut(sizes, parts);
   int64_t step = std::max<int64_t>(sizes[d] / parts, 1);
   std::vector<Value> part(args, args + op.schema.args.size());
-  for (int64_t begin = 0; begin < sizes[d]; begin += step) {
+  for (int64_t begin = 0; begin < sizes[d];) {
     int64_t n = std::min(step, sizes[d] - begin);
     for (size_t i = 0; i < part.size(); ++i) {
       if (const Tensor* t = args[i].tensor()) {
@@ -106,8 +109,13 @@ bool run_in_parts(
     if (begin == 0) {
       check(result, to);
     }
-    flashlight::eval({any_value(result)});
+    mx::array value = any_value(result);
+    if (!eval_if_small(value)) {
+      flashlight::eval({value});
+      step = std::max<int64_t>(sizes[d] / (self.numel() / kPart + 1), 1);
+    }
     to.assign(result);
+    begin += n;
   }
   return true;
 }
