@@ -119,3 +119,51 @@ def test_shapes_that_do_not_fit_raise_as_torch():
         return str(error.value), str(product.value)
 
     assert run(flashlight) == run(torch)
+
+
+TIES = {
+    **{
+        name: lambda t, x, y, name=name: getattr(t, name)(x, y)
+        for name in ("maximum", "minimum", "fmax", "fmin", "max", "min")
+    },
+    "clamp": lambda t, x, y: t.clamp(x, -1.0, 2.0),
+    "clamp by tensors": lambda t, x, y: t.clamp(x, y, y + 1),
+    "clamp with the edges swapped": lambda t, x, y: t.clamp(x, y + 1, y),
+    "clamp_min": lambda t, x, y: t.clamp_min(x, -1.0),
+    "clamp_max": lambda t, x, y: t.clamp_max(x, 2.0),
+    "clamp_min by a tensor": lambda t, x, y: t.clamp_min(x, y),
+    "clamp_max by a tensor": lambda t, x, y: t.clamp_max(x, y),
+    "hardtanh": lambda t, x, y: t.nn.functional.hardtanh(x, -1.0, 2.0),
+    "relu": lambda t, x, y: t.relu(x),
+    "relu6": lambda t, x, y: t.nn.functional.relu6(x * 3),
+    "leaky_relu": lambda t, x, y: t.nn.functional.leaky_relu(x),
+    "threshold": lambda t, x, y: t.nn.functional.threshold(x, -1.0, 5.0),
+    "hardshrink": lambda t, x, y: t.nn.functional.hardshrink(x, 1.0),
+    "softshrink": lambda t, x, y: t.nn.functional.softshrink(x, 1.0),
+    "hardsigmoid": lambda t, x, y: t.nn.functional.hardsigmoid(x * 3),
+    "hardswish": lambda t, x, y: t.nn.functional.hardswish(x * 3),
+    "elu": lambda t, x, y: t.nn.functional.elu(x),
+    "abs": lambda t, x, y: t.abs(x),
+    "amax": lambda t, x, y: t.amax(x * x),
+    "whole max": lambda t, x, y: t.max(x * x),
+    "norm at 0": lambda t, x, y: t.linalg.vector_norm(x - x),
+}
+
+
+# PyTorch's vector loops and its others differ at NaN, or it gives NaN to all.
+NAN_AS_IT_FALLS = ["hardtanh", "relu6", "hardswish", "amax"]
+
+
+@pytest.mark.parametrize("name", TIES)
+def test_gradients_at_ties_and_edges(name):
+    seen = []
+    for t in (flashlight, torch):
+        x = t.tensor([-1.0, 0.0, 2.0, -2.0, 1.0, 2.0, float("nan"), -0.0])
+        y = t.tensor([-1.0, 1.0, 2.0, -3.0, float("nan"), 1.0, 0.0, -1.0])
+        if name in NAN_AS_IT_FALLS:
+            x[6] = 3.0
+        x, y = x.requires_grad_(), y.requires_grad_()
+        out = TIES[name](t, x, y)
+        out.backward(t.ones_like(out) * 4)
+        seen.append([v.grad.tolist() if v.grad is not None else None for v in (x, y)])
+    assert repr(seen[0]).replace("-0.0", "0.0") == repr(seen[1]).replace("-0.0", "0.0")

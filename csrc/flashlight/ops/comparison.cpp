@@ -153,9 +153,9 @@ Tensor zero_unless(const Tensor& condition, const Tensor& x) {
   return where(condition, x, zeros_like(x));
 }
 
-// Shared evenly where both are the extreme.
-Tensor extreme_grad(const Tensor& grad, const Tensor& won, const Tensor& tie) {
-  Tensor g = zero_unless(logical_or(won, tie), grad);
+// Shared evenly where both are the extreme; beside NaN neither has lost.
+Tensor extreme_grad(const Tensor& grad, const Tensor& lost, const Tensor& tie) {
+  Tensor g = zero_unless(logical_not(lost), grad);
   return where(tie, g / Scalar(2), g);
 }
 
@@ -372,13 +372,13 @@ void register_comparison() {
           "self",
           "self other",
           [](const Tensor& grad, const Tensor& self, const Tensor& other) {
-            return extreme_grad(grad, gt(self, other), eq(self, other));
+            return extreme_grad(grad, lt(self, other), eq(self, other));
           })
       .grad(
           "other",
           "self other",
           [](const Tensor& grad, const Tensor& self, const Tensor& other) {
-            return extreme_grad(grad, lt(self, other), eq(self, other));
+            return extreme_grad(grad, gt(self, other), eq(self, other));
           })
       .doc("The greater of two elements.");
   op("minimum(Tensor self, Tensor other) -> Tensor")
@@ -391,13 +391,13 @@ void register_comparison() {
           "self",
           "self other",
           [](const Tensor& grad, const Tensor& self, const Tensor& other) {
-            return extreme_grad(grad, lt(self, other), eq(self, other));
+            return extreme_grad(grad, gt(self, other), eq(self, other));
           })
       .grad(
           "other",
           "self other",
           [](const Tensor& grad, const Tensor& self, const Tensor& other) {
-            return extreme_grad(grad, gt(self, other), eq(self, other));
+            return extreme_grad(grad, lt(self, other), eq(self, other));
           })
       .doc("The lesser of two elements.");
   op("fmax(Tensor self, Tensor other) -> Tensor")
