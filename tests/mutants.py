@@ -165,7 +165,6 @@ MUTANTS = {
         "task_.captured[slot] = grads.at(0);",
         TAPE,
         ENGINE,
-        "tests/phase3_autograd/test_random_programs.py",
     ),
     "a value that was written to": mutant(
         AUTOGRAD + "saved_tensor.cpp",
@@ -183,9 +182,8 @@ MUTANTS = {
     ),
     "a gradient that two tensors share": mutant(
         AUTOGRAD + "accumulate_grad.cpp",
-        "bool alone = grad->storage->use_count() == 1;",
-        "bool alone = true;",
-        TAPE,
+        "grad.impl()->use_count() <= expected &&",
+        "grad.impl()->use_count() <= expected + 9 &&",
         ENGINE,
         "tests/phase3_autograd/test_random_programs.py",
     ),
@@ -322,9 +320,7 @@ MUTANTS = {
         OPS + "embedding.cpp",
         ": where(ne(indices, padding_idx), out, Scalar(0));",
         ": out;",
-        REGISTRY,
-        "-k",
-        "test_gradient and embedding",
+        "tests/phase2_operators/test_embedding.py",
     ),
     "windows that begin outside": mutant(
         OPS + "pooling.cpp",

@@ -114,6 +114,16 @@ Dtype promote_types(Dtype a, Dtype b) {
       scalar_name(a),
       " and ",
       scalar_name(b));
+  if (is_barebones_unsigned(a) || is_barebones_unsigned(b)) {
+    FL_CHECK(
+        is_floating(a) || is_floating(b),
+        "Promotion for uint16, uint32, uint64 types is not supported, "
+        "attempted to promote ",
+        scalar_name(a),
+        " and ",
+        scalar_name(b));
+    return is_floating(a) ? a : b;
+  }
   int ca = category(a), cb = category(b);
   if (ca < cb) {
     std::swap(a, b);
@@ -138,14 +148,6 @@ Dtype promote_types(Dtype a, Dtype b) {
     return a;
   }
   // Two different integers.
-  if (is_barebones_unsigned(a) || is_barebones_unsigned(b)) {
-    fail(
-        "Promotion for uint16, uint32, uint64 types is not supported, "
-        "attempted to promote ",
-        scalar_name(a),
-        " and ",
-        scalar_name(b));
-  }
   if (a == Dtype::UInt8 || b == Dtype::UInt8) {
     Dtype other = a == Dtype::UInt8 ? b : a;
     return other == Dtype::Int8 ? Dtype::Int16 : other;

@@ -93,7 +93,7 @@ struct Operands {
       if (is_complex(*low) && is_floating(*high)) {
         return to_complex(*high);
       }
-      return low;
+      return *high == Dtype::Bool ? promote_types(*high, *low) : low;
     }
     return high;
   }
