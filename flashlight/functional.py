@@ -498,7 +498,7 @@ def _unravel(indices, shape):
     strides = [1] * len(sizes)
     for d in range(len(sizes) - 2, -1, -1):
         strides[d] = strides[d + 1] * sizes[d + 1]
-    return tuple(
-        indices.div(stride, rounding_mode="floor") % size
-        for stride, size in zip(strides, sizes)
+    columns = indices.unsqueeze(-1).div(
+        indices.new_tensor(strides), rounding_mode="floor"
     )
+    return (columns % indices.new_tensor(sizes)).unbind(-1)

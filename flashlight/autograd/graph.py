@@ -224,7 +224,10 @@ def register_multi_grad_hook(tensors, fn, *, mode="all"):
         raise ValueError(f"Expects mode to be one of {('all', 'any')} but got {mode}")
     lock = threading.Lock()
     tensors = tuple(tensors)
-    nodes = [_C._gradient_edge(t)[0] for t in tensors]
+    nodes = []
+    for t in tensors if mode == "all" else ():
+        assert t.requires_grad, "Expected gradient function to be set"
+        nodes.append(_C._gradient_edge(t)[0])
     running = {}  # graph task -> (gradients so far, how many are to come)
 
     def inner(i):
@@ -255,4 +258,10 @@ def register_multi_grad_hook(tensors, fn, *, mode="all"):
 
         return all_hook if mode == "all" else any_hook
 
-    return _MultiHandle([t.register_hook(inner(i)) for i, t in enumerate(tensors)])
+    return _MultiHandle(
+        [
+            t.register_hook(inner(i))
+            for i, t in enumerate(tensors)
+            if mode == "all" or t.requires_grad
+        ]
+    )

@@ -377,11 +377,12 @@ bool will_execute(const Node& node) {
   if (task->exec_info.empty()) {
     return task->dependencies.count(key) > 0;
   }
+  auto it = task->exec_info.find(key);
   FL_CHECK(
-      task->options.accumulate || !node.variable().defined(),
+      it == task->exec_info.end() || it->second.captures.empty() ||
+          !node.next_edges().empty(),
       "A leaf node was passed to _will_engine_execute_node but we are "
       "currently running autograd.grad(). This is currently not supported.");
-  auto it = task->exec_info.find(key);
   return it != task->exec_info.end() &&
          (it->second.needed || !it->second.captures.empty());
 }

@@ -8,6 +8,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/autograd/autograd_meta.h"
+#include "flashlight/autograd/grad_mode.h"
 #include "flashlight/bind/py_autograd.h"
 #include "flashlight/core/data.h"
 #include "flashlight/core/runtime.h"
@@ -378,6 +379,19 @@ tensor_from(PyObject* data, std::optional<Dtype> dtype, Device device, bool) {
   return out;
 }
 
+namespace {
+
+// A tensor that no operator has made: an inference tensor in that mode.
+Tensor born(const Tensor& t) {
+  if (autograd_state().inference_mode) {
+    t->inference = true;
+    t->version = {};
+  }
+  return t;
+}
+
+} // namespace
+
 void bind_arrays(nb::module_& m) {
   m.def(
       "_tensor",
@@ -399,7 +413,7 @@ void bind_arrays(nb::module_& m) {
           dev = canonical(to_device(device.ptr()));
           check_available(dev);
         }
-        Tensor t = tensor_from(data.ptr(), d, dev, true);
+        Tensor t = born(tensor_from(data.ptr(), d, dev, true));
         if (requires_grad) {
           require_grad(t);
         }
@@ -416,7 +430,7 @@ void bind_arrays(nb::module_& m) {
         "expected np.ndarray (got ",
         Py_TYPE(array.ptr())->tp_name,
         ")");
-    return nb::steal(wrap(from_numpy(array)));
+    return nb::steal(wrap(born(from_numpy(array))));
   });
   m.def("_to_numpy", [](const Tensor& t, bool force) {
     return to_numpy(t, force);
@@ -426,7 +440,7 @@ void bind_arrays(nb::module_& m) {
     check_storable(d);
     auto n = static_cast<int64_t>(data.size()) / itemsize(d);
     return nb::steal(
-        wrap(from_bytes(data.c_str(), data.size(), IntList{n}, d)));
+        wrap(born(from_bytes(data.c_str(), data.size(), IntList{n}, d))));
   });
   m.def("_to_bytes", [](const Tensor& t) {
     mx::array v = host_value(t);

@@ -105,10 +105,22 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple, bool keep_slices) {
       used <= self.dim(),
       "too many indices for tensor of dimension ",
       self.dim());
+  int64_t in_masks = 0; // dimensions that masks take beyond the first of each
   auto record = [&](Tensor index) {
-    out.indices.resize(static_cast<size_t>(dim) + 1);
-    out.indices[static_cast<size_t>(dim)] = std::move(index);
+    auto place = static_cast<size_t>(dim - in_masks);
+    out.indices.resize(place + 1);
+    bool mask = index.dtype() == Dtype::Bool || index.dtype() == Dtype::UInt8;
+    int64_t dims = mask ? index.dim() : 1;
+    out.indices[place] = std::move(index);
     out.advanced = true;
+    dim += dims;
+    in_masks += dims - 1;
+  };
+  // Adds a dimension, and selects or empties it.
+  auto record_bool = [&](bool taken) {
+    out.view = unsqueeze(out.view, dim);
+    record(
+        Tensor(mx::zeros({static_cast<mx::ShapeElem>(taken)}, mx::int64)));
   };
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); ++i) {
     PyObject* o = PyTuple_GET_ITEM(tuple, i);
@@ -118,10 +130,7 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple, bool keep_slices) {
       out.view = unsqueeze(out.view, dim);
       ++dim;
     } else if (PyBool_Check(o)) {
-      // A bool adds a dimension that it then selects or empties.
-      out.view = unsqueeze(out.view, dim);
-      record(Tensor(mx::array({o == Py_True}, mx::bool_)));
-      ++dim;
+      record_bool(o == Py_True);
     } else if (PySlice_Check(o)) {
       auto* s = reinterpret_cast<PySliceObject*>(o);
       int64_t step = slice_bound(s->step, 1);
@@ -164,27 +173,20 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple, bool keep_slices) {
           out.view = select(out.view, dim, index);
           continue;
         }
-        out.view = unsqueeze(out.view, dim);
-        record(unsqueeze(t, 0));
-        ++dim;
+        record_bool(t.item().to_bool());
         continue;
       }
       if (t.dim() == 0 && t.dtype() == Dtype::Bool) {
-        out.view = unsqueeze(out.view, dim);
-        record(unsqueeze(t, 0));
-        ++dim;
+        record_bool(t.item().to_bool());
         continue;
       }
       record(t);
-      bool mask = t.dtype() == Dtype::Bool || t.dtype() == Dtype::UInt8;
-      dim += mask ? t.dim() : 1;
     } else if (PySequence_Check(o)) {
       Tensor t = index_tensor(o);
       if (t.numel() == 0 && t.is_floating_point()) {
         t = _to_copy(t, Dtype::Int64);
       }
       record(t);
-      dim += t.dtype() == Dtype::Bool ? t.dim() : 1;
     } else if (PyIndex_Check(o)) {
       out.view = select(out.view, dim, to_int(o));
     } else {
@@ -203,6 +205,17 @@ nb::object normalized(PyObject* index) {
     return nb::steal(check(PySequence_Tuple(index)));
   }
   return as_tuple(index);
+}
+
+// Without the leading dimensions of size 1.
+Tensor without_ones(const Tensor& v) {
+  size_t ones = 0;
+  while (ones < v.sizes().size() && v.sizes()[ones] == 1) {
+    ++ones;
+  }
+  return ones == 0
+             ? v
+             : view(v, IntList(v.sizes().begin() + ones, v.sizes().end()));
 }
 
 Tensor value_tensor(const Tensor& self, PyObject* value) {
@@ -263,14 +276,7 @@ int set_item(PyObject* self, PyObject* index, PyObject* value) {
     Tensor v = value_tensor(t, value);
     if (r.advanced) {
       // Leading dimensions of size 1 of the value are dropped, as PyTorch does.
-      Tensor squeezed = v;
-      if (v.dtype() != t.dtype() && v.dim() == 0) {
-        squeezed = _to_copy(v, t.dtype());
-      }
-      while (squeezed.dim() > 0 && squeezed.sizes()[0] == 1) {
-        squeezed = select(squeezed, 0, 0);
-      }
-      index_put_(r.view, r.indices, squeezed, false);
+      index_put_(r.view, r.indices, without_ones(v), false);
       return 0;
     }
     if (v.sizes() == r.view.sizes()) {
@@ -278,12 +284,7 @@ int set_item(PyObject* self, PyObject* index, PyObject* value) {
     } else if (v.dim() == 0) {
       fill_(r.view, v);
     } else {
-      // Leading dimensions of size 1 are dropped.
-      size_t ones = 0;
-      while (ones < v.sizes().size() && v.sizes()[ones] == 1) {
-        ++ones;
-      }
-      v = view(v, IntList(v.sizes().begin() + ones, v.sizes().end()));
+      v = without_ones(v);
       if (v.sizes() != r.view.sizes()) {
         v = expand(v, r.view.sizes());
       }

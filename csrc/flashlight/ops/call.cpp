@@ -394,6 +394,17 @@ void check_overlap(const Op& op, const Value* args, const Tensor& to) {
               "indexing e.g. ",
               mask ? "tensor[mask] = scalar" : "tensor[indices] = tensor"));
     }
+    if (name == "_index_put" && !args[4].as<bool>()) {
+      for (size_t i : {1, 2}) {
+        for_tensors(args[i], [&](const Tensor& t) {
+          FL_CHECK(
+              !t.is_same(to) && !overlaps_partly(to, t, /*wholly_too=*/true),
+              "unsupported operation: some elements of the input tensor and "
+              "the written-to tensor refer to a single memory location. Please "
+              "clone() the tensor before performing the operation.");
+        });
+      }
+    }
     return;
   }
   if (name == "copy") {
@@ -593,12 +604,25 @@ Results call(const Op& op, Value* args) {
 
 namespace {
 
+// ... whose errors name the in-place form.
+ViewSpec inplace_spec(const Op& op, Value* args) {
+  try {
+    return std::move(op.view_fn(Call{op, args}).at(0));
+  } catch (const Error& e) {
+    std::string text = e.what(), name = op.schema.name + "()";
+    if (text.substr(0, name.size()) == name) {
+      fail(text.insert(op.schema.name.size(), "_"));
+    }
+    throw;
+  }
+}
+
 // The view's geometry put on `self`. Its storage is not written to.
 Tensor call_inplace_view(const Op& op, Value* args) {
   Tensor self = *args[0].tensor();
   bool any = recording() && any_requires_grad(op, args);
   check_inplace(self, any);
-  ViewSpec spec = std::move(op.view_fn(Call{op, args}).at(0));
+  ViewSpec spec = inplace_spec(op, args);
   std::shared_ptr<OpNode> node;
   if (any && differentiable_dtype(self.dtype())) {
     node = std::make_shared<OpNode>(op, args, /*inplace=*/true);
@@ -609,13 +633,17 @@ Tensor call_inplace_view(const Op& op, Value* args) {
   return self;
 }
 
-void check_fits(const Tensor& result, const Tensor& self) {
+void check_sizes(const Tensor& result, const Tensor& self) {
   FL_CHECK(
       result.sizes() == self.sizes(),
       "output with shape ",
       self.sizes(),
       " doesn't match the broadcast shape ",
       result.sizes());
+}
+
+void check_fits(const Tensor& result, const Tensor& self) {
+  check_sizes(result, self);
   check_result_cast(result, self);
 }
 
@@ -681,6 +709,9 @@ Tensor call_inplace(const Op& op, Value* args) {
   bool any = recording() && !op.differentiable.empty() &&
              any_requires_grad(op, args) && any_normal(op, args);
   check_inplace(self, any);
+  FL_CHECK(
+      op.schema.name != "abs" || !self.is_complex(),
+      "In-place abs is not supported for complex tensors.");
   check_overlap(op, args, self);
   bool record = any && differentiable_dtype(self.dtype());
   std::shared_ptr<OpNode> node;
@@ -741,17 +772,18 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
     return call_out(*op.target, args, outs);
   }
   const std::string& name = op.schema.name;
-  if (recording()) {
-    bool any = false;
+  if (recording() && op.derivative != Derivative::NotDifferentiable) {
+    bool any = false, normal = any_normal(op, args);
     for (size_t i = 0; i < op.schema.args.size(); ++i) {
       for_tensors(
           args[i], [&](const Tensor& t) { any = any || requires_grad(t); });
     }
     for (const Tensor& t : outs) {
       any = any || requires_grad(t);
+      normal = normal || !t->inference;
     }
     FL_CHECK(
-        !any,
+        !any || !normal,
         name,
         "(): functions with out=... arguments don't support automatic "
         "differentiation, but one of the arguments requires grad.");
@@ -773,14 +805,18 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
       " output tensors, got ",
       outs.size());
   for (size_t i = 0; i < outs.size(); ++i) {
+    // What is read too is not resized.
+    bool read_too = op.elementwise && is_operand(op, args, outs[i]);
+    if (read_too) {
+      check_sizes(values[i], outs[i]);
+    }
     if (!op.out_mismatch) {
       check_result_cast(values[i], outs[i]);
     } else if (values[i].dtype() != outs[i].dtype()) {
       check_out_dtype(op.out_mismatch, i, values[i].dtype(), outs[i].dtype());
     }
-    // What is read too is not resized.
-    if (op.elementwise && is_operand(op, args, outs[i])) {
-      check_fits(values[i], outs[i]);
+    if (read_too) {
+      check_result_cast(values[i], outs[i]);
     }
     check_inference_write(outs[i]);
   }

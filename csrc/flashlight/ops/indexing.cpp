@@ -71,6 +71,18 @@ TensorList expand_masks(const Tensor& self, const TensorList& indices) {
   return out;
 }
 
+// As PyTorch: one number where one mask says is masked_fill, which casts it.
+bool fills(const TensorList& indices, const Tensor& values, bool accumulate) {
+  int64_t masks = 0, others = 0;
+  for (const Tensor& index : indices) {
+    if (index.defined()) {
+      bool mask = index.dtype() == Dtype::Bool || index.dtype() == Dtype::UInt8;
+      ++(mask ? masks : others);
+    }
+  }
+  return !accumulate && values.numel() == 1 && masks == 1 && others == 0;
+}
+
 // Where the indexed dimensions are, and where the result has them.
 struct Plan {
   std::vector<int> axes;          // indexed
@@ -129,7 +141,9 @@ Plan make_plan(const Tensor& self, const TensorList& indices) {
     FL_CHECK_INDEX(
         self.size(dim) > 0 || indices[i].numel() == 0,
         "index is out of bounds for dimension with size 0");
-    check_bounds(indices[i], dim, self.size(dim), true);
+    // PyTorch's text counts the indices, not the dimensions.
+    auto place = static_cast<int64_t>(plan.axes.size());
+    check_bounds(indices[i], place, self.size(dim), true);
     plan.axes.push_back(static_cast<int>(i));
     plan.slice_sizes[i] = 1;
     mx::array index = wrapped_indices(indices[i].value(), self.size(dim));
@@ -244,7 +258,8 @@ mx::array index_put_kernel(
     const Tensor& self,
     const TensorList& indices,
     const Tensor& values,
-    bool accumulate) {
+    bool accumulate,
+    bool fill) {
   Plan plan = make_plan(self, indices);
   IntList sizes = result_sizes(self, plan);
   IntList given = values.sizes();
@@ -260,7 +275,7 @@ mx::array index_put_kernel(
       " cannot be broadcast to indexing result of shape ",
       sizes);
   FL_CHECK(
-      self.dtype() == values.dtype(),
+      self.dtype() == values.dtype() || fill,
       "Index put requires the source and destination dtypes match, got ",
       scalar_name(self.dtype()),
       " for the destination and ",
@@ -269,7 +284,8 @@ mx::array index_put_kernel(
   if (product(sizes) == 0) {
     return self.value();
   }
-  mx::array updates = mx::broadcast_to(values.value(), to_shape(sizes));
+  mx::array updates =
+      mx::broadcast_to(value_as(values, self.dtype()), to_shape(sizes));
   std::vector<int> order = from_front(plan, sizes.size());
   std::vector<int> inverse(order.size());
   for (size_t i = 0; i < order.size(); ++i) {
@@ -344,7 +360,7 @@ void register_indexing() {
       .zero_grad("indices")
       .doc("index with int64 indices only.");
   op("_index_put(Tensor self, Tensor?[] indices, Tensor values, bool "
-     "accumulate=False) -> Tensor")
+     "accumulate=False, bool fill=False) -> Tensor")
       .forms("inplace")
       .node("IndexPutBackward0")
       .kernel(index_put_kernel)
@@ -381,7 +397,11 @@ void register_indexing() {
                     const Tensor& values,
                     bool accumulate) {
         return _index_put(
-            self, expand_masks(self, indices), values, accumulate);
+            self,
+            expand_masks(self, indices),
+            values,
+            accumulate,
+            fills(indices, values, accumulate));
       })
       .doc("A copy of `self` with `values` at `indices`.");
   op("index_put_(Tensor(a!) self, Tensor?[] indices, Tensor values, bool "
@@ -392,7 +412,11 @@ void register_indexing() {
                    const Tensor& values,
                    bool accumulate) {
         return _index_put_(
-            self, expand_masks(self, indices), values, accumulate);
+            self,
+            expand_masks(self, indices),
+            values,
+            accumulate,
+            fills(indices, values, accumulate));
       })
       .doc("Writes `values` at `indices`.");
   op("nonzero(Tensor self) -> Tensor")

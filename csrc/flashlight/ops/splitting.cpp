@@ -565,10 +565,10 @@ void register_splitting() {
           "Expected self.dtype() == output.dtype() to be true, but got false.  "
           "(Could this error message be improved?  If so, please report an "
           "enhancement request to PyTorch.)")
-      .composite([](const Tensor& self,
-                    int64_t dim,
-                    int64_t start,
-                    int64_t length) {
+      .kernel([](const Tensor& self,
+                 int64_t dim,
+                 int64_t start,
+                 int64_t length) {
         FL_CHECK(
             self.dim() > 0, "narrow() cannot be applied to a 0-dim tensor.");
         FL_CHECK(
@@ -587,9 +587,26 @@ void register_splitting() {
             ") exceeds dimension size (",
             n,
             ").");
-        return clone(
-            slice(self, dim, from, from + length, 1), MemoryFormat::Contiguous);
+        Geometry g = self.geometry();
+        auto d = static_cast<size_t>(wrap_dim(dim, self.dim()));
+        g.sizes[d] = length;
+        g.offset += from * g.strides[d];
+        IntList strides = contiguous_strides(g.sizes);
+        return copied(self.alias(std::move(g), self.dtype()), strides);
       })
+      .complex128(itself())
+      .grad(
+          "self",
+          "self.shape dim start length",
+          [](const Tensor& grad,
+             const Tensor& self,
+             int64_t dim,
+             int64_t start,
+             int64_t length) {
+            int64_t from = narrow_start(start, self.size(dim));
+            return slice_backward(
+                grad, self.sizes(), dim, from, from + length, 1);
+          })
       .doc("As narrow, but a copy.");
   op("diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> "
      "Tensor(a)")

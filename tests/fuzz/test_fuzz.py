@@ -1,29 +1,27 @@
 """Random programs agree with PyTorch: values, gradients, versions, names, errors."""
 
 import pytest
-from random_programs import disagreement, run_program, shortest, write_program
+from fuzz.__main__ import clock, fuzz
+from fuzz.kinds import KINDS, MIXED
+from fuzz.machine import disagreement, run_program, shortest
+from fuzz.writer import write_program
 
 import flashlight
 
-PROGRAMS, ALL_PROGRAMS, CHUNK = 3_000, 4_000, 100
-
-
-def pytest_generate_tests(metafunc):
-    if "first" in metafunc.fixturenames:
-        full = metafunc.config.getoption("--full")
-        count = ALL_PROGRAMS if full else PROGRAMS
-        metafunc.parametrize("first", range(0, count, CHUNK))
+PROGRAMS, ALL_PROGRAMS = 500, 20_000
 
 
 @pytest.mark.parity
-def test_random_programs(first):
-    for seed in range(first, first + CHUNK):
-        lines, expected = write_program(seed)
-        if disagreement(flashlight, lines, expected):
-            lines = shortest(flashlight, lines)
-            _, ours, theirs = disagreement(flashlight, lines)
-            program = "\n".join(lines)
-            pytest.fail(f"seed {seed}:\n{program}\nours:  {ours}\ntorch: {theirs}")
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("plain", [False, True], ids=["kernels", "plain"])
+@pytest.mark.parametrize("kind", [*KINDS, MIXED])
+def test_random_programs(kind, plain, request):
+    programs = ALL_PROGRAMS if request.config.getoption("--full") else PROGRAMS
+    seed = clock()
+    print("seed", seed)
+    ((agreed, texts),) = fuzz([kind], seed, programs, plain=plain).values()
+    assert not texts, "\n".join(texts)
+    assert agreed == programs
 
 
 # What random programs have found, each cut down to the lines that it takes.
@@ -248,7 +246,14 @@ def test_the_judge_sees_a_difference():
         def sin(x):
             return flashlight.sin(x) + 1
 
-    lines = ["x = torch.ones(2)", "y = torch.sin(x)"]
-    assert len(run_program(flashlight, lines)) == 2
+    lines = ["x = torch.ones(2)", "y = torch.sin(x)", "z = y * 2"]
+    assert len(run_program(flashlight, lines)) == 3
     assert disagreement(flashlight, lines) is None
     assert disagreement(Wrong(), lines)[0] == 1
+    assert shortest(Wrong(), lines) == lines[:2]
+
+
+def test_programs_are_those_of_their_seed():
+    for kind in [*KINDS, MIXED]:
+        assert write_program(kind, 7)[0] == write_program(kind, 7)[0]
+        assert write_program(kind, 7)[0] != write_program(kind, 8)[0]

@@ -1,0 +1,219 @@
+"""Runs the lines of a program under one library, and sees what can be seen."""
+
+import warnings
+
+import torch
+from comparing import plain, same
+
+import flashlight
+
+from .functions import functions
+
+# The first line of a program of which values are looked at only after the last line,
+# so that what was recorded meanwhile is evaluated together.
+AT_THE_END = "# values are read at the end"
+
+
+class Identities(list):
+    """Objects, looked up by identity."""
+
+    def __contains__(self, x):
+        return any(x is other for other in self)
+
+
+def attribute(f):
+    """What f returns, or the error that it raises."""
+    try:
+        return f()
+    except Exception as e:
+        return f"{type(e).__name__}: {e}"
+
+
+class Machine:
+    def __init__(self, lib):
+        self.lib = lib
+        self.notes = []
+        self.env = {"torch": lib, "note": self.note, **functions(lib, self.note)}
+        self.names = []
+        self.handles = []
+        # The graph of a gradient is made of other nodes than PyTorch's.
+        self.second_order = False
+        # What PyTorch does to an inference tensor outside the mode shows in versions.
+        self.inferred = False
+
+    def note(self, *items):
+        """Called by hooks: what they were given, in order. Returns the last item."""
+        self.notes.append([self._noted(i) for i in items])
+        return items[-1]
+
+    def _noted(self, item):
+        if isinstance(item, (list, tuple)):
+            return [self._noted(i) for i in item]
+        if isinstance(item, self.lib.Tensor):
+            return [plain(item), list(item.shape), str(item.dtype), item.requires_grad]
+        return item
+
+    def tensors(self):
+        return {n: self.env[n] for n in self.names if n in self.env}
+
+    def run(self, line, values=True):
+        """Run a line; what can be seen after it."""
+        self.second_order = self.second_order or "create_graph=True" in line
+        before = set(self.env)
+        seen = []
+        try:
+            exec(line, self.env)
+        except NameError as e:
+            if "is not defined" not in str(e):
+                raise
+            return ["skipped"]
+        except Exception as e:
+            seen.append([type(e).__name__, str(e)])
+        seen += self.notes
+        self.notes.clear()
+        for name in list(self.env):
+            value = self.env[name]
+            if name not in before and not name.startswith("__"):
+                if isinstance(value, self.lib.Tensor):
+                    self.names.append(name)
+                elif hasattr(value, "remove") and not isinstance(value, list):
+                    self.handles.append(name)
+                else:
+                    seen.append([name, plain(value)])
+                    del self.env[name]
+        tensors = self.tensors()
+        self.inferred = self.inferred or any(
+            t.is_inference() for t in tensors.values()
+        )
+        storages = [attribute(lambda: _storage(t)) for t in tensors.values()]
+        for (name, t), storage in zip(tensors.items(), storages):
+            seen.append([name, *self.look(t, values), storages.index(storage)])
+        return seen
+
+    def look(self, t, values):
+        def node():
+            fn = t.grad_fn
+            if fn is None or self.second_order:
+                return fn is not None
+            following = [n[0] and n[0].name() for n in fn.next_functions]
+            return [fn.name(), following]
+
+        def gradient():
+            g = t.grad if t.is_leaf or t.retains_grad else None
+            if g is None:
+                return None
+            return [plain(g) if values else None, list(g.stride()), g.requires_grad]
+
+        tensors = self.tensors()
+        base = None if self.inferred else t._base
+        # Whether the engine took the gradient over or copied it shows in its version.
+        grads = Identities(attribute(lambda: o.grad) for o in tensors.values())
+        return [
+            plain(t) if values else None,
+            [list(t.shape), list(t.stride()), t.storage_offset()],
+            str(t.dtype).replace("flashlight", "torch"),
+            None if self.inferred or t in grads else attribute(lambda: t._version),
+            attribute(node),  # first: makes a stale view's history, or raises
+            attribute(lambda: t.requires_grad),
+            attribute(lambda: t.is_leaf),
+            None if self.inferred else t._is_view(),
+            [n for n, other in tensors.items() if other is base],
+            attribute(lambda: t.output_nr),
+            attribute(lambda: t.retains_grad),
+            None if self.inferred else attribute(lambda: t.is_inference()),
+            [t.is_contiguous(), t.is_conj(), t.is_neg()],
+            attribute(lambda: t.untyped_storage().nbytes()),
+            attribute(gradient),
+        ]
+
+
+def _storage(t):
+    return t.untyped_storage().data_ptr() or id(t)
+
+
+def run_program(lib, lines):
+    """What the library shows after each line."""
+    machine = Machine(lib)
+    late = lines[0] == AT_THE_END
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [
+            machine.run(line, not late or i == len(lines) - 1)
+            for i, line in enumerate(lines)
+        ]
+
+
+def _refused(seen):
+    error = seen[0] if seen else []
+    return (
+        isinstance(error, list)
+        and len(error) == 2
+        and str(error[1]).startswith("Inplace update to inference")
+    )
+
+
+def disagreement(lib, lines, expected=None):
+    """The first line after which the two differ, with what each shows; or None."""
+    if expected is None:
+        expected = run_program(torch, lines)
+    for i, (a, e) in enumerate(zip(run_program(lib, lines), expected)):
+        if _refused(a) and _refused(e):
+            return None  # PyTorch raises that after it has written
+        if not same(a, e, rtol=1e-4, atol=1e-5):
+            if len(a) == len(e):
+                pairs = [(x, y) for x, y in zip(a, e) if not same(x, y, 1e-4, 1e-5)]
+                a, e = pairs[0]
+            return i, a, e
+    return None
+
+
+def _candidates(lines):
+    """Programs that are a little simpler."""
+    for i in reversed(range(len(lines) - 1)):
+        yield lines[:i] + lines[i + 1 :]
+    for i, line in enumerate(lines):
+        if line.startswith("with "):
+            yield lines[:i] + [line.split(": ", 1)[1]] + lines[i + 1 :]
+
+
+def shortest(lib, lines):
+    """The program without what the disagreement does not need."""
+    lines = lines[: disagreement(lib, lines)[0] + 1]
+    changed = True
+    while changed:
+        changed = False
+        for simpler in _candidates(lines):
+            try:
+                found = disagreement(lib, simpler)
+            except Exception:
+                continue  # PyTorch does not run it
+            if found and found[0] == len(simpler) - 1:
+                lines, changed = simpler, True
+                break
+    return lines
+
+
+# What look() gives, in its order.
+SEEN = [
+    *["value", "geometry", "dtype", "_version", "grad_fn", "requires_grad", "is_leaf"],
+    *["_is_view", "_base", "output_nr", "retains_grad", "is_inference"],
+    *["is_contiguous, is_conj, is_neg", "nbytes of the storage", "grad", "storage"],
+]
+
+
+def report(lib, lines):
+    """A disagreement as text, its program as the regression table wants it."""
+    _, ours, theirs = disagreement(lib, lines)
+    if len(ours) == len(theirs) == len(SEEN) + 1 and ours[0] == theirs[0]:
+        differ = [
+            (f"{ours[0]}'s {what}", a, b)
+            for what, a, b in zip(SEEN, ours[1:], theirs[1:])
+            if not same(a, b, 1e-4, 1e-5)
+        ]
+        ours = "; ".join(f"{what}: {a}" for what, a, _ in differ)
+        theirs = "; ".join(f"{what}: {b}" for what, _, b in differ)
+    program = "\n".join(lines)
+    return f'    "...": """\n{program}\n""",\nours:  {ours}\ntorch: {theirs}'
+
+
+LIBRARIES = {"torch": torch, "flashlight": flashlight}
