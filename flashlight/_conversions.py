@@ -65,6 +65,8 @@ class Conversions:
             source = source._untyped_storage
         if isinstance(source, UntypedStorage):
             source = source._storage._as_tensor(self.dtype)
+            if storage_offset is None and size is None:
+                storage_offset, size, stride = 0, source.shape, (1,)
         if source is None:
             return native(self)
         if storage_offset is None and size is None:

@@ -226,8 +226,9 @@ def register_multi_grad_hook(tensors, fn, *, mode="all"):
     tensors = tuple(tensors)
     nodes = []
     for t in tensors if mode == "all" else ():
-        assert t.requires_grad, "Expected gradient function to be set"
-        nodes.append(_C._gradient_edge(t)[0])
+        node = _C._gradient_edge(t)[0] if t.requires_grad else None
+        assert node is not None, "Expected gradient function to be set"
+        nodes.append(node)
     running = {}  # graph task -> (gradients so far, how many are to come)
 
     def inner(i):

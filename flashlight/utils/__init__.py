@@ -4,3 +4,4 @@ from . import _pytree as _pytree
 from . import data as data
 from . import dlpack as dlpack
 from . import hooks as hooks
+from ._swapping import swap_tensors as swap_tensors

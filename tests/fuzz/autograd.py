@@ -1,6 +1,6 @@
 """Writes to leaves and views, modes, custom functions, hooks and backward passes."""
 
-from .writer import MODES, broadcasts, is_float, names_twice, overlap
+from .writer import MODES, broadcasts, is_float, is_leaf, names_twice, overlap
 
 UNARY = [
     "{x}.sin()",
@@ -227,7 +227,7 @@ TENSOR_HOOKS = [
     "{x}.register_post_accumulate_grad_hook(lambda p: p.grad.mul_(2) and None)",
 ]
 NODE_HOOKS = [
-    "{x}.grad_fn.register_hook(lambda i, o: note('n', o) and None)",
+    "{x}.grad_fn.register_hook(lambda i, o: note('n', i, o) and None)",
     "{x}.grad_fn.register_hook(lambda i, o: tuple(g if g is None else g * 2 for g in i))",
     "{x}.grad_fn.register_prehook(lambda o: note('m', o) and None)",
     "{x}.grad_fn.register_prehook(lambda o: tuple(g if g is None else g * 3 for g in o))",
@@ -332,7 +332,10 @@ def write(w):
 
 
 def write_y(w):
-    x, t = _operands(w)
+    x = w.any(is_float)
+    if not x:
+        return None
+    t = w.tensors[x]
     y = w.any(lambda o: broadcasts(t.shape, o.shape))
     y = y if w.chance(0.9) else w.any()
     if overlap(t, w.tensors[y]):
@@ -347,7 +350,10 @@ def custom(w):
     form = w.rng.choice([CUSTOM, CUSTOM, CUSTOM_OF_TWO, SEVERAL_CUSTOM, ["S"]])
     name = w.rng.choice(form)
     if name == "S":
-        y = w.any(lambda o: not names_twice(o))
+        # Of the same tensor twice, PyTorch's own check of it fails.
+        y = w.any(lambda o: not names_twice(o) and o is not t)
+        if not y:
+            return None
         scaled = f"{w.new}, *_ = Scaled.apply({x}, 2.5)"
         return w.rng.choice([scaled, f"{w.new}, {w.new}b = Swapped.apply({x}, {y})"])
     if form is CUSTOM_OF_TWO:
@@ -381,8 +387,11 @@ def hook(w):
     t = w.tensors[x]
     y = w.any(lambda o: o.requires_grad) or x
     if w.chance(0.15):
+        # Where nothing is recorded, PyTorch's own code asks None for its next node.
+        if t.is_inference() or w.tensors[y].is_inference():
+            return None
         form = w.rng.choice(SEVERAL_HOOKS)
-    elif w.chance(0.3) and not t.is_leaf:
+    elif w.chance(0.3) and not is_leaf(t):
         form = w.rng.choice(NODE_HOOKS)
     else:
         form = w.rng.choice(TENSOR_HOOKS)

@@ -4,7 +4,18 @@ import torch
 
 from .writer import is_float, is_number, names_twice, overlap
 
-SHAPES = [(3,), (2, 3), (3, 4), (2, 3, 2), (2, 1, 3), (), (0, 3), (4, 2), (5,), (1, 2, 3)]
+SHAPES = [
+    (3,),
+    (2, 3),
+    (3, 4),
+    (2, 3, 2),
+    (2, 1, 3),
+    (),
+    (0, 3),
+    (4, 2),
+    (5,),
+    (1, 2, 3),
+]
 DTYPES = ["float64"] * 4 + ["float32"] * 2 + ["int64", "complex64", "bool"]
 
 
@@ -56,7 +67,8 @@ def index(w, t, distinct=False):
             ["int", "slice", "slice", "None", "...", "tensor", "tensor", "list"]
             + ["mask", "bool", "full"]
         )
-        wrong = w.chance(0.01)
+        # A write has been done in part when an index is found wrong.
+        wrong = w.chance(0.01) and not distinct
         if distinct and advanced and kind in ("tensor", "list", "mask"):
             kind = "slice"  # pairs of indices may name an element twice
         if kind == "int":
@@ -88,7 +100,9 @@ def index(w, t, distinct=False):
             if 0 in shape:
                 continue
             values = w.literal(shape, "bool")
-            dtype = "torch.uint8" if w.chance(0.05) else "torch.bool"
+            # Of a write, PyTorch says that it may not be before it minds the dtype.
+            old = w.chance(0.05) and not distinct
+            dtype = "torch.uint8" if old else "torch.bool"
             as_list = dims == 1 and w.chance(0.3)
             mask = f"torch.tensor({values}, dtype={dtype})"
             parts.append(values if as_list else mask)
@@ -98,14 +112,17 @@ def index(w, t, distinct=False):
         else:
             indices = _integers(w, n, wrong, distinct)
             advanced += 1
-            if kind == "list" and isinstance(indices, list):
+            flat = isinstance(indices, list) and str(indices).count("[") == 1
+            if kind == "list" and (flat or isinstance(indices, list) and not distinct):
                 parts.append(str(indices))
             else:
                 dtype = w.rng.choice(["int64", "int64", "int64", "int32"])
                 parts.append(f"torch.tensor({indices}, dtype=torch.{dtype})")
         d += 1
     if t.dim() == 0 and not parts:
-        parts = [w.rng.choice(["...", "None", "True", "False", "()", "torch.tensor(True)"])]
+        parts = [
+            w.rng.choice(["...", "None", "True", "False", "()", "torch.tensor(True)"])
+        ]
     return ", ".join(parts) or "..."
 
 
@@ -120,7 +137,8 @@ def read(w):
 def read_by(w):
     """By a tensor of the program."""
     x = w.any(lambda t: t.dim())
-    i = w.any(lambda t: not is_number(t))
+    # PyTorch says of an index that may not be saved before it says that it is wrong.
+    i = w.any(lambda t: not is_number(t) and not t.is_inference())
     if not x or not i:
         return None
     before = w.rng.choice(["", "", ":, ", "..., ", "None, "])
@@ -177,7 +195,7 @@ def write(w):
     t = w.tensors[x]
     if w.chance(0.35):
         value = w.rng.choice(["0", "1.5", "True", "-2", "torch.tensor(3)"])
-        return f"{x}[{index(w, t)}] = {value}"
+        return f"{x}[{index(w, t, distinct=True)}] = {value}"
     text = index(w, t, distinct=True)
     shape = _written(w, x, text)
     if shape is None:
@@ -186,6 +204,8 @@ def write(w):
         y = w.any()
         if overlap(t, w.tensors[y]) or not _castable(w.tensors[y], t):
             return None
+        if w.tensors[y].requires_grad and not is_number(t):
+            return None  # PyTorch lets integers require a gradient where it fills
         return f"{x}[{text}] = {y}"
     operator = w.rng.choice(["=", "=", "+=", "*="])
     sizes = _value_sizes(w, shape)
@@ -219,7 +239,8 @@ def put(w):
     n = t.shape[0]
     if not n or t.dtype == torch.bool:
         return None
-    accumulate = w.chance(0.5)
+    # Where elements are one, sums add up as often as there are names for them.
+    accumulate = w.chance(0.5) and 0 not in t.stride()
     count = w.rng.randint(1, n if not accumulate else 4)
     if accumulate:
         i = [w.rng.randrange(-n, n) for _ in range(count)]
@@ -255,7 +276,8 @@ def along(w):
     # To copy to the same place twice is not defined.
     distinct = "copy" in name
     i = w.rng.sample(range(n), count) if distinct else _index_along(w, t, d, count)
-    if w.chance(0.02):
+    # Of others, which text an index out of bounds has hangs on the sizes.
+    if name in ("index_copy", "index_fill") and w.chance(0.04):
         i[0] = n + 2
     i = f"torch.tensor({i})"
     sizes = list(t.shape)
@@ -310,7 +332,8 @@ def gathered(w):
     shift = w.rng.randrange(n)
     indices = f"torch.tensor({nest(0, 0)})"
     grad = ", requires_grad=True" if is_number(t) and w.chance(0.3) else ""
-    larger = tuple(s + w.chance(0.2) for s in sizes)
+    # scatter_reduce has a derivative only where the source has the sizes of the index.
+    larger = tuple(s + w.chance(0.2 * (name != "scatter_reduce")) for s in sizes)
     source = f"torch.full({larger}, 2, dtype={t.dtype}{grad})"
     d = d if w.chance(0.5) else d - t.dim()
     if name == "gather":
@@ -353,7 +376,9 @@ def flat(w):
     if name == "unravel_index":
         i = [w.rng.randrange(n) for _ in range(3)]
         shape = tuple(t.shape)
-        return shape and f"{w.new}, *_ = torch.unravel_index(torch.tensor({i}), {shape})"
+        return (
+            shape and f"{w.new}, *_ = torch.unravel_index(torch.tensor({i}), {shape})"
+        )
     mask = w.literal(_value_sizes(w, t.shape), "bool")
     mask = f"torch.tensor({mask}, dtype=torch.bool)"
     forms = {
@@ -399,7 +424,9 @@ def pointwise(w):
     x = w.any(is_float)
     if not x:
         return None
-    form = w.rng.choice(["{x}.sin()", "{x} * 2", "{x}.sum(0)", "{x}.add_(1)", "{x} > 0"])
+    form = w.rng.choice(
+        ["{x}.sin()", "{x} * 2", "{x}.sum(0)", "{x}.add_(1)", "{x} > 0"]
+    )
     if "sum(0)" in form and not w.tensors[x].dim():
         return None
     if form == "{x}.add_(1)":

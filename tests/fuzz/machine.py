@@ -82,9 +82,7 @@ class Machine:
                     seen.append([name, plain(value)])
                     del self.env[name]
         tensors = self.tensors()
-        self.inferred = self.inferred or any(
-            t.is_inference() for t in tensors.values()
-        )
+        self.inferred = self.inferred or any(t.is_inference() for t in tensors.values())
         storages = [attribute(lambda: _storage(t)) for t in tensors.values()]
         for (name, t), storage in zip(tensors.items(), storages):
             seen.append([name, *self.look(t, values), storages.index(storage)])
@@ -108,11 +106,12 @@ class Machine:
         base = None if self.inferred else t._base
         # Whether the engine took the gradient over or copied it shows in its version.
         grads = Identities(attribute(lambda: o.grad) for o in tensors.values())
+        taken = t in grads or base in grads if base is not None else t in grads
         return [
-            plain(t) if values else None,
+            attribute(lambda: plain(t)) if values else None,
             [list(t.shape), list(t.stride()), t.storage_offset()],
             str(t.dtype).replace("flashlight", "torch"),
-            None if self.inferred or t in grads else attribute(lambda: t._version),
+            None if self.inferred or taken else attribute(lambda: t._version),
             attribute(node),  # first: makes a stale view's history, or raises
             attribute(lambda: t.requires_grad),
             attribute(lambda: t.is_leaf),

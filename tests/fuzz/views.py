@@ -5,6 +5,7 @@ import torch
 from .writer import (
     SHAPES,
     is_float,
+    is_leaf,
     is_number,
     names_twice,
     overlap,
@@ -22,7 +23,9 @@ def new(w):
         made = w.rng.choice(["zeros", "ones"])
         return f"{w.new} = torch.{made}({shape}, dtype=torch.{kind}{grad})"
     if w.chance(0.1):
-        sizes, strides = w.rng.choice([((2, 3), (1, 2)), ((2, 2), (4, 1)), ((3,), (2,))])
+        sizes, strides = w.rng.choice(
+            [((2, 3), (1, 2)), ((2, 2), (4, 1)), ((3,), (2,))]
+        )
         return f"{w.new} = torch.zeros(9)[1:].as_strided({sizes}, {strides}).clone()"
     return w.tensor(DTYPES, grad=0.4)
 
@@ -151,7 +154,11 @@ def no_arguments(w, x, t):
 def complex_parts(w, x, t):
     if t.is_complex():
         forms = ["torch.view_as_real({x})", "{x}.real", "{x}.imag", "{x}.conj()"]
-        forms += ["torch.view_as_real({x}.resolve_conj())", "{x}.mH", "{x}.resolve_neg()"]
+        forms += [
+            "torch.view_as_real({x}.resolve_conj())",
+            "{x}.mH",
+            "{x}.resolve_neg()",
+        ]
         forms += ["{x}.conj().imag"]
         return w.rng.choice(forms).format(x=x)
     if t.dtype == torch.float32 and t.dim() and t.shape[-1] == 2:
@@ -160,10 +167,17 @@ def complex_parts(w, x, t):
 
 
 def other_dtype(w, x, t):
-    """The same bytes; not of truth values, for which bytes other than 0 and 1 are bad."""
+    """The same bytes.
+
+    Not of truth values, for which bytes other than 0 and 1 are bad; those of floats are
+    not looked at, as their last bits may differ.
+    """
     if t.dtype == torch.bool or t.is_conj() or t.is_neg():
         return None
-    dtypes = ["int64", "int32", "float64", "float32", "int16", "uint8"]
+    dtypes = ["int64", "int32", "int16", "uint8"]
+    if is_number(t):
+        dtypes += ["float64", "float32"]
+        return f"{x}.view(torch.{w.rng.choice(dtypes)}).view({t.dtype})"
     return f"{x}.view(torch.{w.rng.choice(dtypes)})"
 
 
@@ -223,7 +237,10 @@ def several(w):
         + ["torch.tensor_split({x}, 2, {d})", "{x}.split([{k}, {m}], {d})"]
         + ["{x}.split(2, dim={d})", "torch.tensor_split({x}, [1], dim={d})"]
         + ["{x}.hsplit(1)", "{x}.unsafe_split(1, {d})", "{x}.unsafe_chunk(2, {d})"]
-        + ["torch.broadcast_tensors({x}, {x}[..., :1])", "{x}.split_with_sizes([{n}], {d})"]
+        + [
+            "torch.broadcast_tensors({x}, {x}[..., :1])",
+            "{x}.split_with_sizes([{n}], {d})",
+        ]
         + ["torch.atleast_2d({x}, {x})", "{x}.tensor_split([0, 1], {d})"]
     )
     k = w.rng.randint(0, n)
@@ -248,13 +265,18 @@ def _target(w, x):
     return expression(w, x) if w.chance(0.4) else x
 
 
+def _shown(w, target):
+    """The tensor of an expression, or None where it is an error."""
+    try:
+        return eval(target, {"torch": torch, **w.tensors})
+    except Exception:
+        return None
+
+
 def _twice(w, target):
     """Whether a write to the expression is not defined."""
-    try:
-        t = eval(target, {"torch": torch, **w.tensors})
-    except Exception:
-        return False  # the error is the same
-    return names_twice(t)
+    t = _shown(w, target)
+    return t is not None and names_twice(t)
 
 
 def write(w):
@@ -262,7 +284,8 @@ def write(w):
     target = _target(w, x)
     if _twice(w, target):
         return None
-    t = w.tensors[x]
+    t = _shown(w, target)
+    t = w.tensors[x] if t is None else t
     forms = ["{x}.zero_()", "{x}.fill_(1)", "{x}.mul_(2)", "{x}.add_(1)", "{x} += 1"]
     forms += ["{x}.neg_()", "{x}[...] = 2", "{x} *= 2", "{x}.copy_({x})", "{x}.abs_()"]
     forms += ["{x}.mul_({x})", "{x}.masked_fill_({x} == 1, 3)", "{x}.sub_({x})"]
@@ -291,6 +314,8 @@ def write_part(w):
     y = w.any()
     if overlap(w.tensors[x], w.tensors[y]) or not _castable(w, y, x):
         return None
+    if w.tensors[y].requires_grad and not is_number(w.tensors[x]):
+        return None  # PyTorch lets integers require a gradient where it fills
     return f"{place} = {y}"
 
 
@@ -351,7 +376,13 @@ def into_out(w):
         # PyTorch resizes out before it finds that memory is shared, or not at all.
         if form in alone and shares(out, w.tensors[n]):
             return None
-    if form in alone and (0 in out.stride() or not out.numel()):
+    shown = _shown(w, target)
+    operands = [w.tensors[n] for n in {x, y or x}]
+    if shown is not None and any(shares(out, t) for t in operands):
+        # What is resized may overlap then.
+        if any(t.shape != shown.shape for t in operands):
+            return None
+    if form in alone and (shown is None or 0 in shown.stride() or not shown.numel()):
         return None
     if form in alone and not w.tensors[x].dim():
         return None
@@ -381,25 +412,39 @@ def in_place_view(w):
     )
 
 
+def _alone(w, t):
+    """Whether nothing but its name holds a tensor."""
+    others = [o for o in w.tensors.values() if o is not t]
+    return not t.requires_grad and not any(shares(t, o) for o in others)
+
+
 def storage(w):
     """Other bytes under a tensor."""
     x, y = w.any(), w.any()
     t, o = w.tensors[x], w.tensors[y]
-    forms = ["{x}.data = {y}", "{x}.data = {y}.data", "{x}.data = {y}.detach().clone()"]
+    forms = []
+    # Some of PyTorch's nodes ask a saved tensor for its sizes, some know them.
+    if not t.requires_grad or t.shape == o.shape:
+        forms += [
+            "{x}.data = {y}",
+            "{x}.data = {y}.data",
+            "{x}.data = {y}.clone().data",
+        ]
     if t.dtype == o.dtype or w.chance(0.05):
         forms += ["{x}.set_({y})", "{x}.set_({y})", "{x}.set_({y}.untyped_storage())"]
         if t.dtype == o.dtype:
             forms += ["{x}.set_({y}.untyped_storage(), {o}, {s}, {st})"]
-    forms += ["torch.utils.swap_tensors({x}, {y})"]
-    # New bytes are not defined: they are all written to at once.
-    forms += ["{x}.resize_({s}).zero_()", "{x}.resize_as_({y}).zero_()"]
-    forms += ["{x}.resize_({s})"] if o.numel() <= t.numel() else []
+    # The error counts what holds them.
+    if x != y and _alone(w, t) and _alone(w, o):
+        forms += ["torch.utils.swap_tensors({x}, {y})"] * 3
+    if not names_twice(t):
+        # New bytes are not defined: they are all written to at once.
+        forms += ["{x}.resize_({s}).zero_()", "{x}.resize_as_({y}).zero_()"]
+        forms += ["{x}.resize_({s})"] if o.numel() <= t.numel() else []
+    if not forms:
+        return None
     form = w.rng.choice(forms)
-    if "resize" in form and (names_twice(t) or "torch.utils" in form):
-        return None
     if form == "{x}.set_({y}.untyped_storage())" and o.dtype == torch.bool != t.dtype:
-        return None
-    if "swap_tensors" in form and x == y:
         return None
     return form.format(
         x=x, y=y, o=o.storage_offset(), s=tuple(o.shape), st=tuple(o.stride())
@@ -422,6 +467,8 @@ def scattered(w):
         + ["{x}.index_select({d}, torch.tensor([{i}]))", "{x}.narrow_copy({d}, {i}, 1)"]
         + ["torch.as_strided_scatter({x}, {x} * 2, {x}.shape, {x}.stride(), {o})"]
     )
+    if t.is_complex() and t.requires_grad and "_scatter" in form:
+        return None  # PyTorch has no derivative there
     if "as_strided" in form and len(set(places(t))) < t.numel():
         return None
     return f"{w.new} = " + form.format(x=x, d=d, i=i, j=i + 1, o=t.storage_offset())
@@ -437,7 +484,7 @@ def backward(w):
     x = w.any(lambda t: t.requires_grad)
     if not x:
         return None
-    y = w.any(lambda t: t.requires_grad and t.is_leaf) or x
+    y = w.any(lambda t: t.requires_grad and is_leaf(t)) or x
     form = w.rng.choice(
         ["{x}.sum().backward()", "({x} * {x}).sum().backward(retain_graph=True)"]
         + ["{x}.backward(torch.ones_like({x}), retain_graph=True)"]

@@ -87,6 +87,14 @@ class Writer:
         return f"{self.new},{second} *_ = {expression}"
 
 
+def is_leaf(t):
+    """Not asked of a view whose history may not be made: that is an error."""
+    try:
+        return t.is_leaf
+    except RuntimeError:
+        return False
+
+
 def is_float(t):
     return t.is_floating_point()
 
@@ -156,8 +164,15 @@ def next_line(kind, rng, machine, count):
         if line:
             break
     with_mode = rng.random() < 0.1 and not line.startswith(("with ", "del "))
-    if with_mode and ".data =" not in line and "detach_" not in line:
-        line = f"with {rng.choice(MODES)}: {line}"
+    # unsafe_split in inference mode is a view that counts writes of its own.
+    never = (".data =", "detach_", "multi_grad_hook", "unsafe_")
+    if with_mode and not any(part in line for part in never):
+        mode = rng.choice(MODES)
+        # With inference tensors that require a gradient outside the mode, PyTorch's
+        # kernels record steps of their own, or find them wrong.
+        if "inference" in mode and "requires_grad" in line:
+            mode = "torch.no_grad()"
+        line = f"with {mode}: {line}"
     return line
 
 

@@ -52,7 +52,7 @@ Tensor first_grad(const Tensor& grad, const Tensor& variable, long expected) {
   if (!grad_enabled() && grad.impl()->use_count() <= expected &&
       lies_right(grad, variable)) {
     bool alone = grad->storage->use_count() == 1;
-    return alone ? detached(grad) : fresh(grad, variable);
+    return alone ? detached(grad) : copied(grad, grad.strides());
   }
   Tensor out = fresh(grad, variable);
   if (grad_enabled()) { // with its history
@@ -61,7 +61,10 @@ Tensor first_grad(const Tensor& grad, const Tensor& variable, long expected) {
     copy->geometry = out->geometry;
     out = copy;
   }
-  if (is_dense(variable)) {
+  if (autograd_state().inference_mode) {
+    out->inference = true;
+    out->version = {};
+  } else if (is_dense(variable)) {
     out.bump_version();
   }
   return out;
@@ -94,16 +97,28 @@ std::unique_lock<std::recursive_mutex> AccumulateGrad::lock() {
 }
 
 TensorList AccumulateGrad::apply(TensorList grads) {
-  Tensor g = std::move(grads.at(0));
-  if (!g.defined()) {
+  if (!variable_.defined()) {
     return {};
   }
   auto one_at_a_time = lock();
+  accumulate(std::move(grads.at(0)));
+  // Whether or not there was a gradient.
+  for (const auto& hook :
+       std::vector(ensure_autograd_meta(variable_).post_accumulate_hooks)) {
+    (*hook)({variable_});
+  }
+  return {};
+}
+
+void AccumulateGrad::accumulate(Tensor g) {
+  if (!g.defined()) {
+    return;
+  }
   AutogradMeta& meta = ensure_autograd_meta(variable_);
   FL_CHECK(
       !meta.grad_fn, "leaf variable has been moved into the graph interior");
   if (!meta.requires_grad) {
-    return {};
+    return;
   }
   if (!meta.grad.defined()) {
     meta.grad = first_grad(g, variable_, post_hooks.empty() ? 1 : 2);
@@ -112,10 +127,6 @@ TensorList AccumulateGrad::apply(TensorList grads) {
   } else {
     (void)autograd_ops().add_(meta.grad, g);
   }
-  for (const auto& hook : std::vector(meta.post_accumulate_hooks)) {
-    (*hook)({variable_});
-  }
-  return {};
 }
 
 } // namespace flashlight

@@ -22,6 +22,7 @@ class FL_API AccumulateGrad : public Node {
   // Graphs that share the leaf may run on several threads at once, and adding
   // to the gradient may give the host's lock away in between.
   std::unique_lock<std::recursive_mutex> lock();
+  void accumulate(Tensor grad);
 
   std::recursive_mutex mutex_;
   Tensor variable_;

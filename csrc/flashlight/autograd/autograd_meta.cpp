@@ -53,12 +53,21 @@ std::shared_ptr<Node> grad_fn(const Tensor& tensor) {
     return meta->grad_fn;
   }
   check_stale_view(*meta);
-  auto node = as_strided_node(meta->base, tensor);
-  node->add_input(tensor);
+  std::shared_ptr<Node> node;
+  uint32_t output = 0;
+  if (meta->replay) {
+    GradMode recording(true);
+    Tensor again = meta->replay(meta->base);
+    node = autograd_meta(again)->grad_fn;
+    output = autograd_meta(again)->output_nr;
+  } else {
+    node = as_strided_node(meta->base, tensor);
+    node->add_input(tensor);
+  }
   std::shared_ptr<Node> before = std::move(meta->grad_fn);
   leave_hooks(tensor, before);
   meta->grad_fn = node;
-  meta->output_nr = 0;
+  meta->output_nr = output;
   meta->attr_version = version;
   take_retain_hook(tensor, before.get(), *node);
   free_iteratively(std::move(before));

@@ -46,6 +46,9 @@ class FL_API AutogradMeta : public AutogradMetaBase {
   Tensor base;
   CreationMeta creation = CreationMeta::Default;
   uint32_t attr_version = 0;
+  // Makes it again from the base, where a geometry alone does not tell: the two
+  // are not both complex, or the one shows conjugates.
+  std::function<Tensor(const Tensor& base)> replay;
 };
 
 // nullptr if the tensor has none.

@@ -238,8 +238,8 @@ class Engine {
  public:
   Engine(GraphTask& task) : task_(task) {}
 
-  void run(std::shared_ptr<Node> root) {
-    queue_.push({std::move(root), {}});
+  void run(std::shared_ptr<Node> root, TensorList grads) {
+    queue_.push({std::move(root), std::move(grads)});
     while (!queue_.empty()) {
       Ready next = std::move(const_cast<Ready&>(queue_.top()));
       queue_.pop();
@@ -288,11 +288,16 @@ class Engine {
     for (const auto& hook : std::vector(node->pre_hooks)) {
       grads = (*hook)(grads);
     }
+    std::vector<std::shared_ptr<NodeHook>> after(node->post_hooks);
+    TensorList inputs = after.empty() ? TensorList() : grads;
     TensorList outputs = (*node)(std::move(grads));
+    validate(*node, outputs);
+    for (const auto& hook : after) {
+      outputs = hook->post(outputs, inputs);
+    }
     if (!task_.options.keep_graph) {
       node->release();
     }
-    validate(*node, outputs);
     if (anomaly_state().enabled && anomaly_state().check_nan) {
       NoGrad guard;
       for (size_t i = 0; i < outputs.size(); ++i) {
@@ -314,6 +319,18 @@ class Engine {
     }
   }
 
+  // As PyTorch, which adds in place to what nothing else holds: the sum lies as
+  // the first gradient did, which shows only where that is not contiguous.
+  static Tensor sum(const Tensor& a, const Tensor& b) {
+    bool alone = !grad_enabled() && a.impl()->use_count() == 1 &&
+                 a->storage->use_count() == 1 && a.dtype() == b.dtype();
+    if (alone && a.strides() != contiguous_strides(a.sizes()) &&
+        is_dense(a.sizes(), a.strides())) {
+      return autograd_ops().add_(a, b);
+    }
+    return autograd_ops().add(a, b);
+  }
+
   void send(const Edge& edge, Tensor grad) {
     Node* to = edge.node.get();
     if (!task_.exec_info.empty()) {
@@ -330,7 +347,7 @@ class Engine {
     }
     if (grad.defined()) {
       Tensor& slot = buffer.at(edge.input);
-      slot = slot.defined() ? autograd_ops().add(slot, grad) : std::move(grad);
+      slot = slot.defined() ? sum(slot, grad) : std::move(grad);
     }
     if (--task_.dependencies.at(to) == 0) {
       Ready ready{edge.node, std::move(buffer)};
@@ -374,7 +391,8 @@ bool will_execute(const Node& node) {
       "_get_should_execute_nodes should only be called during the backward "
       "pass");
   auto* key = const_cast<Node*>(&node);
-  if (task->exec_info.empty()) {
+  // As PyTorch: a single root, which nothing leads to, is not counted.
+  if (task->exec_info.empty() || task->dependencies.count(key) == 0) {
     return task->dependencies.count(key) > 0;
   }
   auto it = task->exec_info.find(key);
@@ -405,15 +423,22 @@ TensorList run_backward(
   task.options = options;
   task.captured.resize(options.accumulate ? 0 : inputs.size());
   auto root = std::make_shared<GraphRoot>(roots, std::move(root_grads));
-  {
-    // Root gradients are cast and checked like any other.
-    TensorList grads = root->apply({});
-    validate(*root, grads);
+  // Root gradients are cast and checked like any other.
+  TensorList checked = root->apply({});
+  validate(*root, checked);
+  // As PyTorch: a single root runs in any case, if only its hooks.
+  std::shared_ptr<Node> first = root;
+  TensorList first_grads;
+  if (roots.size() == 1) {
+    first = roots[0].node;
+    first_grads.resize(first->inputs().size());
+    first_grads.at(roots[0].input) = std::move(checked.at(0));
   }
-  compute_dependencies(task, root.get());
+  compute_dependencies(task, first.get());
   if (!inputs.empty()) {
-    compute_exec_info(task, root.get(), inputs);
-    task.exec_info[root.get()].needed = true;
+    compute_exec_info(task, first.get(), inputs);
+    ExecInfo& info = task.exec_info[first.get()];
+    info.needed = info.needed || first == root;
   }
   struct Scope {
     GraphTask* before;
@@ -428,7 +453,8 @@ TensorList run_backward(
   };
   {
     Scope scope(&task, options.create_graph);
-    Engine(task).run(root);
+    root.reset();
+    Engine(task).run(std::move(first), std::move(first_grads));
     // A callback may queue another one.
     for (size_t i = 0; i < task.callbacks.size(); ++i) {
       std::function<void()> callback = task.callbacks[i];

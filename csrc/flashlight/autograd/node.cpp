@@ -124,15 +124,7 @@ TensorList Node::operator()(TensorList grads) {
     }
   } current;
   current_node() = shared_from_this();
-  if (post_hooks.empty()) {
-    return apply(std::move(grads));
-  }
-  TensorList inputs = grads;
-  TensorList outputs = apply(std::move(grads));
-  for (const auto& hook : std::vector(post_hooks)) {
-    outputs = hook->post(outputs, inputs);
-  }
-  return outputs;
+  return apply(std::move(grads));
 }
 
 } // namespace flashlight

@@ -62,7 +62,7 @@ class FL_API Node : public std::enable_shared_from_this<Node> {
   virtual Tensor variable() const {
     return {};
   }
-  // Runs hooks, apply, hooks.
+  // Runs apply, as the current node.
   TensorList operator()(TensorList grads);
 
   uint32_t add_input(const Tensor& tensor);

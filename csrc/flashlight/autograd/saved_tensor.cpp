@@ -1,6 +1,16 @@
 #include "flashlight/autograd/saved_tensor.h"
 
+#include "flashlight/autograd/view_autograd.h"
+
 namespace flashlight {
+
+const char* const kBackwardTwice =
+    "Trying to backward through the graph a second time (or directly access "
+    "saved tensors after they have already been freed). Saved intermediate "
+    "values of the graph are freed when you call .backward() or "
+    "autograd.grad(). Specify retain_graph=True if you need to backward "
+    "through the graph a second time or if you need to access saved tensors "
+    "after calling backward.";
 
 std::function<std::unique_ptr<SavedTensorHook>()>& saved_tensor_hook_factory() {
   static std::function<std::unique_ptr<SavedTensorHook>()> factory;
@@ -103,14 +113,7 @@ Tensor SavedTensor::unpack(const std::shared_ptr<Node>& owner) const {
   if (!was_defined_) {
     return {};
   }
-  FL_CHECK(
-      !released_ || hook_,
-      "Trying to backward through the graph a second time (or directly access "
-      "saved tensors after they have already been freed). Saved intermediate "
-      "values of the graph are freed when you call .backward() or "
-      "autograd.grad(). Specify retain_graph=True if you need to backward "
-      "through the graph a second time or if you need to access saved tensors "
-      "after calling backward.");
+  FL_CHECK(!released_ || hook_, kBackwardTwice);
   std::shared_ptr<Node> node = grad_fn_;
   if (is_output_ && !is_leaf_) {
     node = owner;

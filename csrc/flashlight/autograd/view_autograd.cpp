@@ -144,6 +144,7 @@ class CopySlices : public Node {
     if (!g.defined()) {
       return out;
     }
+    FL_CHECK(!released_, kBackwardTwice);
     const AutogradOps& ops = autograd_ops();
     // g, laid out as the base's storage is.
     const BaseInfo& base = shown_.base;
@@ -281,7 +282,8 @@ void check_inplace(const Tensor& tensor, bool records) {
         "in-place operation.");
   }
   FL_CHECK(
-      !requires_grad(tensor) || meta->grad_fn || meta->is_view,
+      // As PyTorch: also a view of which nobody has asked for the history.
+      !requires_grad(tensor) || meta->grad_fn,
       "a leaf Variable that requires grad is being used in an in-place "
       "operation.");
 }

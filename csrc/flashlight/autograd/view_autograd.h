@@ -21,6 +21,9 @@ FL_API void move_history(
 FL_API bool can_adopt_history(const Tensor& tensor, const Tensor& from);
 FL_API void adopt_history(const Tensor& tensor, const Tensor& from);
 
+// What a node says whose saved values have been freed (saved_tensor.cpp).
+extern const char* const kBackwardTwice;
+
 // Raises for an inference tensor that is written to outside inference mode.
 FL_API void check_inference_write(const Tensor& tensor);
 

@@ -194,7 +194,7 @@ class Outputs {
         continue;
       }
       bool counts = false;
-      Tensor t = one(as_tensor(o.ptr()), returned.size(), counts);
+      Tensor t = one(as_tensor(o.ptr()), raw.size(), counts);
       differentiable += counts ? 1 : 0;
       all.push_back(t);
       out.append(nb::steal(wrap(t)));

@@ -119,8 +119,7 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple, bool keep_slices) {
   // Adds a dimension, and selects or empties it.
   auto record_bool = [&](bool taken) {
     out.view = unsqueeze(out.view, dim);
-    record(
-        Tensor(mx::zeros({static_cast<mx::ShapeElem>(taken)}, mx::int64)));
+    record(Tensor(mx::zeros({static_cast<mx::ShapeElem>(taken)}, mx::int64)));
   };
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); ++i) {
     PyObject* o = PyTuple_GET_ITEM(tuple, i);
@@ -271,6 +270,9 @@ int set_item(PyObject* self, PyObject* index, PyObject* value) {
     nb::object tuple = normalized(index);
     if (index == Py_False) {
       return 0; // nothing is written, by PyTorch's own short cut
+    }
+    if (index == Py_True) {
+      tuple = nb::make_tuple(nb::none()); // another one
     }
     Indexed r = apply_basic(t, tuple.ptr(), false);
     Tensor v = value_tensor(t, value);

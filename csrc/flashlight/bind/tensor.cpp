@@ -838,6 +838,27 @@ void bind_tensor(nb::module_& m) {
       throw nb::python_error();
     }
   };
+  m.def("_use_count", [](nb::handle t) {
+    return to_tensor(t.ptr()).impl()->use_count();
+  });
+  // Each object then is that of the other's tensor: Note [Python identity].
+  m.def("_swap_tensor_impl", [](nb::handle a, nb::handle b) {
+    (void)to_tensor(a.ptr());
+    (void)to_tensor(b.ptr());
+    for (nb::handle h : {a, b}) {
+      if (tensor_of(h.ptr()).impl()->use_count() > 1) {
+        Py_INCREF((h.ptr() == a.ptr() ? b : a).ptr());
+      }
+    }
+    std::swap(tensor_of(a.ptr()), tensor_of(b.ptr()));
+    for (nb::handle h : {a, b}) {
+      const Tensor& t = tensor_of(h.ptr());
+      t->python = h.ptr();
+      if (t.impl()->use_count() > 1) {
+        Py_DECREF((h.ptr() == a.ptr() ? b : a).ptr());
+      }
+    }
+  });
   m.def("_flush", [] { flush(); });
   m.def("_eval", [](nb::sequence tensors) {
     std::vector<mx::array> arrays;

@@ -139,7 +139,7 @@ IntList channels_last_strides(const IntList& sizes) {
   int64_t stride = 1;
   auto set = [&](size_t i) {
     strides[i] = stride;
-    stride *= std::max<int64_t>(sizes[i], 1);
+    stride *= sizes[i]; // to 0, where one is
   };
   set(1);
   for (size_t i = n; i-- > 2;) {

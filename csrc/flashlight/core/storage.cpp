@@ -71,9 +71,22 @@ bool write_small(
   return write_at_once(array, layout, view, value);
 }
 
-// `array` in storage order under another dtype, one dimension.
+// How many elements of `flat` whole ones of another dtype take.
+mx::ShapeElem whole_elements(const mx::array& flat, Dtype dtype) {
+  auto size = static_cast<size_t>(itemsize(dtype));
+  return static_cast<mx::ShapeElem>(
+      flat.nbytes() / size * size / flat.itemsize());
+}
+
+// `array` in storage order under another dtype, one dimension; without bytes at
+// the end that are no whole element.
 mx::array flat_as(const mx::array& array, const Layout& layout, Dtype dtype) {
-  return mx::view(flatten(array, layout), to_mlx(dtype));
+  mx::array flat = flatten(array, layout);
+  mx::ShapeElem n = whole_elements(flat, dtype);
+  if (static_cast<size_t>(n) != flat.size()) {
+    flat = mx::slice(flat, {0}, {n});
+  }
+  return mx::view(flat, to_mlx(dtype));
 }
 
 Layout flat_layout(const mx::array& flat) {
@@ -166,6 +179,12 @@ void Storage::write(const Geometry& view, Dtype dtype, const mx::array& value) {
   Layout layout = flat_layout(flat);
   mx::array next = flatten(write_back(flat, layout, view, value), layout);
   next = mx::view(next, to_mlx(dtype_));
+  if (next.size() != array_.size()) {
+    mx::array before = flatten(array_, layout_);
+    auto from = static_cast<mx::ShapeElem>(next.size());
+    auto end = static_cast<mx::ShapeElem>(before.size());
+    next = mx::concatenate({next, mx::slice(before, {from}, {end})});
+  }
   layout_ = flat_layout(next);
   set_array(std::move(next));
 }

@@ -245,6 +245,12 @@ Tensor in_dtype(const Tensor& self, std::optional<Dtype> dtype) {
 void register_activations() {
   op("relu(Tensor self) -> Tensor")
       .forms("function method inplace")
+      .check([](const Tensor& self) {
+        FL_CHECK_AS(
+            NotImplementedError,
+            !self.is_complex(),
+            "clamp is not supported for complex types");
+      })
       .elementwise()
       .kernel(relu_kernel)
       .grad(

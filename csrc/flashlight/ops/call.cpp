@@ -10,6 +10,7 @@
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/copy.h"
+#include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/in_parts.h"
 #include "flashlight/ops/op_node.h"
 #include "flashlight/ops/registry.h"
@@ -103,6 +104,19 @@ struct Operands {
   }
 };
 
+// The same bytes under another dtype are a tensor of the mode of the moment.
+void as_made_now(const Tensor& t) {
+  bool inference = autograd_state().inference_mode;
+  if (t->inference || inference) {
+    t->inference = inference;
+    t->version = inference ? Ref<VersionCounter>() : make_ref<VersionCounter>();
+  }
+}
+
+bool is_copy(const Op& op) {
+  return op.schema.name == "clone" || op.schema.name == "_to_copy";
+}
+
 CreationMeta creation_meta(const Op& op, bool recorded) {
   if (autograd_state().inference_mode) {
     return CreationMeta::InferenceMode;
@@ -112,6 +126,34 @@ CreationMeta creation_meta(const Op& op, bool recorded) {
   }
   return op.multi_output_view ? CreationMeta::MultiOutputNode
                               : CreationMeta::Default;
+}
+
+// Keeps how `view` is made of its base, if it shows it in another way than a
+// geometry can say, or what it is a view of does.
+void keep_replay(const Op& op, const Value* args, const Tensor& view) {
+  const Tensor& self = *args[0].tensor();
+  const AutogradMeta* parent = autograd_meta(self);
+  bool of_view = parent && parent->is_view;
+  bool other = view.is_complex() != self.is_complex() ||
+               view->conj != self->conj || view->neg != self->neg;
+  if (!other && !(of_view && parent->replay)) {
+    return;
+  }
+  auto before = of_view ? parent->replay : nullptr;
+  if (of_view && !before) {
+    before = [g = self.geometry()](const Tensor& base) {
+      return as_strided(base, g.sizes, g.strides, g.offset);
+    };
+  }
+  ensure_autograd_meta(view).replay =
+      [&op, other, before, g = view.geometry()](const Tensor& base) {
+        Tensor from = before ? before(base) : base;
+        if (!other) {
+          return as_strided(from, g.sizes, g.strides, g.offset);
+        }
+        Value self[] = {from};
+        return call(op, self)[0].as<Tensor>();
+      };
 }
 
 [[noreturn]] void fail_complex128(const Op& op);
@@ -382,13 +424,14 @@ bool copies_itself(const Op& op, const Value* args, const Tensor& to) {
 // May the op write to `to` while it reads its arguments?
 void check_overlap(const Op& op, const Value* args, const Tensor& to) {
   const std::string& name = op.schema.name;
-  if (name == "index_put" || name == "_index_put" || name == "masked_fill") {
+  if (name == "index_put" || name == "_index_put" || name == "masked_fill" ||
+      name == "index_fill") {
     if (has_internal_overlap(to.geometry())) {
       bool mask = name == "masked_fill";
       warn(
           detail::concat(
               "Use of ",
-              mask ? "masked_fill" : "index_put",
+              name == "_index_put" ? "index_put" : name,
               "_ on expanded tensors is deprecated. Please clone() the tensor "
               "before performing this operation. This also applies to advanced "
               "indexing e.g. ",
@@ -553,8 +596,9 @@ Results call(const Op& op, Value* args) {
     }
   }
   // Inference tensors alone are not seen by autograd, whatever they require.
-  bool record = !op.differentiable.empty() && recording() &&
-                any_requires_grad(op, args) && any_normal(op, args);
+  bool any =
+      !op.differentiable.empty() && recording() && any_requires_grad(op, args);
+  bool record = any && any_normal(op, args);
   if (record && op.derivative == Derivative::Vjp && op.complex128)
       [[unlikely]] {
     Call c{op, args};
@@ -564,19 +608,27 @@ Results call(const Op& op, Value* args) {
   }
   if (!record) {
     Results results = run(op, args);
+    if (any && is_copy(op)) [[unlikely]] {
+      // PyTorch makes them by copy_, which records.
+      copy_(results[0].as<Tensor>(), *args[0].tensor(), false);
+      return results;
+    }
     bool inference = autograd_state().inference_mode;
     // The same bytes under another dtype are no view that autograd follows.
     if (op.view && op.derivative != Derivative::NotDifferentiable) {
       for_results(results, [&](const Tensor& t) {
         if (!t->inference) { // of which nothing is tracked
           make_view(t, *args[0].tensor(), creation_meta(op, false));
+          keep_replay(op, args, t);
         }
       });
+    } else if (op.view) {
+      for_results(results, as_made_now);
     } else if (inference) {
       for_results(results, [&](const Tensor& t) {
-        // An alias (detach) is what its tensor is.
+        // An alias is what its tensor is.
         const Tensor* self = args[0].tensor();
-        if (!self || t->version.get() != (*self)->version.get()) {
+        if (!self || t->storage != (*self)->storage) {
           t->inference = true;
           t->version = {};
         }
@@ -589,6 +641,7 @@ Results call(const Op& op, Value* args) {
   if (op.view) {
     for_results(results, [&](const Tensor& t) {
       make_view(t, *args[0].tensor(), creation_meta(op, true));
+      keep_replay(op, args, t);
     });
   }
   for_places(results, [&](const Tensor& t) {
@@ -620,7 +673,7 @@ ViewSpec inplace_spec(const Op& op, Value* args) {
 // The view's geometry put on `self`. Its storage is not written to.
 Tensor call_inplace_view(const Op& op, Value* args) {
   Tensor self = *args[0].tensor();
-  bool any = recording() && any_requires_grad(op, args);
+  bool any = recording() && any_requires_grad(op, args) && any_normal(op, args);
   check_inplace(self, any);
   ViewSpec spec = inplace_spec(op, args);
   std::shared_ptr<OpNode> node;
@@ -708,7 +761,13 @@ Tensor call_inplace(const Op& op, Value* args) {
   }
   bool any = recording() && !op.differentiable.empty() &&
              any_requires_grad(op, args) && any_normal(op, args);
+  if (op.schema.name == "copy") { // integers are written without history
+    any = any && differentiable_dtype(self.dtype());
+  }
   check_inplace(self, any);
+  if (op.check && has_internal_overlap(self.geometry())) {
+    op.check(Call{op, args}); // before what is said of the overlap
+  }
   FL_CHECK(
       op.schema.name != "abs" || !self.is_complex(),
       "In-place abs is not supported for complex tensors.");

@@ -48,12 +48,15 @@ ViewSpec view_dtype(const Tensor& self, Dtype dtype) {
       scalar_name(dtype),
       " (different element sizes)");
   Geometry& g = spec.geometry;
-  FL_CHECK(
-      g.strides.back() == 1,
-      "self.stride(-1) must be 1",
-      what,
-      g.strides.back());
+  auto check_last_stride = [&] {
+    FL_CHECK(
+        g.strides.back() == 1,
+        "self.stride(-1) must be 1",
+        what,
+        g.strides.back());
+  };
   if (from > to) {
+    check_last_stride();
     int64_t ratio = from / to;
     for (int64_t& s : g.strides) {
       s *= ratio;
@@ -77,6 +80,7 @@ ViewSpec view_dtype(const Tensor& self, Dtype dtype) {
       ratio,
       what,
       g.offset);
+  check_last_stride();
   for (size_t d = 0; d + 1 < g.strides.size(); ++d) {
     FL_CHECK(
         g.strides[d] % ratio == 0,

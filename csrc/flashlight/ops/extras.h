@@ -13,6 +13,8 @@ FL_API Tensor unbroadcast(const Tensor& tensor, const IntList& sizes);
 FL_API IntList broadcast_sizes(const IntList& a, const IntList& b);
 // Sizes with one -1 resolved for `numel` elements (view, reshape).
 FL_API IntList infer_sizes(const IntList& sizes, int64_t numel);
+// A value that lies as `self` does, as what is written to a clone of it.
+FL_API Tensor lying_as(const Tensor& self, mx::array value);
 // Dimensions, wrapped; all of them if `dims` is empty.
 FL_API IntList wrap_dims(const IntList& dims, int64_t ndim);
 

@@ -167,7 +167,7 @@ void check_fill(const Tensor& self, const Tensor& index, int64_t d) {
   check_bounds(index, d, size_along(self, d), true);
 }
 
-mx::array fill_kernel(
+Tensor fill_kernel(
     const Tensor& self,
     int64_t dim,
     const Tensor& index,
@@ -179,8 +179,8 @@ mx::array fill_kernel(
       "index_fill_(): Converting complex Scalar to non-complex type is not "
       "supported");
   Tensor wrapped(wrapped_indices(index.value(), size_along(self, d)));
-  return brought(
-      self, d, wrapped, number_within(value, self.dtype()), Reduce::Set);
+  mx::array number = number_within(value, self.dtype());
+  return lying_as(self, brought(self, d, wrapped, number, Reduce::Set));
 }
 
 // What is overwritten has no gradient.
@@ -336,14 +336,16 @@ void register_index_along() {
             ")");
         auto at = misplaced(index, size_along(self, d));
         FL_CHECK_INDEX(
-            !at,
+            !at || self.numel() == 0,
             "index_copy_(): index ",
             at.value_or(0),
             " is out of bounds for dimension ",
             d,
             " with size ",
             size_along(self, d));
-        return brought(self, d, index, source.value(), Reduce::Set);
+        return self.numel() == 0
+                   ? self.value()
+                   : brought(self, d, index, source.value(), Reduce::Set);
       })
       .complex128(parts())
       .grad("self", "dim index", cleared)
@@ -387,12 +389,8 @@ void register_index_along() {
             "index_fill_(): Converting complex Scalar to non-complex type is "
             "not supported");
         Tensor wrapped(wrapped_indices(index.value(), size_along(self, d)));
-        return brought(
-            self,
-            d,
-            wrapped,
-            mx::astype(value.value(), to_mlx(self.dtype())),
-            Reduce::Set);
+        mx::array number = mx::astype(value.value(), to_mlx(self.dtype()));
+        return lying_as(self, brought(self, d, wrapped, number, Reduce::Set));
       })
       .complex128(formula([](const Tensor& self,
                              int64_t dim,

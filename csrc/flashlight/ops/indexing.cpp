@@ -30,8 +30,8 @@ TensorList expand_masks(const Tensor& self, const TensorList& indices) {
     }
     Dtype d = index.dtype();
     FL_CHECK_INDEX(
-        is_integral(d, true) && d != Dtype::UInt16 && d != Dtype::UInt32 &&
-            d != Dtype::UInt64,
+        d == Dtype::Int64 || d == Dtype::Int32 || d == Dtype::UInt8 ||
+            d == Dtype::Bool,
         "tensors used as indices must be long, int, byte or bool tensors");
     if (d != Dtype::Bool && d != Dtype::UInt8) {
       out.push_back(d == Dtype::Int64 ? index : _to_copy(index, Dtype::Int64));
@@ -72,15 +72,32 @@ TensorList expand_masks(const Tensor& self, const TensorList& indices) {
 }
 
 // As PyTorch: one number where one mask says is masked_fill, which casts it.
-bool fills(const TensorList& indices, const Tensor& values, bool accumulate) {
-  int64_t masks = 0, others = 0;
+bool fills(
+    const Tensor& self,
+    const TensorList& indices,
+    const Tensor& values,
+    bool accumulate) {
+  const Tensor* mask = nullptr;
+  if (accumulate || values.numel() != 1) {
+    return false;
+  }
   for (const Tensor& index : indices) {
     if (index.defined()) {
-      bool mask = index.dtype() == Dtype::Bool || index.dtype() == Dtype::UInt8;
-      ++(mask ? masks : others);
+      Dtype d = index.dtype();
+      if (mask || (d != Dtype::Bool && d != Dtype::UInt8)) {
+        return false;
+      }
+      mask = &index;
     }
   }
-  return !accumulate && values.numel() == 1 && masks == 1 && others == 0;
+  FL_CHECK(
+      !mask || mask->dtype() == Dtype::Bool,
+      "masked_fill_ only supports boolean masks, but got mask with dtype "
+      "unsigned char");
+  if (mask) {
+    check_number_kind(values.dtype(), self.dtype());
+  }
+  return mask;
 }
 
 // Where the indexed dimensions are, and where the result has them.
@@ -139,11 +156,8 @@ Plan make_plan(const Tensor& self, const TensorList& indices) {
     }
     auto dim = static_cast<int64_t>(i);
     FL_CHECK_INDEX(
-        self.size(dim) > 0 || indices[i].numel() == 0,
+        self.size(dim) > 0 || product(sizes) == 0,
         "index is out of bounds for dimension with size 0");
-    // PyTorch's text counts the indices, not the dimensions.
-    auto place = static_cast<int64_t>(plan.axes.size());
-    check_bounds(indices[i], place, self.size(dim), true);
     plan.axes.push_back(static_cast<int>(i));
     plan.slice_sizes[i] = 1;
     mx::array index = wrapped_indices(indices[i].value(), self.size(dim));
@@ -153,6 +167,18 @@ Plan make_plan(const Tensor& self, const TensorList& indices) {
     plan.front = 0;
   }
   return plan;
+}
+
+// Not where nothing is read or written. PyTorch's text counts the indices, not
+// the dimensions.
+void check_within(const Tensor& self, const TensorList& indices) {
+  int64_t place = 0;
+  for (size_t i = 0; i < indices.size(); ++i) {
+    if (indices[i].defined()) {
+      int64_t size = self.size(static_cast<int64_t>(i));
+      check_bounds(indices[i], place++, size, true);
+    }
+  }
 }
 
 IntList result_sizes(const Tensor& self, const Plan& plan) {
@@ -243,6 +269,7 @@ Tensor index_kernel(const Tensor& self, const TensorList& indices) {
     mx::array none = mx::zeros(to_shape(sizes), to_mlx(self.dtype()));
     return Tensor(none, strides, self.device());
   }
+  check_within(self, indices);
   mx::array out =
       mx::gather(self.value(), plan.indices, plan.axes, plan.slice_sizes);
   std::vector<int> ones;
@@ -254,7 +281,7 @@ Tensor index_kernel(const Tensor& self, const TensorList& indices) {
   return Tensor(std::move(out), std::move(strides), self.device());
 }
 
-mx::array index_put_kernel(
+Tensor index_put_kernel(
     const Tensor& self,
     const TensorList& indices,
     const Tensor& values,
@@ -282,8 +309,9 @@ mx::array index_put_kernel(
       scalar_name(values.dtype()),
       " for the source.");
   if (product(sizes) == 0) {
-    return self.value();
+    return lying_as(self, self.value());
   }
+  check_within(self, indices);
   mx::array updates =
       mx::broadcast_to(value_as(values, self.dtype()), to_shape(sizes));
   std::vector<int> order = from_front(plan, sizes.size());
@@ -297,10 +325,11 @@ mx::array index_put_kernel(
     ones.push_back(axis + static_cast<int>(plan.index_sizes.size()));
   }
   updates = mx::expand_dims(updates, ones);
-  if (accumulate) {
-    return mx::scatter_add(self.value(), plan.indices, updates, plan.axes);
-  }
-  return mx::scatter(self.value(), plan.indices, updates, plan.axes);
+  mx::array x = self.value();
+  return lying_as(
+      self,
+      accumulate ? mx::scatter_add(x, plan.indices, updates, plan.axes)
+                 : mx::scatter(x, plan.indices, updates, plan.axes));
 }
 
 // Coordinates of the true elements, [count, ndim] and as in PyTorch a column
@@ -378,7 +407,7 @@ void register_indexing() {
             return _index_put(
                 grad,
                 indices,
-                zeros({}, values.dtype(), {}, values.device()),
+                zeros({}, grad.dtype(), {}, values.device()),
                 false);
           })
       .zero_grad("indices")
@@ -401,7 +430,7 @@ void register_indexing() {
             expand_masks(self, indices),
             values,
             accumulate,
-            fills(indices, values, accumulate));
+            fills(self, indices, values, accumulate));
       })
       .doc("A copy of `self` with `values` at `indices`.");
   op("index_put_(Tensor(a!) self, Tensor?[] indices, Tensor values, bool "
@@ -416,7 +445,7 @@ void register_indexing() {
             expand_masks(self, indices),
             values,
             accumulate,
-            fills(indices, values, accumulate));
+            fills(self, indices, values, accumulate));
       })
       .doc("Writes `values` at `indices`.");
   op("nonzero(Tensor self) -> Tensor")

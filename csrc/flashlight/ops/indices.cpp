@@ -40,12 +40,18 @@ void check_bounds(
     int64_t dim,
     int64_t size,
     bool negative) {
-  IndexRange range = range_of(index);
   int64_t first = negative ? -size : 0;
-  FL_CHECK_INDEX(
-      range.within(first, size),
+  if (range_of(index).within(first, size)) {
+    return;
+  }
+  mx::array v = index_values(index);
+  const auto* wrong = std::find_if(
+      v.data<int64_t>(), v.data<int64_t>() + v.size(), [&](int64_t i) {
+        return i < first || i >= size;
+      });
+  fail<IndexError>(
       "index ",
-      range.low < first ? range.low : range.high,
+      *wrong,
       " is out of bounds for dimension ",
       dim,
       " with size ",

@@ -67,7 +67,7 @@ mx::array take_kernel(const Tensor& self, const Tensor& index) {
       select_along(flat(self.value()), at, 0), to_shape(index.sizes()));
 }
 
-mx::array put_kernel(
+Tensor put_kernel(
     const Tensor& self,
     const Tensor& index,
     const Tensor& source,
@@ -94,7 +94,7 @@ mx::array put_kernel(
       self.numel() > 0 || index.numel() == 0,
       "put_(): Tried to put elements into an empty tensor");
   if (index.numel() == 0) {
-    return self.value();
+    return lying_as(self, self.value());
   }
   mx::array out = scatter_along(
       flat(self.value()),
@@ -102,7 +102,7 @@ mx::array put_kernel(
       flat(source.value()),
       0,
       accumulate ? Reduce::Sum : Reduce::Set);
-  return mx::reshape(out, to_shape(self.sizes()));
+  return lying_as(self, mx::reshape(out, to_shape(self.sizes())));
 }
 
 mx::array select_kernel(const Tensor& self, const Tensor& mask) {
@@ -154,7 +154,8 @@ void register_masks() {
       .complex128(parts())
       .grad(
           "self",
-          "self.shape index",
+          "self index", // saved whole, as in PyTorch, for what writes to it
+                        // raise
           [](const Tensor& grad, const Tensor& self, const Tensor& index) {
             return put(
                 zeros(self.sizes(), grad.dtype(), {}, grad.device()),
@@ -217,7 +218,7 @@ void register_masks() {
       .complex128(parts())
       .grad(
           "self",
-          "self.shape mask",
+          "self mask", // as take
           [](const Tensor& grad, const Tensor& self, const Tensor& mask) {
             return masked_scatter(
                 zeros(

@@ -39,7 +39,9 @@ void lend_ops() {
         return as_strided_scatter(x, src, g.sizes, g.strides, g.offset);
       };
   ops.scatter_window = scatter_window;
-  ops.clone = [](const Tensor& x) { return clone(x); };
+  ops.clone = [](const Tensor& x) {
+    return clone(x, MemoryFormat::Contiguous);
+  };
   ops.real = [](const Tensor& x) { return real(x); };
   ops.view_as_real = [](const Tensor& x) {
     return view_as_real(resolve_conj(x));

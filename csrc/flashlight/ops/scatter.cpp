@@ -11,7 +11,6 @@
 #include "flashlight/ops/functions/comparison.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
-#include "flashlight/ops/functions/padding.h"
 #include "flashlight/ops/functions/scatter.h"
 #include "flashlight/ops/functions/selection.h"
 #include "flashlight/ops/functions/views.h"
@@ -209,26 +208,10 @@ Reduce old_reduce(const std::string& name) {
   return name == "add" ? Reduce::Sum : Reduce::Prod;
 }
 
-// x with zeros after it in each dimension, of source's sizes.
-Tensor padded_to(const Tensor& x, const Tensor& source) {
-  if (x.sizes() == source.sizes()) {
-    return x;
-  }
-  IntList pad;
-  for (int64_t d = x.dim() - 1; d >= 0; --d) {
-    pad.push_back(0);
-    pad.push_back(source.size(d) - x.size(d));
-  }
-  return constant_pad_nd(x, pad, 0);
-}
-
-// The gradient of what was written: where no index reached, zero.
-Tensor source_gradient(
-    const Tensor& grad,
-    int64_t dim,
-    const Tensor& index,
-    const Tensor& source) {
-  return padded_to(gather(grad, dim, index), source);
+// The gradient of what was written. As in PyTorch, a source that is larger than
+// the index has none: the engine finds the sizes wrong.
+Tensor written(const Tensor& grad, int64_t dim, const Tensor& index) {
+  return gather(grad, dim, index);
 }
 
 // What is overwritten has no gradient.
@@ -246,7 +229,7 @@ void register_scatter() {
       .complex128(parts())
       .grad(
           "self",
-          "self.shape dim index",
+          "self dim index", // saved whole, as PyTorch: writes to it raise
           [](const Tensor& grad,
              const Tensor& self,
              int64_t dim,
@@ -295,7 +278,7 @@ void register_scatter() {
       .complex128(parts())
       .grad("self", "dim index", cleared)
       .zero_grad("index")
-      .grad("src", "dim index src.shape", source_gradient)
+      .grad("src", "dim index", written)
       .doc("A copy of `self` with `src` written to `index` along `dim`.");
   op("scatter.value(Tensor self, int dim, Tensor index, Scalar value) -> "
      "Tensor")
@@ -367,7 +350,7 @@ void register_scatter() {
       .complex128(parts())
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .zero_grad("index")
-      .grad("src", "dim index src.shape", source_gradient)
+      .grad("src", "dim index", written)
       .doc("A copy of `self` with `src` added at `index` along `dim`.");
   op("scatter_reduce.two(Tensor self, int dim, Tensor index, Tensor src, str "
      "reduce, *, bool include_self=True) -> Tensor")
@@ -421,7 +404,6 @@ void register_scatter() {
                 reduce_of(reduce),
                 include_self,
                 result);
-            out[1] = padded_to(out[1], src);
             return out;
           })
       .zero_grad("index")

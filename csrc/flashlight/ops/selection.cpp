@@ -35,6 +35,14 @@ void check_mask(const Tensor& mask) {
       scalar_name(mask.dtype()));
 }
 
+// Written to a contiguous copy, as in PyTorch.
+Tensor
+filled(const Tensor& self, const mx::array& mask, const mx::array& value) {
+  mx::array out = mx::where(mask, value, self.value());
+  IntList strides = contiguous_strides(to_int_list(out.shape()));
+  return Tensor(std::move(out), std::move(strides), self.device());
+}
+
 } // namespace
 
 void register_selection() {
@@ -102,12 +110,11 @@ void register_selection() {
         check_mask(mask);
         check_fits(value, self.dtype(), HalfFloats::Direct);
       })
-      .kernel([](const mx::array& self,
-                 const mx::array& mask,
-                 const Scalar& value) {
-        return mx::where(
-            mask, number_within(value, from_mlx(self.dtype())), self);
-      })
+      .kernel(
+          [](const Tensor& self, const mx::array& mask, const Scalar& value) {
+            mx::array number = number_within(value, self.dtype());
+            return filled(self, mask, number);
+          })
       .complex128(parts())
       .grad(
           "self",
@@ -130,10 +137,10 @@ void register_selection() {
         check_mask(mask);
         check_number_kind(value.dtype(), self.dtype());
       })
-      .kernel([](const mx::array& self,
+      .kernel([](const Tensor& self,
                  const mx::array& mask,
                  const mx::array& value) {
-        return mx::where(mask, mx::astype(value, self.dtype()), self);
+        return filled(self, mask, mx::astype(value, to_mlx(self.dtype())));
       })
       .complex128(formula(
           [](const Tensor& self, const Tensor& mask, const Tensor& value) {

@@ -125,12 +125,20 @@ Tensor split_with_sizes_backward(
   return joined(grads, self.sizes(), split_sizes, dim);
 }
 
+// Of conjugates and negatives PyTorch makes a copy first.
+Tensor resolved(const Tensor& self) {
+  return self->conj || self->neg ? copied(self, dense_like(self.geometry()))
+                                 : self;
+}
+
 // Aliases that autograd does not take for views: each counts its own writes.
 TensorList untracked(const Tensor& self, const std::vector<ViewSpec>& specs) {
   TensorList out;
   for (const ViewSpec& spec : specs) {
     Tensor part = self.alias(spec.geometry, spec.dtype);
-    part->version = make_ref<VersionCounter>();
+    if (!part->inference) {
+      part->version = make_ref<VersionCounter>();
+    }
     out.push_back(std::move(part));
   }
   return out;
@@ -340,7 +348,7 @@ Tensor unfold_backward_(
 template <typename... A>
 Tensor
 scattered(const char* row, const Tensor& self, const Tensor& src, A... a) {
-  Tensor out = copied(self, dense_like(self.geometry()));
+  Tensor out = copied_whole(self);
   const Op& view = get_op(row);
   Value args[] = {out, Value(a)...};
   Geometry window = view.view_fn(Call{view, args}).at(0).geometry;
@@ -418,7 +426,8 @@ void register_splitting() {
      "Tensor[]")
       .forms("function method")
       .kernel([](const Tensor& self, int64_t split_size, int64_t dim) {
-        return untracked(self, split_views(self, split_size, dim));
+        Tensor x = resolved(self);
+        return untracked(x, split_views(x, split_size, dim));
       })
       .complex128(itself())
       .grad("self", "self.shape split_size dim", split_backward)
@@ -427,7 +436,8 @@ void register_splitting() {
      "Tensor[]")
       .forms("function method")
       .kernel([](const Tensor& self, const IntList& split_sizes, int64_t dim) {
-        return untracked(self, split_with_sizes_views(self, split_sizes, dim));
+        Tensor x = resolved(self);
+        return untracked(x, split_with_sizes_views(x, split_sizes, dim));
       })
       .complex128(itself())
       .grad("self", "self.shape split_sizes dim", split_with_sizes_backward)

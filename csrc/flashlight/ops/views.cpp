@@ -24,6 +24,21 @@ ViewSpec spec_of(const Tensor& self) {
   return {self.geometry(), self.dtype(), self->conj, self->neg};
 }
 
+Tensor lying_as(const Tensor& self, mx::array value) {
+  return Tensor(std::move(value), dense_like(self.geometry()), self.device());
+}
+
+Tensor copied_whole(const Tensor& self) {
+  if (has_internal_overlap(self.geometry())) {
+    return copied(self, dense_like(self.geometry()));
+  }
+  int64_t n = self->storage->nbytes() / itemsize(self.dtype());
+  Tensor whole = self.alias({IntList{n}, IntList{1}, 0}, self.dtype());
+  Tensor out = copied(whole, IntList{1});
+  out->geometry = self.geometry();
+  return out;
+}
+
 Tensor part_or_zeros(const TensorList& grads, size_t k, const IntList& sizes) {
   if (grads[k].defined()) {
     return grads[k];
@@ -560,7 +575,7 @@ void register_views() {
                  const IntList& size,
                  const IntList& stride,
                  const std::optional<int64_t>& offset) {
-        Tensor out = copied(self, dense_like(self.geometry()));
+        Tensor out = copied_whole(self);
         Geometry window = strided(out, size, stride, offset).geometry;
         FL_CHECK(
             src.sizes() == size,
@@ -638,9 +653,10 @@ void register_views() {
         Geometry& g = spec.geometry;
         g.sizes.pop_back();
         g.strides.pop_back();
-        for (int64_t& s : g.strides) {
+        for (size_t d = 0; d < g.strides.size(); ++d) {
+          int64_t& s = g.strides[d];
           FL_CHECK(
-              s % 2 == 0,
+              s % 2 == 0 || g.sizes[d] == 1,
               "Tensor must have a stride divisible by 2 for all but last "
               "dimension");
           s /= 2;
@@ -787,9 +803,8 @@ void register_views() {
         FL_CHECK(
             self.is_complex(),
             "imag is not implemented for tensors with non-complex dtypes.");
-        Tensor part =
-            select(view_as_real(self->conj ? _conj(self) : self), -1, 1);
-        return self->conj ? _neg_view(part) : part;
+        Tensor parts = view_as_real(self->conj ? _conj(self) : self);
+        return select(self->conj ? _neg_view(parts) : parts, -1, 1);
       })
       .doc("The imaginary part, as a view.");
   op("_neg_view(Tensor(a) self) -> Tensor(a)")
