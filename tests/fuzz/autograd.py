@@ -228,16 +228,17 @@ TENSOR_HOOKS = [
 ]
 NODE_HOOKS = [
     "{x}.grad_fn.register_hook(lambda i, o: note('n', i, o) and None)",
-    "{x}.grad_fn.register_hook(lambda i, o: tuple(g if g is None else g * 2 for g in i))",
+    "{x}.grad_fn.register_hook(lambda i, o: doubled(i))",
     "{x}.grad_fn.register_prehook(lambda o: note('m', o) and None)",
-    "{x}.grad_fn.register_prehook(lambda o: tuple(g if g is None else g * 3 for g in o))",
+    "{x}.grad_fn.register_prehook(lambda o: doubled(o))",
     "{x}.grad_fn.register_prehook(lambda o: o + o)",
     "{x}.grad_fn.register_hook(lambda i, o: (None,) * len(i))",
 ]
 SEVERAL_HOOKS = [
-    "torch.autograd.graph.register_multi_grad_hook([{x}, {y}], lambda g: note('all', g))",
-    "torch.autograd.graph.register_multi_grad_hook([{x}, {y}], lambda g: note('any', g), "
-    "mode='any')",
+    "torch.autograd.graph.register_multi_grad_hook([{x}, {y}], "
+    "lambda g: note('all', g))",
+    "torch.autograd.graph.register_multi_grad_hook([{x}, {y}], "
+    "lambda g: note('any', g), mode='any')",
 ]
 SAVED_HOOKS = [
     "torch.autograd.graph.saved_tensors_hooks(lambda x: (x.detach(),), lambda x: x[0])",
@@ -247,13 +248,15 @@ SAVED_HOOKS = [
     "torch.autograd.graph.disable_saved_tensors_hooks('not here')",
 ]
 CHECKPOINTS = [
-    "torch.utils.checkpoint.checkpoint(lambda a: a.sin() * a, {x}, use_reentrant=False)",
+    "torch.utils.checkpoint.checkpoint(lambda a: a.sin() * a, {x}, "
+    "use_reentrant=False)",
     "torch.utils.checkpoint.checkpoint(lambda a: a.sin() * a, {x}, use_reentrant=True)",
     "torch.utils.checkpoint.checkpoint(lambda a, b: (a * b).tanh(), {x}, {y}, "
     "use_reentrant=False)",
     "torch.utils.checkpoint.checkpoint(lambda a: Square.apply(a) + {y}, {x}, "
     "use_reentrant=False)",
-    "torch.utils.checkpoint.checkpoint(lambda a: a.exp().mul_(2), {x}, use_reentrant=True)",
+    "torch.utils.checkpoint.checkpoint(lambda a: a.exp().mul_(2), {x}, "
+    "use_reentrant=True)",
 ]
 PASSES = [
     "torch.autograd.backward([{x}, {y}], [torch.ones_like({x}), torch.ones_like({y})])",

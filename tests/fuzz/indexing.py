@@ -1,4 +1,4 @@
-"""Reads and writes by indices of every kind, mixed in every order, and the ops of them."""
+"""Reads and writes by indices of every kind, mixed in every order; their operators."""
 
 import torch
 
@@ -346,7 +346,9 @@ def gathered(w):
     if name == "scatter_reduce":
         if t.is_complex():
             return None
-        how = w.rng.choice(["sum", "prod", "amax", "amin", "mean"])
+        # A mean of integers is that of a sum that has wrapped around.
+        hows = ["sum", "prod", "amax", "amin"] + ["mean"] * is_float(t)
+        how = w.rng.choice(hows)
         self = f", include_self={w.chance(0.5)}"
         return f"{w.new} = {x}.scatter_reduce({d}, {indices}, {source}, '{how}'{self})"
     call = f"{x}.{name}({d}, {indices}, {source})"

@@ -225,6 +225,117 @@ w = x.expand([])
 with torch.inference_mode(): x = torch.ones(2)
 x.sin_()
 """,
+    "a mask before other indices": """
+x = torch.arange(24.0).view(2, 3, 4)
+m = torch.tensor([[True, False, True], [False, True, False]])
+y = x[m, torch.tensor([0, 1, 2])]
+x[m, False] = 1
+x[m, ..., [0]] = 7
+""",
+    "a tensor of given values in inference mode": """
+with torch.inference_mode(): x = torch.tensor([1.0, 2.0])
+x.mul_(2)
+""",
+    "one root runs its hooks though nothing is asked of it": """
+x = torch.ones(2, requires_grad=True)
+y = x * 2
+y.retain_grad()
+z = x * 3
+w = torch.autograd.grad(y, z, torch.ones_like(y), allow_unused=True)
+""",
+    "hooks of a node see gradients of the sizes of its inputs": """
+x = torch.ones(2, 3, requires_grad=True)
+y = torch.ones(3, requires_grad=True)
+z = x * y
+h = z.grad_fn.register_hook(lambda i, o: note(i, o) and None)
+z.sum().backward()
+""",
+    "a hook after the accumulation runs without a gradient, too": """
+x = torch.ones(2, requires_grad=True)
+h = x.register_post_accumulate_grad_hook(lambda p: note(p.grad) and None)
+y = Nothing.apply(x)
+y.sum().backward()
+""",
+    "a gradient of wrong sizes leaves the graph as it was": """
+x = torch.ones(4, requires_grad=True)
+y = Wrong.apply(x * x)
+y.sum().backward()
+y.sum().backward()
+""",
+    "a view of which nobody has asked for the history": """
+x = torch.zeros(3)
+w = torch.ones(3, requires_grad=True)
+v = x[0:2]; x.add_(w); v.add_(1)
+""",
+    "the history of a view of complex numbers": """
+x = torch.tensor([1 + 2j, 3 - 1j], dtype=torch.complex64, requires_grad=True)
+y = x * 1
+z = y.imag
+v = y.conj().imag
+z[...] = 1
+(z * v).sum().backward()
+""",
+    "what writes through a view runs once": """
+x = torch.ones(3)
+x[0] += torch.ones((), requires_grad=True)
+x.backward(torch.ones_like(x))
+x.backward(torch.ones_like(x))
+""",
+    "gather, take and masked_select keep the tensor itself": """
+x = torch.ones(2, 3, requires_grad=True)
+y = x.gather(0, torch.tensor([[0, 1, 1]]))
+z = x.take(torch.tensor([1]))
+w = x.masked_select(torch.tensor([True, False, True]))
+x.detach().add_(1)
+y.sum().backward()
+z.sum().backward()
+w.sum().backward()
+""",
+    "values and indices in the memory that is written to": """
+x = torch.tensor([2, 0, 1])
+x[x] = 5
+x[[0, 1, 2]] = x
+x[True] = x
+""",
+    "a number where a mask is true is cast, elsewhere not": """
+x = torch.zeros(3)
+x[x == 0] = torch.tensor(3)
+x[torch.tensor([0])] = torch.tensor(4)
+x[torch.tensor([True, False, True], dtype=torch.uint8)] = torch.tensor(4)
+""",
+    "strides of what is written to a clone": """
+x = torch.zeros(4, 3).t()
+y = x.index_put((torch.tensor([0]),), torch.ones(1, 4))
+z = x.index_fill(0, torch.tensor([0]), 2)
+w = x.masked_fill(x == 0, 2)
+v = x[1:].select_scatter(torch.ones(4), 0, 0)
+""",
+    "bytes that are no whole number of elements": """
+x = torch.zeros(3, dtype=torch.int32)
+y = x[:2].view(torch.int64)
+y.add_(5)
+x[2] = 4
+""",
+    "tensors that change places": """
+x = torch.zeros(2)
+y = torch.ones(3, dtype=torch.float64, requires_grad=True)
+torch.utils.swap_tensors(x, y)
+z = x.view(-1)
+torch.utils.swap_tensors(x, y)
+""",
+    "sums of gradients lie as the first one": """
+x = torch.tensor([[0.5], [2.0]], requires_grad=True)
+y = x.t()
+(y * y).sum().backward()
+""",
+    "a gradient that is retained is contiguous": """
+x = torch.zeros((0, 2), requires_grad=True)
+y = x * 1
+torch.autograd.backward(y.sum(), inputs=[y])
+""",
+    "columns of coordinates": """
+x, y = torch.unravel_index(torch.tensor([3, 7]), (2, 4))
+""",
 }
 
 

@@ -336,8 +336,8 @@ def write_other(w):
     target = _target(w, x)
     if not y or _twice(w, target) or not _castable(w, y, x):
         return None
-    if overlap(t, w.tensors[y]):
-        if not target == x == y:
+    if not target == x == y:
+        if overlap(t, w.tensors[y]) or (target != x and shares(t, w.tensors[y])):
             return None
     forms = ["{x}.copy_({y})", "{x}.add_({y})", "{x}.mul_({y})", "{x}.sub_({y})"]
     forms += ["{x}.copy_({y})", "{x}.add_({y}, alpha=2)", "{x}.addcmul_({y}, {y})"]
@@ -373,8 +373,11 @@ def into_out(w):
             return None
         if not is_number(out) and is_number(w.tensors[n]):
             return None
-        # PyTorch resizes out before it finds that memory is shared, or not at all.
+        # PyTorch resizes out before it finds that memory is shared, or not at all;
+        # or that the dtype is wrong.
         if form in alone and shares(out, w.tensors[n]):
+            return None
+        if form in alone and w.tensors[n].is_complex() and not out.is_complex():
             return None
     shown = _shown(w, target)
     operands = [w.tensors[n] for n in {x, y or x}]
@@ -423,8 +426,8 @@ def storage(w):
     x, y = w.any(), w.any()
     t, o = w.tensors[x], w.tensors[y]
     forms = []
-    # Some of PyTorch's nodes ask a saved tensor for its sizes, some know them.
-    if not t.requires_grad or t.shape == o.shape:
+    # Some of PyTorch's nodes ask a saved tensor for sizes and dtype, some know them.
+    if not t.requires_grad or (t.shape, t.dtype) == (o.shape, o.dtype):
         forms += [
             "{x}.data = {y}",
             "{x}.data = {y}.data",

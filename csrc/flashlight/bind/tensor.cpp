@@ -350,6 +350,7 @@ int set_base_grad_fn(PyObject* self, PyObject* value) {
     FL_CHECK(value == Py_None, "_grad_fn can be only set to None");
     if (AutogradMeta* meta = autograd_meta(tensor_of(self))) {
       meta->grad_fn.reset();
+      meta->output_nr = 0;
     }
     return 0;
   });

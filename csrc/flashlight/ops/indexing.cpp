@@ -3,6 +3,7 @@
 
 #include <mlx/ops.h>
 
+#include "flashlight/autograd/autograd_meta.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
@@ -440,6 +441,7 @@ void register_indexing() {
                    const TensorList& indices,
                    const Tensor& values,
                    bool accumulate) {
+        check_inplace(self, requires_grad(self) || requires_grad(values));
         return _index_put_(
             self,
             expand_masks(self, indices),
