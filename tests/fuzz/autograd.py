@@ -227,7 +227,7 @@ TENSOR_HOOKS = [
     "{x}.register_post_accumulate_grad_hook(lambda p: p.grad.mul_(2) and None)",
 ]
 NODE_HOOKS = [
-    "{x}.grad_fn.register_hook(lambda i, o: note('n', i, o) and None)",
+    "{x}.grad_fn.register_hook(lambda i, o: note('n', o) and None)",
     "{x}.grad_fn.register_hook(lambda i, o: doubled(i))",
     "{x}.grad_fn.register_prehook(lambda o: note('m', o) and None)",
     "{x}.grad_fn.register_prehook(lambda o: doubled(o))",

@@ -251,7 +251,9 @@ def arithmetic(w):
     x = w.any()
     t = w.tensors[x]
     forms = ["{x} * 2", "{x} + 1", "-{x}", "{x} * {y}", "{x} + {y}", "{x}.sum()"]
-    forms += ["torch.stack([{x}, {x}])", "torch.cat([{x}, {x}])", "{x}.abs()"]
+    forms += ["torch.stack([{x}, {x}])", "torch.cat([{x}, {x}])"]
+    if t.numel() or not t.is_complex():  # that of nothing has strides of its own
+        forms += ["{x}.abs()"]
     if is_float(t):
         forms += ["{x}.sin()", "{x}.float()", "{x}.double()", "{x} > 0", "{x}.tanh()"]
     form = w.rng.choice(forms)
@@ -434,7 +436,9 @@ def storage(w):
             "{x}.data = {y}.clone().data",
         ]
     if t.dtype == o.dtype or w.chance(0.05):
-        forms += ["{x}.set_({y})", "{x}.set_({y})", "{x}.set_({y}.untyped_storage())"]
+        forms += ["{x}.set_({y})", "{x}.set_({y})"]
+        # Of an empty storage it keeps the strides, if it was as large.
+        forms += ["{x}.set_({y}.untyped_storage())"] if o.numel() else []
         if t.dtype == o.dtype:
             forms += ["{x}.set_({y}.untyped_storage(), {o}, {s}, {st})"]
     # The error counts what holds them.
