@@ -16,11 +16,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build/torch_tests"
 SERVED = ("-m", "flashlight", "run")
+stopping = threading.Event()
 
 
 class Run:
@@ -91,15 +93,19 @@ class Run:
     def wait(self, process, results):
         """Until it ends; True if it had to be ended, with all that it started."""
         hangs = False
-        while process.poll() is None and not hangs:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.2)
-            # Collecting imports much, and takes longer than any test.
-            idle = time.time() - results.stat().st_mtime
-            hangs = idle > self.limit + (30 if results.stat().st_size else 300)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        try:
+            while process.poll() is None and not hangs:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.2)
+                if stopping.is_set():
+                    raise SystemExit(143)
+                # Collecting imports much, and takes longer than any test.
+                idle = time.time() - results.stat().st_mtime
+                hangs = idle > self.limit + (30 if results.stat().st_size else 300)
+        finally:  # also where this program itself is ended
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         return hangs
 
     def read(self, results):
@@ -171,6 +177,8 @@ def main():
     parser.add_argument("--limit", type=float, default=60, help="seconds for a test")
     parser.add_argument("--show", type=int, default=20, help="failures to print a file")
     chosen = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
     folder = chosen.folder.resolve()
     if not (folder / "files").is_dir():
         sys.exit(f"{folder}/files is not there: scripts/fetch-torch-tests brings it")
@@ -185,6 +193,8 @@ def main():
         sys.exit("no file has a baseline yet; name some with --files")
 
     def measure(name):
+        if stopping.is_set():
+            raise SystemExit(143)
         ids = baseline(folder, name)
         if ids is None:
             ids = make_baseline(folder, name, chosen.limit)
