@@ -354,6 +354,8 @@ MUTANTS = {
         "if (fresh || it->second.cast.dtype() != to) {",
         "if (fresh) {",
         "tests/phase2_operators/test_autocast.py",
+        "-k",
+        "kept",
     ),
     # --- the binding ---
     "an index that is out of range": mutant(

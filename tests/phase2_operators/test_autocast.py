@@ -121,3 +121,17 @@ def test_custom_function():
         return seen, str(x.grad.dtype)[-8:]
 
     assert log(flashlight) == log(torch)
+
+
+def test_a_weight_that_is_kept_under_another_dtype_is_cast_again():
+    """PyTorch takes the one that it kept, and raises an error for it."""
+    w, x = flashlight.ones(3, 3, requires_grad=True), flashlight.ones(2, 3)
+    with flashlight.autocast("cpu", dtype=flashlight.bfloat16):
+        assert flashlight.mm(x, w).dtype == flashlight.bfloat16
+        with flashlight.autocast("cpu", dtype=flashlight.float16):
+            inner = flashlight.mm(x, w)
+        outer = flashlight.mm(x, w)
+    assert inner.dtype == flashlight.float16
+    assert outer.dtype == flashlight.bfloat16
+    (inner.float() + outer.float()).sum().backward()
+    assert w.grad.tolist() == [[4.0] * 3] * 3
