@@ -256,7 +256,7 @@ MUTANTS = {
     "ties": mutant(
         OPS + "comparison.cpp",
         "return where(tie, g / Scalar(2), g);",
-        "return g;",
+        "return where(tie, g, g);",
         "tests/phase2_operators/test_elementwise.py",
         "-k",
         "ties",
@@ -472,6 +472,7 @@ def build():
                 f"-DPython_EXECUTABLE={sys.executable}",
                 "-DCMAKE_BUILD_TYPE=Release",
                 "-DCMAKE_CXX_FLAGS_RELEASE=-O1",
+                "-DFLASHLIGHT_WERROR=OFF",  # of what is not used any more
             ],
             check=True,
             stdout=subprocess.DEVNULL,
