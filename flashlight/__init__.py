@@ -103,6 +103,7 @@ from flashlight import (  # noqa: F401
     cuda,
     distributed,
     fft,
+    func,
     functional,
     jit,
     linalg,
@@ -142,6 +143,7 @@ from flashlight.amp.autocast_mode import (  # noqa: F401
     set_autocast_enabled,
     set_autocast_gpu_dtype,
 )
+from flashlight.func import vmap  # noqa: F401
 from flashlight.functional import *  # noqa: F401,F403
 from flashlight.utils import checkpoint as _checkpoint  # noqa: F401
 

@@ -226,10 +226,25 @@ def _suffixes(tensor):
         yield f"grad_fn=<{grad_fn.name().rpartition('::')[2]}>"
     elif tensor.requires_grad:
         yield "requires_grad=True"
+    tangent = flashlight._C._tangent(tensor)
+    if tangent is not None:
+        yield f"tangent={tangent}"
+
+
+def _wrapped_str(level, inner, batch_dim):
+    """A tensor inside a function transform: the level, and what it stands for."""
+    kind = "BatchedTensor" if level.is_batch else "GradTrackingTensor"
+    depth = level.depth if level.alive else -2
+    where = f"lvl={depth}, bdim={batch_dim}" if level.is_batch else f"lvl={depth}"
+    text = _str(inner).replace("\n", "\n    ")
+    return f"{kind}({where}, value=\n    {text}\n)"
 
 
 def _str(tensor, *, tensor_contents=None):
     """The text of `tensor`; `tensor_contents` takes the place of its numbers."""
+    wrapped = flashlight._C._wrapped(tensor)
+    if wrapped is not None:
+        return _wrapped_str(*wrapped)
     parameter = flashlight.nn.Parameter
     plain = type(tensor) in (flashlight.Tensor, parameter)
     prefix = "tensor(" if plain else type(tensor).__name__ + "("

@@ -292,6 +292,15 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
             raise RuntimeError(
                 "only Tensors of floating point dtype can require gradients"
             )
+        if _C._top_level() is not None:
+            raise RuntimeError(
+                "You are attempting to call Tensor.requires_grad_() (or perhaps using "
+                "torch.autograd.functional.* APIs) inside of a function being "
+                "transformed by a functorch transform. This is unsupported, please "
+                "attempt to use the functorch transforms (e.g. grad, vjp, jacrev, "
+                "jacfwd, hessian) or call requires_grad_() outside of a function being "
+                "transformed instead."
+            )
         self.requires_grad = requires_grad
         return self
 

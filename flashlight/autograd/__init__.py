@@ -15,7 +15,7 @@ from flashlight.autograd.gradcheck import gradcheck, gradgradcheck
 from flashlight.autograd.variable import Variable
 
 # isort: split
-from flashlight.autograd import function, functional, graph
+from flashlight.autograd import forward_ad, function, functional, graph
 
 __all__ = [
     "Function",
@@ -24,6 +24,7 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "forward_ad",
     "function",
     "functional",
     "grad",

@@ -132,6 +132,12 @@ def backward(
                 "passed to `backward()`. Please only use `grad_tensors`."
             )
         grad_tensors = grad_variables
+    if _C._top_level() is not None:
+        raise RuntimeError(
+            "backward() called inside a functorch transform. This is not supported, "
+            "please use functorch.grad or functorch.vjp instead or call backward() "
+            "outside of functorch transforms."
+        )
     inputs = () if inputs is None else (_as_tuple(inputs) or None)
     if inputs is None:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")

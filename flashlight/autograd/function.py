@@ -20,6 +20,9 @@ __all__ = [
 class FunctionCtx:
     """What ``forward`` leaves for ``backward``."""
 
+    _in_jvp = False
+    saved_for_forward = ()
+
     def save_for_backward(self, *tensors):
         """Keep tensors for ``backward``; call at most once."""
         self.to_save = tensors
@@ -43,6 +46,8 @@ class FunctionCtx:
     @property
     def saved_tensors(self):
         """The tensors that were saved."""
+        if self._in_jvp:
+            return self.saved_for_forward
         return _C._ctx_saved_tensors(self)
 
     @property
@@ -191,7 +196,67 @@ class Function(metaclass=_FunctionMeta):
         """Call the function."""
         if kwargs or cls._has_setup_context():
             args = cls._positional(args, kwargs)
+        if _C._forward_enabled():
+            tangents = [_tangent_of(a) for a in args]
+            if any(t is not None for t in tangents):
+                return _apply_dual(cls, args, tangents)
+        level = _C._top_level()
+        if level is not None:
+            return _apply_at(level, cls, args)
         return _C._run_function(cls, cls._backward_cls(), args)
+
+
+def _tangent_of(x):
+    return _C._tangent(x) if isinstance(x, Tensor) else None
+
+
+def _apply_dual(cls, args, tangents):
+    """``apply``, and the tangents of its outputs by ``jvp``."""
+    ctx = cls._backward_cls()
+    level = _C._top_level()
+    with _C._HideTangents():
+        if level is None:
+            outputs = _C._run_function(cls, ctx, args)
+        else:
+            outputs = _apply_at(level, cls, args, ctx)
+        ctx._in_jvp = True
+        along = cls.jvp(ctx, *tangents)
+        ctx._in_jvp = False
+    pairs = zip(_tuple(outputs), _tuple(along))
+    for i, (output, tangent) in enumerate(pairs):
+        if tangent is None or not isinstance(output, Tensor):
+            continue
+        if tangent.shape != output.shape:
+            raise RuntimeError(
+                "Trying to set a forward gradient that has a different size than that "
+                "of the original Tensor, this is not supported. Tensor is of size "
+                f"{list(output.shape)} while the given forward gradient is of size "
+                f"{list(tangent.shape)}."
+            )
+        _C._set_tangent(output, tangent)
+    return outputs
+
+
+def _tuple(x):
+    return x if isinstance(x, tuple) else (x,)
+
+
+def _apply_at(level, cls, args, ctx=None):
+    """``apply`` inside a transform: what it is one level down, as this level's."""
+    from flashlight.autograd import _function_levels
+
+    if not cls._has_setup_context():
+        raise RuntimeError(
+            "In order to use an autograd.Function with functorch transforms (vmap, "
+            "grad, jvp, jacrev, ...), it must override the setup_context staticmethod. "
+            "For more details, please see "
+            "https://pytorch.org/docs/main/notes/extending.func.html"
+        )
+    if level.is_batch:
+        return _function_levels.apply_batched(level, cls, args)
+    lowered = _function_levels.lowered(level, cls)
+    args = tuple(_C._lift(level, a) if isinstance(a, Tensor) else a for a in args)
+    return _C._run_function(lowered, ctx or cls._backward_cls(), args)
 
 
 def once_differentiable(fn):

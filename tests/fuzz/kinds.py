@@ -1,5 +1,5 @@
-"""The kinds of programs; each is a module here. ``transforms`` would be another."""
+"""The kinds of programs; each is a module here."""
 
-KINDS = ("views", "autograd", "indexing")
+KINDS = ("views", "autograd", "indexing", "transforms")
 # Lines of every kind in one program.
 MIXED = "mixed"

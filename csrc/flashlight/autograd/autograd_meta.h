@@ -26,6 +26,11 @@ enum class CreationMeta : uint8_t {
   InferenceMode,
 };
 
+// The tangent of a dual tensor; emptied when its level ends.
+struct TangentSlot {
+  Tensor tangent;
+};
+
 class FL_API AutogradMeta : public AutogradMetaBase {
  public:
   AutogradMeta() = default;
@@ -40,6 +45,7 @@ class FL_API AutogradMeta : public AutogradMetaBase {
   std::vector<std::shared_ptr<NodeHook>> hooks; // a leaf's; else on its node
   std::vector<std::shared_ptr<NodeHook>> post_accumulate_hooks;
   std::shared_ptr<NodeHook> retain_hook;
+  std::shared_ptr<TangentSlot> tangent; // see autograd/forward_mode.h
 
   // Views only.
   bool is_view = false;

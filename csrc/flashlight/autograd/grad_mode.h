@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 
 #include "flashlight/core/api.h"
 
@@ -10,6 +11,9 @@ namespace flashlight {
 struct AutogradState {
   bool grad_mode = true;
   bool inference_mode = false;
+  bool forward_mode = true;     // tangents are computed ...
+  int dual_levels = 0;          // ... inside this many scopes
+  int64_t hidden_tangents = -1; // but for those at this depth of levels
   bool multithreading = true;
   bool view_replay = false;
 };

@@ -1,5 +1,6 @@
 #include "flashlight/autograd/saved_tensor.h"
 
+#include "flashlight/autograd/levels.h"
 #include "flashlight/autograd/view_autograd.h"
 
 namespace flashlight {
@@ -59,6 +60,7 @@ SavedTensor::SavedTensor(
   is_leaf_ = is_leaf(tensor);
   const AutogradMeta* meta = autograd_meta(tensor);
   output_nr_ = meta ? meta->output_nr : 0;
+  tangent_ = meta ? meta->tangent : nullptr;
   std::unique_ptr<SavedTensorHook> hook;
   if (saved_tensor_hook_factory() && !tensor->wrapped_number) {
     hook = saved_tensor_hook_factory()();
@@ -149,10 +151,16 @@ Tensor SavedTensor::unpack(const std::shared_ptr<Node>& owner) const {
       fail(text);
     }
     if (original_) {
-      return data_;
+      return without_dead_levels(data_);
+    }
+    if (data_->wrapped && !data_->wrapped->level->alive) [[unlikely]] {
+      return without_dead_levels(data_);
     }
   }
   Tensor out = detached(hook_ ? hook_->unpack() : data_);
+  if (tangent_) [[unlikely]] {
+    ensure_autograd_meta(out).tangent = tangent_;
+  }
   if (!node && !requires_grad_) {
     return out;
   }

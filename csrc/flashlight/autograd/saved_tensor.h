@@ -34,6 +34,10 @@ class FL_API SavedTensor {
     return was_defined_;
   }
   void register_hook(std::unique_ptr<SavedTensorHook> hook);
+  // An output's, known only after it was saved.
+  void keep_tangent(std::shared_ptr<TangentSlot> tangent) {
+    tangent_ = std::move(tangent);
+  }
   // What is held, for the garbage collector.
   const Tensor& data() const {
     return data_;
@@ -45,6 +49,7 @@ class FL_API SavedTensor {
   std::weak_ptr<Node> weak_grad_fn_;
   std::weak_ptr<Node> accumulator_;
   std::shared_ptr<SavedTensorHook> hook_;
+  std::shared_ptr<TangentSlot> tangent_;
   uint32_t version_ = 0;
   uint32_t output_nr_ = 0;
   bool was_defined_ = false;

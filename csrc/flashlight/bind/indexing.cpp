@@ -5,6 +5,7 @@
 #include "flashlight/bind/py_autograd.h"
 #include "flashlight/core/complex128.h"
 #include "flashlight/core/conversion.h"
+#include "flashlight/core/wrapped.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
@@ -158,6 +159,11 @@ Indexed apply_basic(const Tensor& self, PyObject* tuple, bool keep_slices) {
     } else if (is_tensor(o)) {
       const Tensor& t = as_tensor(o);
       if (t.dim() == 0 && flashlight::is_integral(t.dtype(), false)) {
+        if (t->wrapped && t->wrapped->level->kind == LevelKind::Batch) {
+          record(t); // another index for each entry of the batch
+          ++dim;
+          continue;
+        }
         if (t.dtype() != Dtype::UInt8) {
           int64_t index = t.item().to_int();
           int64_t n = out.view.size(dim);

@@ -27,6 +27,7 @@ NB_MODULE(_C, m) {
   bind_tensor(m);
   bind_torch_function(m);
   bind_autograd(m);
+  bind_transforms(m);
   bind_storage(m);
   bind_random(m);
   bind_ops(m);

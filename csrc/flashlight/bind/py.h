@@ -80,6 +80,7 @@ nb::object int_tuple(const IntList& list);
 void bind_tensor(nb::module_& m);
 void bind_ops(nb::module_& m);
 void bind_autograd(nb::module_& m);
+void bind_transforms(nb::module_& m);
 void bind_storage(nb::module_& m);
 void bind_random(nb::module_& m);
 void bind_arrays(nb::module_& m);

@@ -1,5 +1,6 @@
 // See Note [Arguments] in signature.h.
 #include "flashlight/bind/signature.h"
+#include "flashlight/autograd/levels.h"
 
 #include <algorithm>
 #include <map>
@@ -25,6 +26,12 @@ bool takes_numbers(const std::string& name) {
       "floor_divide",
       "copy"};
   return names.count(name) > 0;
+}
+
+// One that a transform has left behind is what it stood for.
+Tensor operand(PyObject* o) {
+  const Tensor& t = as_tensor(o);
+  return t->wrapped ? without_dead_levels(t) : t;
 }
 
 bool is_plain_tensor_number(PyObject* o, bool integral) {
@@ -232,7 +239,7 @@ Value convert(const PySignature& s, const Parameter& p, PyObject* o) {
   }
   switch (p.type) {
     case Type::Tensor:
-      return is_tensor(o) ? as_tensor(o) : wrapped_number(to_scalar(o));
+      return is_tensor(o) ? operand(o) : wrapped_number(to_scalar(o));
     case Type::Scalar:
       return to_scalar(o);
     case Type::Int:
@@ -258,7 +265,7 @@ Value convert(const PySignature& s, const Parameter& p, PyObject* o) {
       TensorList list;
       for (Py_ssize_t i = 0; i < length(o); ++i) {
         PyObject* x = item(o, i);
-        list.push_back(x == Py_None ? Tensor() : as_tensor(x));
+        list.push_back(x == Py_None ? Tensor() : operand(x));
       }
       return list;
     }
@@ -872,7 +879,7 @@ void parse_arguments(
     parsed.args[k] = schema.args[k].default_value; // what it does not name
   }
   if (self) {
-    parsed.args[chosen->self] = as_tensor(self);
+    parsed.args[chosen->self] = operand(self);
   }
   for (size_t i = 0; i < chosen->params.size(); ++i) {
     const Parameter& p = chosen->params[i];

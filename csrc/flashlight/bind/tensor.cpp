@@ -10,6 +10,7 @@
 #include "flashlight/bind/py_autograd.h"
 #include "flashlight/core/complex128.h"
 #include "flashlight/core/runtime.h"
+#include "flashlight/core/wrapped.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/views.h"
 
@@ -436,6 +437,12 @@ int tensor_bool(PyObject* self) {
     FL_CHECK(
         t.numel() == 1,
         "Boolean value of Tensor with more than one value is ambiguous");
+    FL_CHECK(
+        !t->wrapped || t->wrapped->level->kind != LevelKind::Batch,
+        "vmap: It looks like you're attempting to use a Tensor in some "
+        "data-dependent control flow. We don't support that yet, please file "
+        "an "
+        "issue at https://github.com/pytorch/pytorch/issues .");
     return single(t, "").to_bool() ? 1 : 0;
   });
 }
@@ -544,7 +551,8 @@ PyObject* method_storage_offset(PyObject* self, PyObject*) {
   return PyLong_FromLongLong(tensor_of(self).storage_offset());
 }
 PyObject* method_data_ptr(PyObject* self, PyObject*) {
-  return PyLong_FromUnsignedLongLong(tensor_of(self).data_ptr());
+  return guarded(
+      [&] { return PyLong_FromUnsignedLongLong(tensor_of(self).data_ptr()); });
 }
 PyObject* method_element_size(PyObject* self, PyObject*) {
   return PyLong_FromLongLong(itemsize(tensor_of(self).dtype()));

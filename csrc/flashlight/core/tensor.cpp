@@ -11,6 +11,7 @@
 #include "flashlight/core/error.h"
 #include "flashlight/core/host_access.h"
 #include "flashlight/core/runtime.h"
+#include "flashlight/core/wrapped.h"
 
 namespace flashlight {
 
@@ -86,6 +87,9 @@ bool Tensor::is_contiguous(MemoryFormat format) const {
 }
 
 uintptr_t Tensor::data_ptr() const {
+  FL_CHECK(
+      !impl_->wrapped,
+      "Cannot access data pointer of Tensor that doesn't have storage");
   if (impl_->storage->numel() == 0) {
     return 0;
   }
@@ -121,7 +125,30 @@ mx::array with_bits(const mx::array& pairs, const TensorImpl& t) {
 
 } // namespace
 
+namespace {
+
+// What a tensor of a level stands for, where that is one value.
+Tensor readable(const Tensor& t) {
+  const Wrapped& wrapped = *t->wrapped;
+  FL_CHECK(
+      wrapped.level->kind != LevelKind::Batch,
+      "Cannot access data pointer of Tensor that doesn't have storage");
+  return wrapped.inner;
+}
+
+void check_outside_transforms(const Tensor& t) {
+  FL_CHECK(
+      !t->wrapped,
+      "Cannot write to the storage of a Tensor inside of a function transform "
+      "other than by an in-place op");
+}
+
+} // namespace
+
 mx::array Tensor::value() const {
+  if (impl_->wrapped) [[unlikely]] {
+    return readable(*this).value();
+  }
   check_has_data(*this);
   if (dtype() == Dtype::Complex128) [[unlikely]] {
     throw NotForComplex128();
@@ -134,6 +161,9 @@ mx::array Tensor::value() const {
 }
 
 mx::array Tensor::pairs() const {
+  if (impl_->wrapped) [[unlikely]] {
+    return readable(*this).pairs();
+  }
   check_has_data(*this);
   FL_CHECK(
       dtype() == Dtype::Complex128, "pairs() of a tensor of another dtype");
@@ -141,6 +171,7 @@ mx::array Tensor::pairs() const {
 }
 
 void Tensor::assign(const Tensor& from) const {
+  check_outside_transforms(*this);
   if (dtype() == Dtype::Complex128) [[unlikely]] {
     impl_->storage->write(
         impl_->geometry, dtype(), with_bits(pairs_of(from), *impl_));
@@ -152,6 +183,7 @@ void Tensor::assign(const Tensor& from) const {
 }
 
 void Tensor::set_value(const mx::array& value) const {
+  check_outside_transforms(*this);
   mx::array v = mx::astype(value, to_mlx(dtype()));
   if (impl_->neg) {
     v = negated(v);
@@ -182,6 +214,12 @@ Tensor Tensor::alias(Geometry geometry, Dtype dtype) const {
   impl->neg = impl_->neg;
   impl->inference = impl_->inference;
   impl->version = impl_->version;
+  if (impl_->wrapped) [[unlikely]] {
+    FL_CHECK(
+        impl->geometry == impl_->geometry && impl->dtype == impl_->dtype,
+        "a view of a Tensor inside of a function transform that no op made");
+    impl->wrapped = impl_->wrapped;
+  }
   return Tensor(std::move(impl));
 }
 
@@ -191,6 +229,14 @@ Scalar Tensor::item() const {
       "a Tensor with ",
       numel(),
       " elements cannot be converted to Scalar");
+  FL_CHECK(
+      !impl_->wrapped || impl_->wrapped->level->kind != LevelKind::Batch,
+      "vmap: It looks like you're calling .item() on a Tensor. We don't "
+      "support "
+      "vmap over calling .item() on a Tensor, please try to rewrite what "
+      "you're "
+      "doing with other operations. If error is occurring somewhere inside "
+      "PyTorch internals, please file a bug report.");
   mx::array v = any_value(*this);
   if (v.size() > 1) { // pairs
     v = mx::contiguous(v);

@@ -29,6 +29,8 @@ class FL_API AutogradMetaBase {
   virtual ~AutogradMetaBase() = default;
 };
 
+struct Wrapped; // see Note [Levels] in core/wrapped.h
+
 class FL_API TensorImpl : public RefCounted {
  public:
   TensorImpl() = default;
@@ -47,6 +49,7 @@ class FL_API TensorImpl : public RefCounted {
   bool inference = false;      // made in inference mode: no version counter
   Ref<VersionCounter> version;
   std::unique_ptr<AutogradMetaBase> autograd;
+  std::shared_ptr<const Wrapped> wrapped; // inside a function transform
   void* python = nullptr; // borrowed; set and cleared by the binding
 };
 
@@ -127,7 +130,8 @@ class FL_API Tensor {
   uint32_t version() const;
   void bump_version() const;
 
-  // An alias of the same storage; shares the version counter, no autograd.
+  // An alias of the same storage; shares the version counter, no autograd. Of a
+  // tensor inside a transform there is one of its own geometry alone.
   Tensor alias(Geometry geometry, Dtype dtype) const;
   Tensor alias() const {
     return alias(impl_->geometry, impl_->dtype);

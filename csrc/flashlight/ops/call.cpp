@@ -2,6 +2,7 @@
 #include <atomic>
 
 #include "flashlight/autograd/engine.h"
+#include "flashlight/autograd/forward_mode.h"
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/autograd/view_autograd.h"
 #include "flashlight/core/runtime.h"
@@ -14,6 +15,7 @@
 #include "flashlight/ops/in_parts.h"
 #include "flashlight/ops/op_node.h"
 #include "flashlight/ops/registry.h"
+#include "flashlight/ops/transforms.h"
 
 namespace flashlight {
 
@@ -31,19 +33,6 @@ void enter(const Op& op) {
     f(op);
   }
   enter_stream();
-}
-
-template <typename F>
-void for_tensors(const Value& v, F&& f) {
-  if (const Tensor* t = v.tensor()) {
-    f(*t);
-  } else if (const auto* list = v.get_if<TensorList>()) {
-    for (const Tensor& t : *list) {
-      if (t.defined()) {
-        f(t);
-      }
-    }
-  }
 }
 
 bool any_requires_grad(const Op& op, const Value* args) {
@@ -274,6 +263,9 @@ Results run_view(const Op& op, const Value* args) {
 }
 
 Results run(const Op& op, const Value* args) {
+  if (top_level()) [[unlikely]] {
+    return run_below(top_level(), op, args);
+  }
   return op.view ? run_view(op, args) : run_kernel(op, args);
 }
 
@@ -595,6 +587,17 @@ Results call(const Op& op, Value* args) {
       fail_complex128(op);
     }
   }
+  if (forward_enabled() && any_tangent(op, args)) [[unlikely]] {
+    return call_dual(op, args);
+  }
+  std::vector<Value> at_level;
+  if (const LevelHandle& level = top_level()) [[unlikely]] {
+    if (level->kind == LevelKind::Batch) {
+      return run_batched(level, op, args);
+    }
+    at_level = lifted(level, op, args);
+    args = at_level.data();
+  }
   // Inference tensors alone are not seen by autograd, whatever they require.
   bool any =
       !op.differentiable.empty() && recording() && any_requires_grad(op, args);
@@ -675,14 +678,31 @@ Tensor call_inplace_view(const Op& op, Value* args) {
   Tensor self = *args[0].tensor();
   bool any = recording() && any_requires_grad(op, args) && any_normal(op, args);
   check_inplace(self, any);
-  ViewSpec spec = inplace_spec(op, args);
+  // What is shown then: a window on the storage, or on what it stands for.
+  Geometry geometry;
+  Tensor view;
+  if (self->wrapped) [[unlikely]] {
+    view = *run(op, args)[0].tensor();
+  } else {
+    geometry = inplace_spec(op, args).geometry;
+  }
   std::shared_ptr<OpNode> node;
   if (any && differentiable_dtype(self.dtype())) {
     node = std::make_shared<OpNode>(op, args, /*inplace=*/true);
   }
   check_inference_write(self);
-  self->geometry = std::move(spec.geometry);
+  if (self->wrapped) [[unlikely]] {
+    rewrap(self, view->wrapped->inner, view->wrapped->batch_dim);
+  } else {
+    self->geometry = std::move(geometry);
+  }
   replace_history(self, node);
+  if (forward_enabled() && has_tangent(self)) [[unlikely]] {
+    std::vector<Value> of_tangent = arguments(op, args);
+    of_tangent[0] = tangent(self);
+    HideTangents hidden;
+    call_inplace(op, of_tangent.data());
+  }
   return self;
 }
 
@@ -727,7 +747,8 @@ Tensor call_composite_inplace(const Op& op, Value* args) {
   any = any && any_normal(op, args);
   check_inplace(self, any);
   check_overlap(op, args, self);
-  bool adopt = any && differentiable_dtype(self.dtype());
+  bool plain = !top_level() && !forward_enabled();
+  bool adopt = plain && any && differentiable_dtype(self.dtype());
   if (adopt) {
     args[0] = Value(snapshot(self));
   }
@@ -752,13 +773,25 @@ Tensor call_inplace(const Op& op, Value* args) {
   if (op.target) [[unlikely]] {
     return call_inplace(*op.target, args);
   }
-  if (op.view) {
-    return call_inplace_view(op, args);
-  }
-  Tensor self = *args[0].tensor();
   if (op.composite) {
     return call_composite_inplace(op, args);
   }
+  std::vector<Value> at_level;
+  if (const LevelHandle& level = top_level()) [[unlikely]] {
+    if (level->kind == LevelKind::Batch) {
+      return run_batched_inplace(level, op, args);
+    }
+    check_captured(level, op, *args[0].tensor());
+    at_level = lifted(level, op, args);
+    args = at_level.data();
+  }
+  if (op.view) {
+    return call_inplace_view(op, args);
+  }
+  if (forward_enabled() && any_tangent(op, args)) [[unlikely]] {
+    return call_inplace_dual(op, args);
+  }
+  Tensor self = *args[0].tensor();
   bool any = recording() && !op.differentiable.empty() &&
              any_requires_grad(op, args) && any_normal(op, args);
   if (op.schema.name == "copy") { // integers are written without history
@@ -778,7 +811,12 @@ Tensor call_inplace(const Op& op, Value* args) {
     node = std::make_shared<OpNode>(op, args, /*inplace=*/true);
   }
   Results results;
-  if (copies_itself(op, args, self)) {
+  if (self->wrapped) [[unlikely]] {
+    results = run_below(top_level(), op, args);
+    const Tensor& result = results[0].as<Tensor>();
+    check_write(result, self);
+    write_below(self, result);
+  } else if (copies_itself(op, args, self)) {
     check_inference_write(self);
     results.push_back(Value(self));
   } else if (node || !run_in_parts(op, args, self, check_write)) {
@@ -846,6 +884,20 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
         name,
         "(): functions with out=... arguments don't support automatic "
         "differentiation, but one of the arguments requires grad.");
+  }
+  if (top_level()) [[unlikely]] {
+    fail(
+        "Batching rule not implemented for aten::",
+        name,
+        ".out; the fallback path doesn't work on out= or view ops.");
+  }
+  if (forward_enabled()) [[unlikely]] {
+    FL_CHECK_AS(
+        NotImplementedError,
+        !any_tangent(op, args),
+        "Trying to use forward AD with ",
+        name,
+        "_out that does not support it because it is an out= function");
   }
   fill_dtype_of_out(op, args, outs);
   NoGrad guard;

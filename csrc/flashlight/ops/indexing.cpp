@@ -5,6 +5,7 @@
 
 #include "flashlight/autograd/autograd_meta.h"
 #include "flashlight/core/runtime.h"
+#include "flashlight/core/wrapped.h"
 #include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/comparison.h"
@@ -57,6 +58,10 @@ TensorList expand_masks(const Tensor& self, const TensorList& indices) {
           " at index ",
           src);
     }
+    FL_CHECK(
+        !index->wrapped || index->wrapped->level->kind != LevelKind::Batch,
+        "vmap: We do not support batching operators that can support dynamic "
+        "shape. Attempting to batch over indexing with a boolean mask.");
     Tensor coordinates = index.dim() > 0 ? nonzero(index) : Tensor();
     for (int64_t k = 0; k < index.dim(); ++k) {
       out.push_back(select(coordinates, 1, k));

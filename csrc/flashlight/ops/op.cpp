@@ -318,6 +318,7 @@ const Op& Op::vjp_op() const {
     return *vjp_op_;
   }
   auto op = std::make_unique<Op>(schema.text);
+  op->schema = schema; // the text is that of the first op of all
   op->schema.name = schema.name + "_vjp";
   size_t own = schema.args.size();
   for (Argument& a : op->schema.args) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "flashlight/ops/registry.h"
+#include "flashlight/ops/transforms.h"
 
 namespace flashlight {
 
@@ -30,7 +31,8 @@ Tensor shape_of(const Tensor& t) {
 } // namespace
 
 Tensor snapshot(const Tensor& self) {
-  Tensor out = copied(self, dense_like(self.geometry()));
+  Tensor out = self->wrapped ? copied_below(self)
+                             : copied(self, dense_like(self.geometry()));
   if (auto node = grad_fn(self)) {
     AutogradMeta& meta = ensure_autograd_meta(out);
     meta.grad_fn = std::move(node);
@@ -143,6 +145,17 @@ void OpNode::save_results(const Results& results, bool inplace_view) {
     for (int key : f.saved) {
       if (key < 0) {
         save(key, results[static_cast<size_t>(~key)], true, inplace_view);
+      }
+    }
+  }
+}
+
+void OpNode::keep_tangents(const Results& results) {
+  for (Saved& s : saved_) {
+    if (s.key < 0 && s.is_tensor) {
+      const Tensor* t = results[static_cast<size_t>(~s.key)].tensor();
+      if (const AutogradMeta* meta = t ? autograd_meta(*t) : nullptr) {
+        s.tensor.keep_tangent(meta->tangent);
       }
     }
   }

@@ -28,6 +28,9 @@ class FL_API OpNode : public Node {
 
   void save_results(const Results& results, bool inplace_view = false);
 
+  // The results have tangents now: so have those that are saved.
+  void keep_tangents(const Results& results);
+
   TensorList apply(TensorList grads) override;
   std::string name() const override;
   void release() override;

@@ -322,7 +322,7 @@ Tensor unfold_backward_(
     int64_t dim,
     int64_t size,
     int64_t step) {
-  Tensor out = zeros(sizes, grad.dtype(), {}, grad.device());
+  Tensor out = new_zeros(grad, sizes);
   dim = wrap_dim(dim, ndim_of(sizes)); // not of grad, which has one more
   if (step >= size) {
     copy_(unfold(out, dim, size, step), grad, false);
@@ -362,10 +362,6 @@ scattered(const char* row, const Tensor& self, const Tensor& src, A... a) {
   return out;
 }
 
-Tensor zeros_at(const Tensor& grad, const IntList& sizes) {
-  return zeros(sizes, grad.dtype(), {}, grad.device());
-}
-
 // A copy with `src` written through the view of that name. `args` are the
 // view's, `f` is the op itself: without the window, it gives self's gradient.
 template <typename... A>
@@ -384,7 +380,7 @@ void scatter_row(
           "self",
           "src.shape " + args,
           [f](const Tensor& grad, const Tensor& src, A... a) {
-            return f(grad, zeros_at(grad, src.sizes()), a...);
+            return f(grad, new_zeros(grad, src.sizes()), a...);
           })
       .grad("src", args, [view](const Tensor& grad, A... a) {
         return view(grad, a...);
@@ -640,7 +636,7 @@ void register_splitting() {
                     int64_t offset,
                     int64_t dim1,
                     int64_t dim2) {
-        Tensor out = zeros_at(grad, sizes);
+        Tensor out = new_zeros(grad, sizes);
         copy_(diagonal(out, offset, dim1, dim2), grad, false);
         return out;
       })

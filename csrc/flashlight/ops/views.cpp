@@ -740,7 +740,7 @@ void register_views() {
                     int64_t start,
                     int64_t end,
                     int64_t step) {
-        Tensor out = zeros(sizes, grad.dtype(), {}, grad.device());
+        Tensor out = new_zeros(grad, sizes);
         copy_(slice(out, dim, start, end, step), grad, false);
         return out;
       })
@@ -783,7 +783,7 @@ void register_views() {
                     const IntList& sizes,
                     int64_t dim,
                     int64_t index) {
-        Tensor out = zeros(sizes, grad.dtype(), {}, grad.device());
+        Tensor out = new_zeros(grad, sizes);
         copy_(select(out, dim, index), grad, false);
         return out;
       })

@@ -1,0 +1,83 @@
+#include "flashlight/autograd/forward_mode.h"
+
+#include <algorithm>
+
+#include "flashlight/autograd/levels.h"
+#include "flashlight/core/error.h"
+
+namespace flashlight {
+
+namespace {
+
+// A scope, and the tangents of the level that it was entered at. An inner scope
+// is that of an inner level; below it, the outer one counts.
+struct DualScope {
+  int64_t depth = 0;
+  std::vector<std::weak_ptr<TangentSlot>> tangents;
+};
+
+std::vector<DualScope>& dual_scopes() {
+  thread_local std::vector<DualScope> scopes;
+  return scopes;
+}
+
+int64_t depth_of_top() {
+  return top_level() ? top_level()->depth : 0;
+}
+
+} // namespace
+
+bool tangents_shown() {
+  const AutogradState& state = autograd_state();
+  return state.forward_mode && state.hidden_tangents != depth_of_top();
+}
+
+HideTangents::HideTangents() : before_(autograd_state().hidden_tangents) {
+  autograd_state().hidden_tangents = depth_of_top();
+}
+
+bool has_tangent(const Tensor& tensor) {
+  const AutogradMeta* meta = autograd_meta(tensor);
+  return meta && meta->tangent && meta->tangent->tangent.defined();
+}
+
+Tensor tangent(const Tensor& tensor) {
+  return has_tangent(tensor) ? autograd_meta(tensor)->tangent->tangent
+                             : Tensor();
+}
+
+void set_tangent(const Tensor& tensor, const Tensor& tangent) {
+  auto& scopes = dual_scopes();
+  auto scope = std::find_if(
+      scopes.rbegin(), scopes.rend(), [depth = depth_of_top()](const auto& s) {
+        return s.depth <= depth;
+      });
+  FL_CHECK(
+      scope != scopes.rend(),
+      "Trying to create a dual Tensor for forward AD but no level exists, make "
+      "sure to enter_dual_level() first.");
+  auto slot = std::make_shared<TangentSlot>(TangentSlot{tangent});
+  scope->tangents.push_back(slot);
+  ensure_autograd_meta(tensor).tangent = std::move(slot);
+}
+
+void enter_dual_level() {
+  dual_scopes().push_back({depth_of_top(), {}});
+  ++autograd_state().dual_levels;
+}
+
+void exit_dual_level() {
+  FL_CHECK(
+      !dual_scopes().empty(),
+      "Trying to exit a forward AD level that was not entered");
+  DualScope scope = std::move(dual_scopes().back());
+  dual_scopes().pop_back();
+  --autograd_state().dual_levels;
+  for (const auto& weak : scope.tangents) {
+    if (auto slot = weak.lock()) {
+      slot->tangent = Tensor();
+    }
+  }
+}
+
+} // namespace flashlight

@@ -1,0 +1,824 @@
+// Ops at a Batch level (vmap).
+//
+// Note [Batching]
+// An op of operands that stand for entries of a batch is an op of the whole
+// batch, one level down. Which one follows from what the row says of itself:
+//
+//   views        are geometries, so the whole batch's is the entry's with one
+//                dimension more: one rule for all of them
+//   elementwise  the batch dimension comes first, and broadcasting does the
+//   rest others       a rule below, by name; or the entries one after another,
+//   whose
+//                results are stacked: right for every row, at the price of a
+//                call an entry
+//
+// Composites need nothing: their parts come by here.
+#include <array>
+#include <unordered_map>
+
+#include "flashlight/core/generator.h"
+#include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/arithmetic.h"
+#include "flashlight/ops/functions/conv.h"
+#include "flashlight/ops/functions/copy.h"
+#include "flashlight/ops/functions/matmul.h"
+#include "flashlight/ops/functions/reductions.h"
+#include "flashlight/ops/functions/reshaping.h"
+#include "flashlight/ops/functions/shape.h"
+#include "flashlight/ops/functions/splitting.h"
+#include "flashlight/ops/functions/views.h"
+#include "flashlight/ops/registry.h"
+#include "flashlight/ops/transforms.h"
+
+namespace flashlight {
+
+Tensor batch_first(const Tensor& inner, int64_t batch_dim) {
+  return batch_dim == 0 ? inner : movedim(inner, batch_dim, 0);
+}
+
+namespace {
+
+// One call at a Batch level. Its rules run one level down, and give results
+// whose first dimension is the batch's.
+struct Batched {
+  const LevelHandle& level;
+  const Op& op;
+  const Value* args;
+
+  size_t count() const {
+    return op.schema.args.size();
+  }
+  bool is_batched(const Tensor& t) const {
+    return is_at(t, *level);
+  }
+  bool is_batched(size_t i) const {
+    bool any = false;
+    for_tensors(args[i], [&](const Tensor& t) { any = any || is_batched(t); });
+    return any;
+  }
+  // What it stands for, the batch first; as it is, where it is not batched.
+  Tensor first(const Tensor& t) const {
+    return is_batched(t) ? batch_first(t->wrapped->inner, t->wrapped->batch_dim)
+                         : t;
+  }
+  // ... expanded to the batch.
+  Tensor expanded(const Tensor& t) const {
+    if (is_batched(t)) {
+      return first(t);
+    }
+    IntList sizes = t.sizes();
+    sizes.insert(sizes.begin(), level->batch_size);
+    return expand(t, sizes);
+  }
+  // The batch first, and then at least `ndim` dimensions.
+  Tensor aligned(const Tensor& t, int64_t ndim) const {
+    Tensor out = first(t);
+    if (!is_batched(t) || t.dim() >= ndim) {
+      return out;
+    }
+    IntList sizes = out.sizes();
+    sizes.insert(
+        sizes.begin() + 1, static_cast<size_t>(ndim - t.dim()), int64_t{1});
+    return view_or_copy(out, sizes);
+  }
+  static Tensor view_or_copy(const Tensor& t, const IntList& sizes) {
+    return reshape(t, sizes);
+  }
+  const Tensor& tensor(size_t i) const {
+    const Tensor* t = args[i].tensor();
+    return t ? *t : detail::undefined_tensor();
+  }
+};
+
+using Rule = std::function<std::optional<Results>(const Batched&)>;
+
+// --- views -------------------------------------------------------------------
+
+Results batched_view(const Batched& b) {
+  const Tensor& self = *b.args[0].tensor();
+  const Wrapped& wrapped = *self->wrapped;
+  std::vector<ViewSpec> specs = b.op.view_fn(Call{b.op, b.args});
+  auto same_kind = [&](const ViewSpec& s) {
+    return s.dtype == self.dtype() && s.conj == self->conj &&
+           s.neg == self->neg;
+  };
+  TensorList views;
+  if (!std::all_of(specs.begin(), specs.end(), same_kind)) {
+    // These change what an element is, not where it lies.
+    std::vector<Value> inner(b.args, b.args + b.count());
+    inner[0] = b.first(self);
+    return call(b.op, inner.data());
+  }
+  auto at = static_cast<size_t>(wrapped.batch_dim);
+  for (ViewSpec& spec : specs) {
+    Geometry& g = spec.geometry;
+    g.sizes.insert(g.sizes.begin(), wrapped.inner.sizes()[at]);
+    g.strides.insert(g.strides.begin(), wrapped.inner.strides()[at]);
+    views.push_back(as_strided(wrapped.inner, g.sizes, g.strides, g.offset));
+  }
+  Results results;
+  if (b.op.list_result) {
+    results.push_back(Value(std::move(views)));
+  } else {
+    results.push_back(Value(std::move(views.at(0))));
+  }
+  return results;
+}
+
+// --- elementwise -------------------------------------------------------------
+
+Results batched_elementwise(const Batched& b) {
+  int64_t ndim = 0;
+  std::vector<const Value*> operands;
+  for (size_t i = 0; i < b.count(); ++i) {
+    for_tensors(
+        b.args[i], [&](const Tensor& t) { ndim = std::max(ndim, t.dim()); });
+    if (!b.op.promoted.empty() && b.op.promoted[i]) {
+      operands.push_back(&b.args[i]);
+    }
+  }
+  // Promotion sees how many dimensions an entry has, not the batch.
+  bool promotes =
+      b.op.promotion == Promotion::Common || b.op.promotion == Promotion::Float;
+  std::optional<Dtype> common;
+  if (promotes) {
+    common = result_type(operands);
+  }
+  std::vector<Value> inner(b.args, b.args + b.count());
+  for (size_t i = 0; i < b.count(); ++i) {
+    bool cast = common && b.op.promoted[i];
+    inner[i] = mapped_tensors(b.args[i], [&](const Tensor& t) {
+      Tensor out = b.aligned(t, ndim);
+      bool weak = t->wrapped_number;
+      return cast && !weak && out.dtype() != *common ? _to_copy(out, *common)
+                                                     : out;
+    });
+  }
+  return call(b.op, inner.data());
+}
+
+// --- rules by name -----------------------------------------------------------
+
+// Ops along dimensions that leave the others alone: each is one further on.
+// Empty: without dimensions they reduce all; else that is another op.
+std::optional<Results> along(const Batched& b, bool all_if_none) {
+  const Tensor& self = b.tensor(0);
+  if (!self.defined() || self.dim() == 0) {
+    return {};
+  }
+  std::vector<Value> inner(b.args, b.args + b.count());
+  for (size_t i = 0; i < b.count(); ++i) {
+    if (b.args[i].is<TensorList>()) {
+      return {};
+    }
+    const Tensor* t = b.args[i].tensor();
+    if (!t) {
+      continue;
+    }
+    if (t->dim() == self.dim()) {
+      inner[i] = b.expanded(*t);
+    } else if (b.is_batched(*t)) {
+      return {};
+    }
+  }
+  int i = b.op.schema.index_of("dim");
+  if (i < 0) {
+    i = b.op.schema.index_of("dims");
+  }
+  Value& dim = inner[static_cast<size_t>(i)];
+  if (const auto* one = dim.get_if<int64_t>()) {
+    dim = wrap_dim(*one, self.dim()) + 1;
+    return call(b.op, inner.data());
+  }
+  IntList dims;
+  if (const auto* given = dim.get_if<IntList>()) {
+    for (int64_t d : *given) {
+      dims.push_back(wrap_dim(d, self.dim()) + 1);
+    }
+  }
+  if (dims.empty()) {
+    if (!all_if_none) {
+      return {};
+    }
+    for (int64_t d = 1; d <= self.dim(); ++d) {
+      dims.push_back(d);
+    }
+  }
+  dim = Value(std::move(dims));
+  return call(b.op, inner.data());
+}
+
+// Ops whose leading dimensions are a batch already. `others`: the later tensors
+// may be batched too, where they have as many dimensions.
+std::optional<Results> leading(const Batched& b, int64_t least) {
+  const Tensor& self = b.tensor(0);
+  if (!self.defined() || self.dim() < least) {
+    return {};
+  }
+  std::vector<Value> inner(b.args, b.args + b.count());
+  for (size_t i = 0; i < b.count(); ++i) {
+    if (b.args[i].is<TensorList>()) {
+      return {};
+    }
+    if (const Tensor* t = b.args[i].tensor()) {
+      if (t->dim() == self.dim()) {
+        inner[i] = b.expanded(*t);
+      } else if (b.is_batched(*t)) {
+        return {};
+      }
+    }
+  }
+  return call(b.op, inner.data());
+}
+
+// (N, C, spatial...) or (C, spatial...) of the first tensor alone: the batch is
+// a part of N.
+std::optional<Results> images(const Batched& b, int64_t spatial) {
+  const Tensor& self = b.tensor(0);
+  for (size_t i = 1; i < b.count(); ++i) {
+    if (b.is_batched(i)) {
+      return {};
+    }
+  }
+  std::vector<Value> inner(b.args, b.args + b.count());
+  if (self.dim() == spatial + 1) {
+    inner[0] = b.first(self);
+    return call(b.op, inner.data());
+  }
+  if (self.dim() != spatial + 2) {
+    return {};
+  }
+  inner[0] = flatten(b.first(self), 0, 1);
+  Results results = call(b.op, inner.data());
+  for (Value& r : results) {
+    r = mapped_tensors(r, [&](const Tensor& t) {
+      return unflatten(t, 0, IntList{b.level->batch_size, self.size(0)});
+    });
+  }
+  return results;
+}
+
+std::optional<Results> one(Tensor t) {
+  Results results;
+  results.push_back(Value(std::move(t)));
+  return results;
+}
+
+std::optional<Results> batched_mm(const Batched& b) {
+  return one(matmul(b.first(b.tensor(0)), b.first(b.tensor(1))));
+}
+
+std::optional<Results> batched_mv(const Batched& b) {
+  const Tensor& v = b.tensor(1);
+  if (!b.is_batched(v)) {
+    return one(matmul(b.first(b.tensor(0)), v));
+  }
+  return one(
+      squeeze(matmul(b.first(b.tensor(0)), unsqueeze(b.first(v), -1)), -1));
+}
+
+std::optional<Results> batched_dot(const Batched& b) {
+  Tensor x = unsqueeze(b.first(b.tensor(0)), -2);
+  Tensor y = unsqueeze(b.first(b.tensor(1)), -1);
+  return one(squeeze(squeeze(matmul(x, y), -1), -1));
+}
+
+// beta * self + alpha * (a @ b)
+std::optional<Results> batched_addmm(const Batched& b) {
+  Tensor product = matmul(b.first(b.tensor(1)), b.first(b.tensor(2)));
+  const Scalar& beta = b.args[3].as<Scalar>();
+  const Scalar& alpha = b.args[4].as<Scalar>();
+  int64_t ndim = std::max(b.tensor(1).dim(), b.tensor(2).dim());
+  return one(b.aligned(b.tensor(0), ndim) * beta + product * alpha);
+}
+
+std::optional<Results> batched_linear(const Batched& b) {
+  const Tensor& input = b.tensor(0);
+  const Tensor& bias = b.tensor(2);
+  Tensor weight = transpose(b.first(b.tensor(1)), -1, -2);
+  Tensor x = b.first(input);
+  if (b.is_batched(b.tensor(1)) && input.dim() != 2) {
+    x = reshape(b.expanded(input), {b.level->batch_size, -1, input.size(-1)});
+  }
+  Tensor out = matmul(x, weight);
+  if (bias.defined()) {
+    out = out + b.aligned(bias, out.dim() - 1);
+  }
+  IntList sizes = input.sizes();
+  sizes.back() = b.tensor(1).size(0);
+  sizes.insert(sizes.begin(), b.level->batch_size);
+  return one(reshape(out, sizes));
+}
+
+// Weights of each entry are groups of one convolution.
+std::optional<Results> batched_convolution(const Batched& b) {
+  const Tensor& input = b.tensor(0);
+  const Tensor& weight = b.tensor(1);
+  const Tensor& bias = b.tensor(2);
+  std::vector<Value> inner(b.args, b.args + b.count());
+  int64_t batch = b.level->batch_size;
+  bool bias_batched = bias.defined() && b.is_batched(bias);
+  if (!b.is_batched(weight) && !bias_batched) {
+    return images(b, weight.dim() - 2);
+  }
+  if (input.dim() != weight.dim()) {
+    return {};
+  }
+  int i = b.op.schema.index_of("groups");
+  int64_t groups = b.args[i].as<int64_t>();
+  inner[0] = flatten(movedim(b.expanded(input), 0, 1), 1, 2);
+  inner[1] = flatten(b.expanded(weight), 0, 1);
+  if (bias.defined()) {
+    inner[2] = flatten(b.expanded(bias), 0, 1);
+  }
+  inner[static_cast<size_t>(i)] = groups * batch;
+  Results results = call(b.op, inner.data());
+  Tensor out = unflatten(*results[0].tensor(), 1, IntList{batch, -1});
+  return one(movedim(out, 1, 0));
+}
+
+// sum(x) and the like, without dimensions: over the rest of each entry.
+std::optional<Results> reduce_all(const Batched& b) {
+  const Tensor& self = b.tensor(0);
+  std::vector<Value> inner(b.args, b.args + b.count());
+  Tensor flat = reshape(b.first(self), {b.level->batch_size, -1});
+  const std::string& name = b.op.schema.name;
+  if (name == "sum" || name == "mean") {
+    std::optional<Dtype> dtype;
+    if (const Dtype* d = b.args[1].get_if<Dtype>()) {
+      dtype = *d;
+    }
+    return one(
+        name == "sum" ? sum(flat, IntList{1}, false, dtype)
+                      : mean(flat, IntList{1}, false, dtype));
+  }
+  return one(name == "any" ? any(flat, 1, false) : all(flat, 1, false));
+}
+
+std::optional<Results> batched_cat(const Batched& b, bool new_dim) {
+  const auto& list = b.args[0].as<TensorList>();
+  TensorList inner;
+  for (const Tensor& t : list) {
+    if (!t.defined() || (!new_dim && t.dim() != list[0].dim())) {
+      return {}; // an empty one, which PyTorch skips
+    }
+    inner.push_back(b.expanded(t));
+  }
+  int64_t ndim = list[0].dim() + (new_dim ? 1 : 0);
+  int64_t dim = wrap_dim(b.args[1].as<int64_t>(), ndim) + 1;
+  return one(new_dim ? stack(inner, dim) : cat(inner, dim));
+}
+
+// Of the row's values alone: (indices) of any shape.
+std::optional<Results> batched_embedding(const Batched& b) {
+  if (b.is_batched(b.tensor(0))) {
+    return {};
+  }
+  std::vector<Value> inner(b.args, b.args + b.count());
+  inner[1] = b.first(b.tensor(1));
+  return call(b.op, inner.data());
+}
+
+// zeros_like(x) and the like: x's sizes are those of the batch.
+std::optional<Results> batched_like(const Batched& b) {
+  std::vector<Value> inner(b.args, b.args + b.count());
+  inner[0] = b.first(b.tensor(0));
+  return call(b.op, inner.data());
+}
+
+// x.new_zeros(sizes) and the like: of the batch, so that entries of one may be
+// written to.
+std::optional<Results> batched_new(const Batched& b) {
+  std::vector<Value> inner(b.args, b.args + b.count());
+  inner[0] = b.first(b.tensor(0));
+  int i = b.op.schema.index_of("size");
+  IntList sizes = b.args[i].as<IntList>();
+  sizes.insert(sizes.begin(), b.level->batch_size);
+  inner[static_cast<size_t>(i)] = std::move(sizes);
+  return call(b.op, inner.data());
+}
+
+const std::unordered_map<const Op*, Rule>& rules() {
+  static const auto* table = [] {
+    auto* t = new std::unordered_map<const Op*, Rule>;
+    auto add = [&](std::initializer_list<const char*> names, const Rule& rule) {
+      for (const char* name : names) {
+        t->emplace(&get_op(name), rule);
+      }
+    };
+    add({"sum.dim_IntList",
+         "nansum",
+         "mean.dim",
+         "amax",
+         "amin",
+         "any.dims",
+         "all.dims",
+         "count_nonzero.dim_IntList",
+         "linalg_vector_norm",
+         "var.correction",
+         "std.correction",
+         "var_mean.correction",
+         "std_mean.correction"},
+        [](const Batched& b) { return along(b, true); });
+    add({"glu",
+         "_softmax",
+         "_log_softmax",
+         "_log_softmax_backward_data",
+         "_safe_softmax",
+         "linalg_cross",
+         "max.dim",
+         "min.dim",
+         "aminmax",
+         "argmax",
+         "argmin",
+         "prod.dim_int",
+         "any.dim",
+         "all.dim",
+         "logsumexp",
+         "flip",
+         "roll",
+         "cumsum",
+         "_cumsum_backward",
+         "cumprod",
+         "logcumsumexp",
+         "cummax",
+         "cummin",
+         "sort",
+         "sort.stable",
+         "topk",
+         "kthvalue",
+         "median.dim",
+         "nanmedian.dim",
+         "mode",
+         "gather",
+         "index_select",
+         "index_fill.int_Scalar",
+         "scatter.src",
+         "scatter.value",
+         "scatter.reduce",
+         "scatter.value_reduce",
+         "scatter_add",
+         "scatter_reduce.two"},
+        [](const Batched& b) { return along(b, false); });
+    add({"tril",
+         "triu",
+         "linalg_cholesky_ex",
+         "linalg_qr",
+         "linalg_eigh",
+         "_linalg_svd",
+         "_linalg_eig",
+         "linalg_inv_ex",
+         "linalg_det",
+         "linalg_slogdet",
+         "linalg_matrix_exp",
+         "linalg_lu_factor_ex",
+         "_solve_triangular",
+         "cholesky_inverse",
+         "linalg_householder_product"},
+        [](const Batched& b) { return leading(b, 2); });
+    add({"_fused_attention"}, [](const Batched& b) { return leading(b, 3); });
+    add({"pixel_shuffle", "pixel_unshuffle"},
+        [](const Batched& b) { return leading(b, 3); });
+    add({"_layer_norm"}, [](const Batched& b) -> std::optional<Results> {
+      for (size_t i = 1; i < b.count(); ++i) {
+        if (b.is_batched(i)) {
+          return {};
+        }
+      }
+      return batched_like(b);
+    });
+    add({"zeros_like", "ones_like", "full_like", "clone", "_to_copy", "copy"},
+        [](const Batched& b) -> std::optional<Results> {
+          return b.op.elementwise ? std::nullopt : batched_like(b);
+        });
+    for (int64_t n = 1; n <= 3; ++n) {
+      std::string d = std::to_string(n) + "d";
+      for (const char* name :
+           {"max_pool%_with_indices",
+            "avg_pool%",
+            "_adaptive_avg_pool%",
+            "reflection_pad%",
+            "replication_pad%",
+            "upsample_nearest%",
+            "_upsample_nearest_exact%",
+            "upsample_linear%",
+            "upsample_bilinear%",
+            "upsample_bicubic%",
+            "upsample_trilinear%"}) {
+        std::string full = name;
+        full.replace(full.find('%'), 1, d);
+        if (const Op* op = find_op(full)) {
+          t->emplace(op, [n](const Batched& b) { return images(b, n); });
+        }
+      }
+    }
+    add({"new_zeros", "new_ones", "new_empty", "new_full"}, batched_new);
+    add({"mm", "bmm"}, batched_mm);
+    add({"mv"}, batched_mv);
+    add({"dot"}, batched_dot);
+    add({"addmm", "baddbmm"}, batched_addmm);
+    add({"_linear"}, batched_linear);
+    add({"convolution"}, batched_convolution);
+    add({"sum", "mean", "any", "all"}, reduce_all);
+    add({"cat"}, [](const Batched& b) { return batched_cat(b, false); });
+    add({"stack"}, [](const Batched& b) { return batched_cat(b, true); });
+    add({"embedding"}, batched_embedding);
+    return t;
+  }();
+  return *table;
+}
+
+// --- one entry after another -------------------------------------------------
+
+Value stacked(const std::vector<Results>& all, size_t k, const Op& op) {
+  const Value& first = all[0][k];
+  if (first.is<Tensor>()) {
+    if (!first.tensor()) {
+      return first;
+    }
+    TensorList list;
+    for (const Results& r : all) {
+      const Tensor& t = *r[k].tensor();
+      FL_CHECK(
+          t.sizes() == first.tensor()->sizes(),
+          "vmap: the results of ",
+          op.schema.name,
+          "() have other sizes for each entry of the batch, which vmap cannot "
+          "put together");
+      list.push_back(t);
+    }
+    return Value(stack(list, 0));
+  }
+  if (const auto* list = first.get_if<TensorList>()) {
+    TensorList out;
+    for (size_t i = 0; i < list->size(); ++i) {
+      TensorList each;
+      for (const Results& r : all) {
+        each.push_back(r[k].as<TensorList>().at(i));
+      }
+      out.push_back(each[0].defined() ? stack(each, 0) : Tensor());
+    }
+    return Value(std::move(out));
+  }
+  for (const Results& r : all) {
+    const bool* a = first.get_if<bool>();
+    const bool* c = r[k].get_if<bool>();
+    FL_CHECK(
+        a && c && *a == *c,
+        "vmap: ",
+        op.schema.name,
+        "() gives a number, which is not the same for all entries of the "
+        "batch");
+  }
+  return first;
+}
+
+// How many results there are is told by the values.
+bool is_dynamic(const Op& op) {
+  const std::string& name = op.schema.name;
+  return name == "nonzero" || name == "masked_select" ||
+         name.starts_with("unique") || name.starts_with("_unique");
+}
+
+Results entry_by_entry(const Batched& b, const std::function<void()>& before) {
+  FL_CHECK(
+      !is_dynamic(b.op),
+      "vmap: We do not support batching operators that can output dynamic "
+      "shape. "
+      "Attempted to vmap over aten::",
+      b.op.schema.name,
+      ". Please file an issue at https://github.com/pytorch/pytorch/issues if "
+      "you need this feature.");
+  int64_t n = b.level->batch_size;
+  FL_CHECK(
+      n > 0,
+      "vmap: there is no batching rule for ",
+      b.op.schema.full_name(),
+      " that can do without an entry of the batch");
+  std::vector<Results> all;
+  for (int64_t k = 0; k < n; ++k) {
+    std::vector<Value> entry(b.args, b.args + b.count());
+    for (Value& v : entry) {
+      v = mapped_tensors(v, [&](const Tensor& t) {
+        return b.is_batched(t)
+                   ? select(t->wrapped->inner, t->wrapped->batch_dim, k)
+                   : t;
+      });
+    }
+    before();
+    all.push_back(call(b.op, entry.data()));
+  }
+  Results out;
+  for (size_t k = 0; k < all[0].size(); ++k) {
+    out.push_back(stacked(all, k, b.op));
+  }
+  return out;
+}
+
+// --- random numbers ----------------------------------------------------------
+
+bool is_random(const Op& op, const Value* args) {
+  if (op.schema.name == "native_dropout") {
+    const bool* train = args[2].get_if<bool>();
+    return !train || *train;
+  }
+  return op.schema.index_of("generator") >= 0;
+}
+
+// Results in a batch of their own, or not batched (in `same`).
+Results random_batched(const Batched& b, bool any, bool& same) {
+  FL_CHECK(
+      b.level->randomness != Randomness::Error,
+      "vmap: called random operation while in randomness error mode. Please "
+      "either use the 'same' or 'different' randomness flags on vmap or "
+      "perform "
+      "the randomness operation out of vmap");
+  std::vector<Value> inner(b.args, b.args + b.count());
+  if (b.level->randomness == Randomness::Same) {
+    same = !any;
+    if (!any) {
+      return call(b.op, inner.data());
+    }
+    int i = b.op.schema.index_of("generator");
+    const auto* given = i < 0 ? nullptr : b.args[i].get_if<GeneratorHandle>();
+    Generator& generator = given && *given ? **given : default_generator();
+    std::vector<uint8_t> state = generator.get_state();
+    return entry_by_entry(b, [&] { generator.set_state(state); });
+  }
+  if (int i = b.op.schema.index_of("size"); i >= 0 && !any) {
+    IntList sizes = b.args[i].as<IntList>();
+    sizes.insert(sizes.begin(), b.level->batch_size);
+    inner[static_cast<size_t>(i)] = sizes;
+    return call(b.op, inner.data());
+  }
+  if (b.count() && b.args[0].tensor() && b.op.schema.name != "multinomial") {
+    int64_t ndim = 0;
+    for (size_t i = 0; i < b.count(); ++i) {
+      for_tensors(
+          b.args[i], [&](const Tensor& t) { ndim = std::max(ndim, t.dim()); });
+    }
+    for (size_t i = 0; i < b.count(); ++i) {
+      inner[i] = mapped_tensors(b.args[i], [&](const Tensor& t) {
+        return i == 0 && !any ? b.expanded(t) : b.aligned(t, ndim);
+      });
+    }
+    if (!b.is_batched(0)) {
+      inner[0] = b.expanded(*b.args[0].tensor());
+    }
+    return call(b.op, inner.data());
+  }
+  return entry_by_entry(b, [] {});
+}
+
+// Results with the batch first; `same`: they are not batched after all.
+Results batched_results(const Batched& b, bool& same) {
+  bool any = false, only_first = true;
+  for (size_t i = 0; i < b.count(); ++i) {
+    bool is = b.is_batched(i);
+    any = any || is;
+    only_first = only_first && (i == 0 || !is);
+  }
+  if (is_random(b.op, b.args)) {
+    return random_batched(b, any, same);
+  }
+  if (!any) {
+    same = true;
+    std::vector<Value> inner(b.args, b.args + b.count());
+    return call(b.op, inner.data());
+  }
+  if (b.op.view && only_first) {
+    return batched_view(b);
+  }
+  if (b.op.elementwise) {
+    return batched_elementwise(b);
+  }
+  if (auto it = rules().find(&b.op); it != rules().end()) {
+    if (std::optional<Results> results = it->second(b)) {
+      return std::move(*results);
+    }
+  }
+  return entry_by_entry(b, [] {});
+}
+
+// PyTorch has three words for it.
+[[noreturn]] void fail_unbatched_write(const Batched& b) {
+  const std::string& name = b.op.schema.name;
+  if (name == "add") {
+    IntList sizes;
+    for (size_t i = 0; i < b.count(); ++i) {
+      for_tensors(b.args[i], [&](const Tensor& t) {
+        sizes = broadcast_sizes(sizes, t.sizes());
+      });
+    }
+    sizes.insert(sizes.begin(), b.level->batch_size);
+    fail(
+        "output with shape ",
+        b.args[0].tensor()->sizes(),
+        " doesn't match the broadcast shape ",
+        sizes);
+  }
+  std::string what = "aten::" + name + "_";
+  std::string where = detail::concat("at level ", b.level->depth);
+  if (name == "copy" || name == "sub" || name == "mul" || name == "div" ||
+      name == "masked_fill") {
+    what = "inplace arithmetic";
+    where = "in a vmap";
+  } else if (name == "fill" || name == "_index_put") {
+    what = name == "fill" ? "fill_" : "index_put_";
+    where = "in a vmap";
+  }
+  fail(
+      "vmap: ",
+      what,
+      "(self, *extra_args) is not possible because there exists a Tensor "
+      "`other` in extra_args that has more elements than `self`. This happened "
+      "due to `other` being vmapped over but `self` not being vmapped over ",
+      where,
+      ". Please try to use out-of-place operators instead of ",
+      what,
+      ". If said operator is being called inside the PyTorch framework, please "
+      "file a bug report instead.");
+}
+
+std::vector<Value> alive(const Op& op, const Value* args) {
+  std::vector<Value> out = arguments(op, args);
+  for (Value& v : out) {
+    v = mapped_tensors(
+        v, [](const Tensor& t) { return without_dead_levels(t); });
+  }
+  return out;
+}
+
+} // namespace
+
+Results run_batched(const LevelHandle& level, const Op& op, const Value* args) {
+  std::vector<Value> living = alive(op, args);
+  LevelHandle here = level; // the stack's own slot changes below
+  Batched b{here, op, living.data()};
+  Results results;
+  bool same = false;
+  {
+    BelowLevel below(*here);
+    results = batched_results(b, same);
+  }
+  if (same) {
+    return results;
+  }
+  const Tensor* self = op.view ? living[0].tensor() : nullptr;
+  for (Value& r : results) {
+    r = mapped_tensors(
+        r, [&](const Tensor& t) { return wrap_at(here, t, 0, self); });
+  }
+  return results;
+}
+
+Tensor
+run_batched_inplace(const LevelHandle& level, const Op& op, const Value* args) {
+  LevelHandle here = level;
+  std::vector<Value> living = alive(op, args);
+  Batched b{here, op, living.data()};
+  Tensor self = *living[0].tensor();
+  bool any =
+      is_random(op, living.data()) && here->randomness == Randomness::Different;
+  for (size_t i = 1; i < b.count(); ++i) {
+    any = any || b.is_batched(i);
+  }
+  if (!b.is_batched(self)) {
+    if (any) {
+      fail_unbatched_write(b);
+    }
+    BelowLevel below(*here);
+    call_inplace(op, living.data());
+    return *args[0].tensor();
+  }
+  Results results = run_batched(here, op, living.data());
+  const Tensor& result = *results[0].tensor();
+  const Wrapped& to = *self->wrapped;
+  if (op.view) {
+    rewrap(self, result->wrapped->inner, result->wrapped->batch_dim);
+    return self;
+  }
+  FL_CHECK(
+      result.sizes() == self.sizes(),
+      "output with shape ",
+      self.sizes(),
+      " doesn't match the broadcast shape ",
+      result.sizes());
+  FL_CHECK(
+      can_cast(result.dtype(), self.dtype()),
+      "result type ",
+      scalar_name(result.dtype()),
+      " can't be cast to the desired output type ",
+      scalar_name(self.dtype()));
+  {
+    BelowLevel below(*here);
+    const Wrapped* from =
+        is_at(result, *here) ? result->wrapped.get() : nullptr;
+    Tensor value = from ? batch_first(from->inner, from->batch_dim) : result;
+    copy_(batch_first(to.inner, to.batch_dim), value, false);
+  }
+  self.bump_version();
+  return self;
+}
+
+} // namespace flashlight
