@@ -223,7 +223,7 @@ def jacobian(
         create_graph: Make the result differentiable.
         strict: Raise where an output does not depend on an input.
         vectorize: Accepted; the same values.
-        strategy: ``"reverse-mode"``.
+        strategy: ``"reverse-mode"``, or ``"forward-mode"`` (with ``vectorize``).
     """
     if strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError(
@@ -231,14 +231,14 @@ def jacobian(
             'your function has more outputs than inputs, "forward-mode" tends to be '
             'more performant. Otherwise, prefer to use "reverse-mode".'
         )
-    if strategy == "forward-mode":
-        raise NotImplementedError('jacobian(strategy="forward-mode") is not supported')
     if strict and vectorize:
         raise RuntimeError(
             "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` "
             "are not supported together. Please either set `strict=False` or "
             "`vectorize=False`."
         )
+    if strategy == "forward-mode":
+        return _forward_jacobian(func, inputs, create_graph, strict, vectorize)
     with flashlight.enable_grad():
         is_inputs_tuple, inputs = _as_tuple(inputs, "inputs", "jacobian")
         inputs = _prepared(inputs, create_graph)
@@ -274,6 +274,38 @@ def jacobian(
     return _unwrapped(rows, is_outputs_tuple)
 
 
+def _forward_jacobian(func, inputs, create_graph, strict, vectorize):
+    if strict:
+        raise RuntimeError(
+            "torch.autograd.functional.jacobian: `strict=True` and `strategy="
+            '"forward-mode"` are not supported together (yet). Please either set '
+            '`strict=False` or `strategy="reverse-mode"`.'
+        )
+    if not vectorize:
+        raise NotImplementedError(
+            "Computing Jacobian using forward-AD or forward-over-reverse Hessian is"
+            "only implemented for `vectorize=True`."
+        )
+    from flashlight.func import jacfwd
+
+    is_inputs_tuple, inputs = _as_tuple(inputs, "inputs", "jacobian")
+    inputs = _prepared(inputs, create_graph)
+    found = [True]
+
+    def run(*args):
+        out = func(*args)
+        found[0], outputs = _as_tuple(
+            out, "outputs of the user-provided function", "jacobian"
+        )
+        return tuple(outputs)
+
+    rows = jacfwd(run, tuple(range(len(inputs))))(*inputs)
+    rows = tuple(
+        _unwrapped(_finished(tuple(row), create_graph), is_inputs_tuple) for row in rows
+    )
+    return _unwrapped(rows, found[0])
+
+
 def hessian(
     func,
     inputs,
@@ -290,7 +322,7 @@ def hessian(
         create_graph: Make the result differentiable.
         strict: Raise where the derivative does not depend on an input.
         vectorize: Accepted; the same values.
-        outer_jacobian_strategy: ``"reverse-mode"``.
+        outer_jacobian_strategy: As ``strategy`` of :func:`jacobian`.
     """
     is_inputs_tuple, inputs = _as_tuple(inputs, "inputs", "hessian")
 

@@ -4,6 +4,7 @@ import itertools
 
 import flashlight
 from flashlight import _C
+from flashlight.autograd import forward_ad
 
 
 class GradcheckError(RuntimeError):
@@ -78,6 +79,53 @@ def _analytical(outputs, x, k, part=0):
     return flashlight.stack(columns, 1) if columns else None
 
 
+def _along(func, inputs, x, tangent):
+    """The outputs' derivatives along one tangent of ``x``; None for outputs without."""
+    with forward_ad.dual_level():
+        args = [
+            forward_ad.make_dual(a.detach(), tangent) if a is x else a for a in inputs
+        ]
+        return [forward_ad.unpack_dual(o).tangent for o in _outputs(func, args)]
+
+
+def _forward_mismatch(func, inputs, x, numerical, atol, rtol):
+    """What is wrong with forward mode beside the numerical Jacobian, or None."""
+    units = [1.0, 1j] if x.is_complex() else [1.0]
+    for j in range(x.numel()):
+        for part, unit in enumerate(units):
+            tangent = flashlight.zeros_like(x.detach()).reshape(-1)
+            tangent[j] = unit
+            found = _along(func, inputs, x, tangent.reshape(x.shape))
+            for k, (matrices, got) in enumerate(zip(numerical, found)):
+                parts = [m[j].imag if part else m[j].real for m in matrices]
+                expected = parts[0] if len(parts) == 1 else parts[0] + 1j * parts[1]
+                if got is None:
+                    got = flashlight.zeros_like(expected)
+                got = got.detach().reshape(-1)
+                if not flashlight.allclose(
+                    got, expected.to(got.dtype), rtol=rtol, atol=atol
+                ):
+                    return k, expected, got
+    return None
+
+
+def _batched_forward_mismatch(func, inputs, x, atol, rtol):
+    """What is wrong with ``vmap`` of forward mode beside one call a tangent."""
+    tangents = flashlight.randn(2, *x.shape, dtype=x.dtype)
+
+    def run(t):
+        return tuple(d for d in _along(func, inputs, x, t) if d is not None)
+
+    rows = [run(t) for t in tangents]
+    if not rows[0]:
+        return None
+    for k, (got, *each) in enumerate(zip(flashlight.vmap(run)(tangents), *rows)):
+        expected = flashlight.stack(each)
+        if not flashlight.allclose(got, expected, rtol=rtol, atol=atol):
+            return k, expected, got
+    return None
+
+
 def _batched_mismatch(outputs, wanted, atol, rtol):
     """What is wrong with ``is_grads_batched`` beside one backward a row, or None."""
     for k, out in enumerate(outputs):
@@ -130,12 +178,22 @@ def gradcheck(
         raise_exception: Raise, or return ``False``.
         nondet_tol: How much two runs of backward may differ.
         check_batched_grad: Compare ``is_grads_batched`` with a loop, too.
+        check_forward_ad: Compare forward mode with finite differences, too.
+        check_batched_forward_grad: Compare ``vmap`` of forward mode with a loop.
+        check_backward_ad: Whether backward is compared.
 
     Raises:
         RuntimeError: A gradient is wrong, or nothing could be checked.
     """
-    if check_forward_ad or check_batched_forward_grad:
-        raise NotImplementedError("gradcheck(): forward mode is not supported")
+    if not (check_forward_ad or check_backward_ad):
+        raise AssertionError(
+            "Expected at least one of check_forward_ad or check_backward_ad to be True"
+        )
+    if check_batched_forward_grad and not check_forward_ad:
+        raise AssertionError(
+            "Setting check_batched_forward_grad=True requires check_forward_ad to be "
+            "True"
+        )
 
     def bad(text):
         if raise_exception:
@@ -158,8 +216,19 @@ def gradcheck(
         return True
     for i, x in enumerate(wanted):
         numerical = _numerical(func, inputs, x, eps)
+        wrong = None
+        if check_forward_ad:
+            wrong = _forward_mismatch(func, inputs, x, numerical, atol, rtol)
+        if check_batched_forward_grad and wrong is None:
+            wrong = _batched_forward_mismatch(func, inputs, x, atol, rtol)
+        if wrong is not None:
+            k, expected, got = wrong
+            return bad(
+                f"Jacobian computed with forward mode mismatch for output {k} with "
+                f"respect to input {i},\nnumerical:{expected}\nanalytical:{got}\n"
+            )
         for k, out in enumerate(outputs):
-            if not out.requires_grad:
+            if not (out.requires_grad and check_backward_ad):
                 continue
             for part, matrix in enumerate(numerical[k]):
                 analytical = _analytical(outputs, x, k, part)
@@ -206,7 +275,12 @@ def gradgradcheck(
     fast_mode=False,
     masked=False,
 ):
-    """Compare the gradients of the gradients of ``func`` with finite differences."""
+    """Compare the gradients of the gradients of ``func`` with finite differences.
+
+    Args:
+        check_fwd_over_rev: Compare forward mode over the gradients, too.
+        check_rev_over_rev: Whether the gradients' own gradients are compared.
+    """
     inputs = _as_tuple(inputs)
     outputs = [o for o in _outputs(func, inputs) if o.requires_grad]
     if grad_outputs is None:
@@ -251,4 +325,6 @@ def gradgradcheck(
         raise_exception=raise_exception,
         nondet_tol=nondet_tol,
         check_batched_grad=check_batched_grad,
+        check_forward_ad=check_fwd_over_rev,
+        check_backward_ad=check_rev_over_rev,
     )

@@ -1,4 +1,4 @@
-"""Function transforms: gradients, Jacobians and batches of functions, nested at will."""
+"""Function transforms: gradients, Jacobians and batches, nested in any order."""
 
 from flashlight.func._autograd import (
     functionalize,

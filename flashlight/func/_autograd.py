@@ -297,7 +297,7 @@ def _vjp(func, primals, argnums, has_aux):
 
 
 def _basis(tensors):
-    """Unit tangents for all elements of some tensors, each stacked along dimension 0."""
+    """Unit tangents for all elements of some tensors, stacked along dimension 0."""
     sizes = [x.numel() for x in tensors]
     total, start, out = sum(sizes), 0, []
     for x, n in zip(tensors, sizes):
@@ -395,7 +395,8 @@ def _jvp(func, primals, tangents, argnums, strict=False, has_aux=False):
         raise RuntimeError(
             f"{api}: Expected primals and tangents to have the same python structure. "
             "For example, if primals is a tuple of 3 tensors, tangents also must be. "
-            f"Got primals with structure {spec} and tangents with structure {along_spec}"
+            f"Got primals with structure {spec} and tangents with structure "
+            f"{along_spec}"
         )
     _check_tensors(flat, api, "primals")
     _check_tensors(along, api, "tangents")

@@ -65,6 +65,44 @@ def whole_matrices(t, log, fails):
 
 
 @script
+def forward_mode(t, log, fails):
+    F, check = t.autograd.functional, t.autograd.gradcheck
+    x, y = inputs(t)
+    fast = {"strategy": "forward-mode", "vectorize": True}
+    log(F.jacobian(t.exp, x, **fast), F.jacobian(several(t), (x, y), **fast))
+    h = {"outer_jacobian_strategy": "forward-mode", "vectorize": True}
+    log(F.hessian(scalar(t), (x, y), **h), F.hessian(lambda x: (x**3).sum(), x, **h))
+    fails(lambda: F.jacobian(t.exp, x, strategy="forward-mode"))
+    fails(lambda: F.jacobian(t.exp, x, strict=True, **fast))
+    z = x.clone().requires_grad_()
+    c = t.tensor([1.0 + 2j, 0.5 - 1j], dtype=t.complex128, requires_grad=True)
+    for f, a in ((t.sin, z), (lambda c: c * c.conj() * c, c)):
+        log(check(f, a, check_forward_ad=True), check(f, a, check_batched_grad=True))
+        log(t.autograd.gradgradcheck(f, a, check_fwd_over_rev=True))
+    batched = {"check_forward_ad": True, "check_batched_forward_grad": True}
+    log(check(t.sin, z, **batched))
+    fails(lambda: check(t.sin, z, check_backward_ad=False))
+    fails(lambda: check(t.sin, z, check_batched_forward_grad=True))
+
+    class Wrong(t.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+        @staticmethod
+        def jvp(ctx, x_t):
+            return x_t * 3
+
+    log(check(Wrong.apply, z))
+    options = {"check_forward_ad": True, "raise_exception": False}
+    log(check(Wrong.apply, z, **options))
+
+
+@script
 def errors(t, log, fails):
     F = t.autograd.functional
     x, y = inputs(t)

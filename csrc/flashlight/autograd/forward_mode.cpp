@@ -46,6 +46,19 @@ Tensor tangent(const Tensor& tensor) {
                              : Tensor();
 }
 
+bool is_differentiated(Tensor tensor) {
+  for (;;) {
+    if ((grad_enabled() && requires_grad(tensor)) || has_tangent(tensor)) {
+      return true;
+    }
+    if (!tensor->wrapped) {
+      return false;
+    }
+    Tensor inner = tensor->wrapped->inner;
+    tensor = std::move(inner);
+  }
+}
+
 void set_tangent(const Tensor& tensor, const Tensor& tangent) {
   auto& scopes = dual_scopes();
   auto scope = std::find_if(

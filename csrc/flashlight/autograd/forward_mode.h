@@ -37,6 +37,9 @@ FL_API void set_tangent(const Tensor& tensor, const Tensor& tangent);
 // zero.
 FL_API void write_tangent(const Tensor& tensor, const Tensor& tangent);
 
+// Is a derivative by the tensor asked for, at any level?
+FL_API bool is_differentiated(Tensor tensor);
+
 // A scope of this thread in which tensors may have tangents; when the last one
 // ends they are plain tensors again.
 FL_API void enter_dual_level();

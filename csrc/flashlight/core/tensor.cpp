@@ -15,7 +15,15 @@
 
 namespace flashlight {
 
+void check_outside_transforms(const Tensor& t) {
+  FL_CHECK(
+      !t->wrapped,
+      "Cannot write to the storage of a Tensor inside of a function transform "
+      "other than by an in-place op");
+}
+
 TensorImpl::~TensorImpl() = default;
+NotOneValue::~NotOneValue() = default;
 
 void TensorImpl::on_shared() const {
   if (python) {
@@ -130,17 +138,11 @@ namespace {
 // What a tensor of a level stands for, where that is one value.
 Tensor readable(const Tensor& t) {
   const Wrapped& wrapped = *t->wrapped;
-  FL_CHECK(
+  FL_CHECK_AS(
+      NotOneValue,
       wrapped.level->kind != LevelKind::Batch,
       "Cannot access data pointer of Tensor that doesn't have storage");
   return wrapped.inner;
-}
-
-void check_outside_transforms(const Tensor& t) {
-  FL_CHECK(
-      !t->wrapped,
-      "Cannot write to the storage of a Tensor inside of a function transform "
-      "other than by an in-place op");
 }
 
 } // namespace
@@ -229,7 +231,8 @@ Scalar Tensor::item() const {
       "a Tensor with ",
       numel(),
       " elements cannot be converted to Scalar");
-  FL_CHECK(
+  FL_CHECK_AS(
+      NotOneValue,
       !impl_->wrapped || impl_->wrapped->level->kind != LevelKind::Batch,
       "vmap: It looks like you're calling .item() on a Tensor. We don't "
       "support "

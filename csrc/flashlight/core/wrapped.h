@@ -21,6 +21,7 @@
 
 #include <memory>
 
+#include "flashlight/core/error.h"
 #include "flashlight/core/tensor.h"
 
 namespace flashlight {
@@ -43,10 +44,22 @@ struct Level {
 };
 using LevelHandle = std::shared_ptr<Level>;
 
+// The value of a tensor of a Batch level was asked for, which is not one value.
+// A composite that does so is called for each entry instead.
+class FL_API NotOneValue : public Error {
+ public:
+  using Error::Error;
+  ~NotOneValue() override;
+};
+
 struct Wrapped {
   LevelHandle level;
   Tensor inner;
   int64_t batch_dim = -1; // of inner
 };
+
+// Raises if the tensor is of a level: what it stands for, not it, has a
+// storage.
+FL_API void check_outside_transforms(const Tensor& tensor);
 
 } // namespace flashlight

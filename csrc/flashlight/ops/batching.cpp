@@ -24,6 +24,7 @@
 #include "flashlight/ops/functions/matmul.h"
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/reshaping.h"
+#include "flashlight/ops/functions/selection.h"
 #include "flashlight/ops/functions/shape.h"
 #include "flashlight/ops/functions/splitting.h"
 #include "flashlight/ops/functions/views.h"
@@ -159,9 +160,16 @@ Results batched_elementwise(const Batched& b) {
 
 // --- rules by name -----------------------------------------------------------
 
+std::optional<Results> one(Tensor t) {
+  Results results;
+  results.push_back(Value(std::move(t)));
+  return results;
+}
+
 // Ops along dimensions that leave the others alone: each is one further on.
 // Empty: without dimensions they reduce all; else that is another op.
-std::optional<Results> along(const Batched& b, bool all_if_none) {
+std::optional<Results>
+along(const Batched& b, bool all_if_none, bool others = true) {
   const Tensor& self = b.tensor(0);
   if (!self.defined() || self.dim() == 0) {
     return {};
@@ -175,7 +183,7 @@ std::optional<Results> along(const Batched& b, bool all_if_none) {
     if (!t) {
       continue;
     }
-    if (t->dim() == self.dim()) {
+    if (i == 0 || (others && t->dim() == self.dim())) {
       inner[i] = b.expanded(*t);
     } else if (b.is_batched(*t)) {
       return {};
@@ -208,8 +216,7 @@ std::optional<Results> along(const Batched& b, bool all_if_none) {
   return call(b.op, inner.data());
 }
 
-// Ops whose leading dimensions are a batch already. `others`: the later tensors
-// may be batched too, where they have as many dimensions.
+// Ops whose leading dimensions are a batch already.
 std::optional<Results> leading(const Batched& b, int64_t least) {
   const Tensor& self = b.tensor(0);
   if (!self.defined() || self.dim() < least) {
@@ -221,14 +228,52 @@ std::optional<Results> leading(const Batched& b, int64_t least) {
       return {};
     }
     if (const Tensor* t = b.args[i].tensor()) {
-      if (t->dim() == self.dim()) {
-        inner[i] = b.expanded(*t);
-      } else if (b.is_batched(*t)) {
+      if (t->dim() != self.dim()) {
         return {};
       }
+      inner[i] = b.expanded(*t);
     }
   }
   return call(b.op, inner.data());
+}
+
+// Ops of tensors of `ndim` dimensions whose first one is a batch already: the
+// batch becomes a part of it.
+std::optional<Results> merged(const Batched& b, int64_t ndim) {
+  std::vector<Value> inner(b.args, b.args + b.count());
+  for (size_t i = 0; i < b.count(); ++i) {
+    if (const Tensor* t = b.args[i].tensor()) {
+      if (t->dim() != ndim) {
+        return {};
+      }
+      inner[i] = flatten(b.expanded(*t), 0, 1);
+    }
+  }
+  Results results = call(b.op, inner.data());
+  for (Value& r : results) {
+    r = mapped_tensors(r, [&](const Tensor& t) {
+      return unflatten(t, 0, IntList{b.level->batch_size, -1});
+    });
+  }
+  return results;
+}
+
+// self.masked_fill(mask, value), with another value for each entry.
+std::optional<Results> batched_masked_fill(const Batched& b) {
+  const Tensor& self = b.tensor(0);
+  const Tensor& mask = b.tensor(1);
+  int64_t ndim = std::max(self.dim(), mask.dim());
+  Tensor value = _to_copy(b.aligned(b.tensor(2), ndim), self.dtype());
+  return one(where(b.aligned(mask, ndim), value, b.aligned(self, ndim)));
+}
+
+// self.fill_(value), likewise.
+std::optional<Results> batched_fill(const Batched& b) {
+  const Tensor& self = b.tensor(0);
+  Tensor value = b.aligned(b.tensor(1), self.dim());
+  IntList sizes = self.sizes();
+  sizes.insert(sizes.begin(), b.level->batch_size);
+  return one(_to_copy(expand(value, sizes), self.dtype()));
 }
 
 // (N, C, spatial...) or (C, spatial...) of the first tensor alone: the batch is
@@ -255,12 +300,6 @@ std::optional<Results> images(const Batched& b, int64_t spatial) {
       return unflatten(t, 0, IntList{b.level->batch_size, self.size(0)});
     });
   }
-  return results;
-}
-
-std::optional<Results> one(Tensor t) {
-  Results results;
-  results.push_back(Value(std::move(t)));
   return results;
 }
 
@@ -296,9 +335,15 @@ std::optional<Results> batched_linear(const Batched& b) {
   const Tensor& input = b.tensor(0);
   const Tensor& bias = b.tensor(2);
   Tensor weight = transpose(b.first(b.tensor(1)), -1, -2);
-  Tensor x = b.first(input);
+  bool product_batched = b.is_batched(input) || b.is_batched(b.tensor(1));
+  Tensor x = product_batched ? b.first(input) : b.expanded(input);
   if (b.is_batched(b.tensor(1)) && input.dim() != 2) {
-    x = reshape(b.expanded(input), {b.level->batch_size, -1, input.size(-1)});
+    int64_t rows = 1;
+    for (int64_t d = 0; d + 1 < input.dim(); ++d) {
+      rows *= input.size(d);
+    }
+    IntList sizes{b.level->batch_size, rows, input.size(-1)};
+    x = reshape(b.expanded(input), sizes);
   }
   Tensor out = matmul(x, weight);
   if (bias.defined()) {
@@ -451,8 +496,6 @@ const std::unordered_map<const Op*, Rule>& rules() {
          "nanmedian.dim",
          "mode",
          "gather",
-         "index_select",
-         "index_fill.int_Scalar",
          "scatter.src",
          "scatter.value",
          "scatter.reduce",
@@ -460,6 +503,8 @@ const std::unordered_map<const Op*, Rule>& rules() {
          "scatter_add",
          "scatter_reduce.two"},
         [](const Batched& b) { return along(b, false); });
+    add({"index_select", "index_fill.int_Scalar"},
+        [](const Batched& b) { return along(b, false, false); });
     add({"tril",
          "triu",
          "linalg_cholesky_ex",
@@ -476,7 +521,9 @@ const std::unordered_map<const Op*, Rule>& rules() {
          "cholesky_inverse",
          "linalg_householder_product"},
         [](const Batched& b) { return leading(b, 2); });
-    add({"_fused_attention"}, [](const Batched& b) { return leading(b, 3); });
+    add({"_fused_attention"}, [](const Batched& b) { return merged(b, 4); });
+    add({"masked_fill.Tensor"}, batched_masked_fill);
+    add({"fill.Tensor"}, batched_fill);
     add({"pixel_shuffle", "pixel_unshuffle"},
         [](const Batched& b) { return leading(b, 3); });
     add({"_layer_norm"}, [](const Batched& b) -> std::optional<Results> {
@@ -489,7 +536,11 @@ const std::unordered_map<const Op*, Rule>& rules() {
     });
     add({"zeros_like", "ones_like", "full_like", "clone", "_to_copy", "copy"},
         [](const Batched& b) -> std::optional<Results> {
-          return b.op.elementwise ? std::nullopt : batched_like(b);
+          int i = b.op.schema.index_of("memory_format");
+          const auto* f = i < 0 ? nullptr : b.args[i].get_if<MemoryFormat>();
+          bool plain = !f || *f == MemoryFormat::Contiguous ||
+                       *f == MemoryFormat::Preserve;
+          return b.op.elementwise || !plain ? std::nullopt : batched_like(b);
         });
     for (int64_t n = 1; n <= 3; ++n) {
       std::string d = std::to_string(n) + "d";
@@ -580,6 +631,19 @@ bool is_dynamic(const Op& op) {
          name.starts_with("unique") || name.starts_with("_unique");
 }
 
+void move_offset(
+    const Batched& b,
+    std::vector<Value>& entry,
+    int argument,
+    int64_t k) {
+  Value& offset = entry[static_cast<size_t>(argument)];
+  const Tensor& self = *b.args[0].tensor();
+  if (const auto* given = offset.get_if<int64_t>(); given && b.is_batched(0)) {
+    const Wrapped& w = *self->wrapped;
+    offset = *given + k * w.inner.stride(w.batch_dim);
+  }
+}
+
 Results entry_by_entry(const Batched& b, const std::function<void()>& before) {
   FL_CHECK(
       !is_dynamic(b.op),
@@ -595,6 +659,10 @@ Results entry_by_entry(const Batched& b, const std::function<void()>& before) {
       "vmap: there is no batching rule for ",
       b.op.schema.full_name(),
       " that can do without an entry of the batch");
+  // Copies of views: where an entry begins counts for the offset.
+  int storage_offset = b.op.schema.name == "as_strided_copy"
+                           ? b.op.schema.index_of("storage_offset")
+                           : -1;
   std::vector<Results> all;
   for (int64_t k = 0; k < n; ++k) {
     std::vector<Value> entry(b.args, b.args + b.count());
@@ -604,6 +672,9 @@ Results entry_by_entry(const Batched& b, const std::function<void()>& before) {
                    ? select(t->wrapped->inner, t->wrapped->batch_dim, k)
                    : t;
       });
+    }
+    if (storage_offset >= 0) {
+      move_offset(b, entry, storage_offset, k);
     }
     before();
     all.push_back(call(b.op, entry.data()));
@@ -689,13 +760,13 @@ Results batched_results(const Batched& b, bool& same) {
   if (b.op.view && only_first) {
     return batched_view(b);
   }
-  if (b.op.elementwise) {
-    return batched_elementwise(b);
-  }
   if (auto it = rules().find(&b.op); it != rules().end()) {
     if (std::optional<Results> results = it->second(b)) {
       return std::move(*results);
     }
+  }
+  if (b.op.elementwise) {
+    return batched_elementwise(b);
   }
   return entry_by_entry(b, [] {});
 }
@@ -750,6 +821,21 @@ std::vector<Value> alive(const Op& op, const Value* args) {
 }
 
 } // namespace
+
+Results run_entries(const LevelHandle& level, const Op& op, const Value* args) {
+  LevelHandle here = level;
+  std::vector<Value> living = alive(op, args);
+  Batched b{here, op, living.data()};
+  Results results;
+  {
+    BelowLevel below(*here);
+    results = entry_by_entry(b, [] {});
+  }
+  for (Value& r : results) {
+    r = mapped_tensors(r, [&](const Tensor& t) { return wrap_at(here, t, 0); });
+  }
+  return results;
+}
 
 Results run_batched(const LevelHandle& level, const Op& op, const Value* args) {
   std::vector<Value> living = alive(op, args);

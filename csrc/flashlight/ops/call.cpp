@@ -585,6 +585,11 @@ Results call(const Op& op, Value* args) {
       return op.forward(Call{op, args});
     } catch (const NotForComplex128&) {
       fail_complex128(op);
+    } catch (const NotOneValue&) {
+      if (op.mutates) {
+        throw; // it may have written already
+      }
+      return run_entries(top_level(), op, args);
     }
   }
   if (forward_enabled() && any_tangent(op, args)) [[unlikely]] {

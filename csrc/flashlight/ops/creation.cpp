@@ -7,6 +7,7 @@
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/autograd/view_autograd.h"
 #include "flashlight/core/conversion.h"
+#include "flashlight/core/wrapped.h"
 #include "flashlight/ops/complex128.h"
 #include "flashlight/ops/creation.h"
 #include "flashlight/ops/extras.h"
@@ -219,6 +220,8 @@ Tensor set_window(
     const IntList& size,
     const IntList& stride,
     const TensorList& from) {
+  check_outside_transforms(self);
+  check_outside_transforms(source);
   FL_CHECK(
       source.dtype() == self.dtype(),
       "Could not set tensor of type ",

@@ -5,6 +5,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/autograd/autograd_meta.h"
+#include "flashlight/autograd/forward_mode.h"
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/ops/batches.h"
 #include "flashlight/ops/extras.h"
@@ -338,7 +339,7 @@ void register_decompositions() {
       .exact_out()
       .composite([](const Tensor& a, const std::optional<std::string>& driver) {
         check_driver(driver);
-        bool vectors = grad_enabled() && requires_grad(a);
+        bool vectors = is_differentiated(a);
         return std::get<1>(_linalg_svd(a, false, vectors));
       })
       .doc("The singular values of matrices.");

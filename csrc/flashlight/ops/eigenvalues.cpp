@@ -5,6 +5,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/autograd/autograd_meta.h"
+#include "flashlight/autograd/forward_mode.h"
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/ops/batches.h"
 #include "flashlight/ops/functions/complex.h"
@@ -159,7 +160,7 @@ void register_eigenvalues() {
       .refuse(kHalves, "linalg_eig_out_cpu")
       .composite([](const Tensor& self) {
         check_shape(self, "linalg.eigvals");
-        bool vectors = grad_enabled() && requires_grad(self);
+        bool vectors = is_differentiated(self);
         return std::get<0>(_linalg_eig(self, vectors));
       })
       .doc("Eigenvalues of square matrices.");

@@ -1,4 +1,5 @@
 #include "flashlight/ops/extras.h"
+#include "flashlight/core/wrapped.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/pointwise.h"
 #include "flashlight/ops/functions/reductions.h"
@@ -12,6 +13,7 @@ void resize_tensor(const Tensor& tensor, const IntList& sizes) {
   if (tensor.sizes() == sizes) {
     return;
   }
+  check_outside_transforms(tensor);
   for (int64_t n : sizes) {
     FL_CHECK(
         n >= 0,

@@ -52,6 +52,8 @@ void check_captured(const LevelHandle& level, const Op& op, const Tensor& self);
 
 // A Batch level (batching.cpp).
 Results run_batched(const LevelHandle& level, const Op& op, const Value* args);
+// ... without a rule, one entry after another.
+Results run_entries(const LevelHandle& level, const Op& op, const Value* args);
 Tensor
 run_batched_inplace(const LevelHandle& level, const Op& op, const Value* args);
 // `inner` with its batch dimension first.
