@@ -106,6 +106,7 @@ from flashlight import (  # noqa: F401
     func,
     functional,
     jit,
+    library,
     linalg,
     masked,
     mps,

@@ -324,6 +324,8 @@ def hessian(
         vectorize: Accepted; the same values.
         outer_jacobian_strategy: As ``strategy`` of :func:`jacobian`.
     """
+    from flashlight.func import jacrev
+
     is_inputs_tuple, inputs = _as_tuple(inputs, "inputs", "hessian")
 
     def single(*args):
@@ -334,7 +336,11 @@ def hessian(
         _single_output(outputs, is_tuple, "hessian")
         return out.squeeze()
 
+    forward = outer_jacobian_strategy == "forward-mode" and vectorize and not strict
+
     def first(*args):
+        if forward:  # inside of that
+            return jacrev(single, tuple(range(len(args))))(*args)
         return jacobian(single, args, create_graph=True, strict=strict)
 
     result = jacobian(

@@ -294,7 +294,7 @@ def gradgradcheck(
         given, grads = args[:-n], args[-n:]
         given = tuple(
             (
-                a.detach().requires_grad_()
+                (a if _C._tangent(a) is not None else a.detach()).requires_grad_()
                 if isinstance(a, _C.TensorBase)
                 and a.is_leaf
                 and not a.requires_grad

@@ -91,12 +91,11 @@ def _check_tensors(tensors, api, argname):
 
 
 def _check_outputs(outputs, api):
-    f = "f(*primals)" if api.startswith("vjp") else "f(*args)"
     for y in outputs:
         if not is_tensor(y):
             raise RuntimeError(
-                f"{api}: expected {f} to return only tensors, got unsupported type "
-                f"{type(y)}"
+                f"{api}: expected f(*primals) to return only tensors, got unsupported "
+                f"type {type(y)}"
             )
 
 

@@ -16,3 +16,12 @@ globals().update({name: getattr(_C._VariableFunctions, name) for name in __all__
 _segment_reduce = _C._VariableFunctions.segment_reduce
 
 aten = _C._aten
+
+
+def __getattr__(name):
+    """The namespaces of operators that a program defines."""
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from flashlight._custom_ops import namespace
+
+    return namespace(name)

@@ -29,6 +29,7 @@ enum class CreationMeta : uint8_t {
 // The tangent of a dual tensor; emptied when its level ends.
 struct TangentSlot {
   Tensor tangent;
+  int64_t depth = 0; // of the levels at which it counts
 };
 
 class FL_API AutogradMeta : public AutogradMetaBase {

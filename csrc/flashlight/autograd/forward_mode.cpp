@@ -38,7 +38,8 @@ HideTangents::HideTangents() : before_(autograd_state().hidden_tangents) {
 
 bool has_tangent(const Tensor& tensor) {
   const AutogradMeta* meta = autograd_meta(tensor);
-  return meta && meta->tangent && meta->tangent->tangent.defined();
+  return meta && meta->tangent && meta->tangent->tangent.defined() &&
+         meta->tangent->depth == depth_of_top();
 }
 
 Tensor tangent(const Tensor& tensor) {
@@ -48,7 +49,9 @@ Tensor tangent(const Tensor& tensor) {
 
 bool is_differentiated(Tensor tensor) {
   for (;;) {
-    if ((grad_enabled() && requires_grad(tensor)) || has_tangent(tensor)) {
+    const AutogradMeta* meta = autograd_meta(tensor);
+    if ((grad_enabled() && requires_grad(tensor)) ||
+        (meta && meta->tangent && meta->tangent->tangent.defined())) {
       return true;
     }
     if (!tensor->wrapped) {
@@ -69,7 +72,8 @@ void set_tangent(const Tensor& tensor, const Tensor& tangent) {
       scope != scopes.rend(),
       "Trying to create a dual Tensor for forward AD but no level exists, make "
       "sure to enter_dual_level() first.");
-  auto slot = std::make_shared<TangentSlot>(TangentSlot{tangent});
+  auto slot =
+      std::make_shared<TangentSlot>(TangentSlot{tangent, depth_of_top()});
   scope->tangents.push_back(slot);
   ensure_autograd_meta(tensor).tangent = std::move(slot);
 }
