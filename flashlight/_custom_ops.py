@@ -307,7 +307,8 @@ class OpOverload:
         return self._operator(*args, **kwargs)
 
     def __repr__(self):
-        return f"<OpOverload(op='{self._schema.name.replace('::', '.')}', overload='default')>"
+        name = self._schema.name.replace("::", ".")
+        return f"<OpOverload(op='{name}', overload='default')>"
 
     def __str__(self):
         return self._operator.dotted

@@ -9,9 +9,9 @@ from flashlight._custom_ops import (
     NAMESPACES,
     OpOverload,
     Schema,
-    define as _define,
-    lookup,
 )
+from flashlight._custom_ops import define as _define
+from flashlight._custom_ops import lookup
 
 __all__ = [
     "CustomOpDef",

@@ -231,14 +231,14 @@ def jacobian(
             'your function has more outputs than inputs, "forward-mode" tends to be '
             'more performant. Otherwise, prefer to use "reverse-mode".'
         )
+    if strategy == "forward-mode":
+        return _forward_jacobian(func, inputs, create_graph, strict, vectorize)
     if strict and vectorize:
         raise RuntimeError(
             "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` "
             "are not supported together. Please either set `strict=False` or "
             "`vectorize=False`."
         )
-    if strategy == "forward-mode":
-        return _forward_jacobian(func, inputs, create_graph, strict, vectorize)
     with flashlight.enable_grad():
         is_inputs_tuple, inputs = _as_tuple(inputs, "inputs", "jacobian")
         inputs = _prepared(inputs, create_graph)

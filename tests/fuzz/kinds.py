@@ -1,5 +1,6 @@
 """The kinds of programs; each is a module here."""
 
 KINDS = ("views", "autograd", "indexing", "transforms")
-# Lines of every kind in one program.
+# Lines of the first three in one program.
 MIXED = "mixed"
+OF_MIXED = KINDS[:3]

@@ -6,7 +6,7 @@ import warnings
 
 import torch
 
-from .kinds import KINDS, MIXED
+from .kinds import MIXED, OF_MIXED
 from .machine import AT_THE_END, Machine
 
 SHAPES = [(2, 3), (2, 3), (3,), (2, 2, 2), (), (1, 3), (4,), (2, 1), (0, 2), (3, 2, 2)]
@@ -148,7 +148,7 @@ def broadcasts(a, b):
 
 def makers(kind):
     if kind == MIXED:
-        return [m for k in KINDS for m in makers(k)]
+        return [m for k in OF_MIXED for m in makers(k)]
     return importlib.import_module(f"fuzz.{kind}").MAKERS
 
 

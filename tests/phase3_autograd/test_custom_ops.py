@@ -92,10 +92,8 @@ def gradients(t, log, fails):
     op = getattr(t.ops, ns).sin2
     log(t.autograd.grad(op(x, k=3.0).sum(), x), t.autograd.grad(op.default(x).sum(), x))
     log(op.overloads(), op.default.name() == f"{ns}::sin2", str(op).replace(ns, "ns"))
-    log(t.func.grad(lambda x: sin2(x).sum())(x.detach()))
     log(t.vmap(sin2)(t.ones(2, 3)))
-    log(t.vmap(t.func.grad(lambda x: sin2(x).sum()))(t.ones(2, 3)))
-    fails(lambda: getattr(t.ops, ns).absent if False else t.ops.nowhere.absent)
+    fails(lambda: t.ops.nowhere.absent)
     for call in (lambda: sin2(), lambda: sin2("a"), lambda: sin2(x, 1.0, 2)):
         try:
             call()
@@ -178,7 +176,10 @@ def libraries(t, log, fails):
 
     t.library.register_autograd(f"{ns}::baz", lambda ctx, g: g * 5)
     log(ops.baz(x.detach()), t.autograd.grad(ops.baz(x).sum(), x))
-    fails(lambda: t.library.Library("aten", "DEF"))
+    try:
+        t.library.Library("aten", "DEF")
+    except RuntimeError as e:
+        log(str(e).split("  Previous registration")[0])
     fails(lambda: t.library.Library(ns, "X"))
 
 
@@ -186,6 +187,25 @@ def libraries(t, log, fails):
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda f: f.__name__)
 def test_custom_ops(script):
     compare_scripts(script)
+
+
+def test_under_transforms():
+    """PyTorch has only vmap of these."""
+    t = flashlight
+
+    @t.library.custom_op("testours::cube", mutates_args=())
+    def cube(x: t.Tensor) -> t.Tensor:
+        return x**3
+
+    cube.register_autograd(
+        lambda ctx, g: g * 3 * ctx.saved_tensors[0] ** 2,
+        setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs),
+    )
+    x = t.tensor([[1.0, 2.0], [3.0, 4.0]])
+    slope = t.func.grad(lambda x: cube(x).sum())
+    assert t.equal(slope(x), 3 * x**2)
+    assert t.equal(t.vmap(slope)(x), 3 * x**2)
+    assert t.equal(t.func.grad(lambda x: slope(x).sum())(x), 6 * x)
 
 
 def test_what_is_not_supported_is_named():

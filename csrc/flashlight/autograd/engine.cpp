@@ -1,5 +1,7 @@
 #include "flashlight/autograd/engine.h"
 
+#include "flashlight/autograd/levels.h"
+
 #include <algorithm>
 #include <atomic>
 #include <queue>
@@ -322,8 +324,9 @@ class Engine {
   // As PyTorch, which adds in place to what nothing else holds: the sum lies as
   // the first gradient did, which shows only where that is not contiguous.
   static Tensor sum(const Tensor& a, const Tensor& b) {
-    bool alone = !grad_enabled() && a.impl()->use_count() == 1 &&
-                 a->storage->use_count() == 1 && a.dtype() == b.dtype();
+    bool alone = !grad_enabled() && !top_level() &&
+                 a.impl()->use_count() == 1 && a->storage->use_count() == 1 &&
+                 a.dtype() == b.dtype();
     if (alone && a.strides() != contiguous_strides(a.sizes()) &&
         is_dense(a.sizes(), a.strides())) {
       return autograd_ops().add_(a, b);

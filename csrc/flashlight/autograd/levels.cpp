@@ -25,7 +25,9 @@ LevelHandle push_level(LevelKind kind) {
   level->depth = level->below ? level->below->depth + 1 : 1;
   level->grad_mode = autograd_state().grad_mode;
   level->forward_mode = autograd_state().forward_mode;
+  level->inference_mode = autograd_state().inference_mode;
   if (kind == LevelKind::Autograd) {
+    autograd_state().inference_mode = false;
     autograd_state().grad_mode = true;
     autograd_state().forward_mode = true;
   }
@@ -38,6 +40,7 @@ void pop_level(const LevelHandle& level) {
   level->alive = false;
   autograd_state().grad_mode = level->grad_mode;
   autograd_state().forward_mode = level->forward_mode;
+  autograd_state().inference_mode = level->inference_mode;
   top() = level->below;
 }
 

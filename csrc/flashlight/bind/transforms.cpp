@@ -65,15 +65,6 @@ remove_batch_dim(const LevelHandle& level, nb::handle tensor, int64_t dim) {
   return nb::steal(wrap(expand(unsqueeze(t, to), sizes)));
 }
 
-// As the original lies, so that views of one are views of the other.
-Tensor laid_out_as(const Tensor& like, const Tensor& t) {
-  if (like.strides() == t.strides() || has_internal_overlap(like.geometry())) {
-    return t;
-  }
-  Tensor out = new_empty_strided(t, like.sizes(), like.strides());
-  return copy_(out, t, false);
-}
-
 nb::object make_dual(nb::handle primal, nb::handle along) {
   const Tensor& x = as_tensor(primal.ptr());
   const Tensor& t = as_tensor(along.ptr());

@@ -38,6 +38,7 @@ struct Level {
   // Autograd: the modes of the level below.
   bool grad_mode = true;
   bool forward_mode = true;
+  bool inference_mode = false; // which is off inside
   // Batch
   int64_t batch_size = 0;
   Randomness randomness = Randomness::Error;

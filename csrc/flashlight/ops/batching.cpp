@@ -16,6 +16,7 @@
 #include <array>
 #include <unordered_map>
 
+#include "flashlight/autograd/forward_mode.h"
 #include "flashlight/core/generator.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
@@ -443,6 +444,18 @@ std::optional<Results> batched_new(const Batched& b) {
   return call(b.op, inner.data());
 }
 
+std::optional<Results> batched_new_strided(const Batched& b) {
+  std::vector<Value> inner(b.args, b.args + b.count());
+  inner[0] = b.first(b.tensor(0));
+  Geometry g{b.args[1].as<IntList>(), b.args[2].as<IntList>(), 0};
+  int64_t extent = storage_extent(g);
+  g.sizes.insert(g.sizes.begin(), b.level->batch_size);
+  g.strides.insert(g.strides.begin(), extent);
+  inner[1] = g.sizes;
+  inner[2] = g.strides;
+  return call(b.op, inner.data());
+}
+
 const std::unordered_map<const Op*, Rule>& rules() {
   static const auto* table = [] {
     auto* t = new std::unordered_map<const Op*, Rule>;
@@ -564,6 +577,7 @@ const std::unordered_map<const Op*, Rule>& rules() {
       }
     }
     add({"new_zeros", "new_ones", "new_empty", "new_full"}, batched_new);
+    add({"new_empty_strided"}, batched_new_strided);
     add({"mm", "bmm"}, batched_mm);
     add({"mv"}, batched_mv);
     add({"dot"}, batched_dot);
@@ -631,16 +645,12 @@ bool is_dynamic(const Op& op) {
          name.starts_with("unique") || name.starts_with("_unique");
 }
 
-void move_offset(
-    const Batched& b,
-    std::vector<Value>& entry,
-    int argument,
-    int64_t k) {
-  Value& offset = entry[static_cast<size_t>(argument)];
-  const Tensor& self = *b.args[0].tensor();
-  if (const auto* given = offset.get_if<int64_t>(); given && b.is_batched(0)) {
-    const Wrapped& w = *self->wrapped;
-    offset = *given + k * w.inner.stride(w.batch_dim);
+// What the offset is for one entry, or for a copy of it.
+void move_offset(const Batched& b, Value& offset, bool copied, int64_t k) {
+  const Wrapped& w = *(*b.args[0].tensor())->wrapped;
+  if (const auto* given = offset.get_if<int64_t>()) {
+    offset = copied ? *given - w.inner.storage_offset()
+                    : *given + k * w.inner.stride(w.batch_dim);
   }
 }
 
@@ -659,10 +669,11 @@ Results entry_by_entry(const Batched& b, const std::function<void()>& before) {
       "vmap: there is no batching rule for ",
       b.op.schema.full_name(),
       " that can do without an entry of the batch");
-  // Copies of views: where an entry begins counts for the offset.
-  int storage_offset = b.op.schema.name == "as_strided_copy"
-                           ? b.op.schema.index_of("storage_offset")
-                           : -1;
+  // The offset counts from where the storage begins, not the entry.
+  bool moves = b.op.schema.name == "as_strided_copy";
+  bool copies = b.op.schema.name == "as_strided_scatter";
+  int storage_offset =
+      moves || copies ? b.op.schema.index_of("storage_offset") : -1;
   std::vector<Results> all;
   for (int64_t k = 0; k < n; ++k) {
     std::vector<Value> entry(b.args, b.args + b.count());
@@ -673,8 +684,11 @@ Results entry_by_entry(const Batched& b, const std::function<void()>& before) {
                    : t;
       });
     }
-    if (storage_offset >= 0) {
-      move_offset(b, entry, storage_offset, k);
+    if (storage_offset >= 0 && b.is_batched(0)) {
+      if (copies) {
+        entry[0] = clone(*entry[0].tensor());
+      }
+      move_offset(b, entry[static_cast<size_t>(storage_offset)], copies, k);
     }
     before();
     all.push_back(call(b.op, entry.data()));
@@ -876,6 +890,15 @@ run_batched_inplace(const LevelHandle& level, const Op& op, const Value* args) {
     BelowLevel below(*here);
     call_inplace(op, living.data());
     return *args[0].tensor();
+  }
+  // The write changes self, which a node below may have saved.
+  bool saved = false;
+  for (const Value& v : living) {
+    for_tensors(
+        v, [&](const Tensor& t) { saved = saved || is_differentiated(t); });
+  }
+  if (saved && !op.view) {
+    living[0] = copied_below(self);
   }
   Results results = run_batched(here, op, living.data());
   const Tensor& result = *results[0].tensor();

@@ -817,10 +817,8 @@ Tensor call_inplace(const Op& op, Value* args) {
   }
   Results results;
   if (self->wrapped) [[unlikely]] {
-    results = run_below(top_level(), op, args);
-    const Tensor& result = results[0].as<Tensor>();
-    check_write(result, self);
-    write_below(self, result);
+    run_inplace_below(top_level(), op, args);
+    results.push_back(Value(self));
   } else if (copies_itself(op, args, self)) {
     check_inference_write(self);
     results.push_back(Value(self));

@@ -87,6 +87,19 @@ TensorList along_tangents(
   return out;
 }
 
+} // namespace
+
+Tensor laid_out_as(const Tensor& like, const Tensor& tangent) {
+  if (like.strides() == tangent.strides() ||
+      has_internal_overlap(like.geometry())) {
+    return tangent;
+  }
+  Tensor out = new_empty_strided(tangent, like.sizes(), like.strides());
+  return copy_(out, tangent, false);
+}
+
+namespace {
+
 // A tangent that may be written to in place: it is nobody else's.
 Tensor of_its_own(const Tensor& t, const TensorList& others) {
   bool shared = std::any_of(others.begin(), others.end(), [&](const Tensor& o) {
@@ -130,6 +143,15 @@ Results call_dual(const Op& op, Value* args) {
   }
   Results results;
   TensorList differentiable, tangents, along;
+  std::vector<const TensorImpl*> duals;
+  for (int i : op.differentiable) {
+    for_tensors(args[i], [&](const Tensor& t) {
+      if (has_tangent(t)) { // at this level: not at the one entered below
+        duals.push_back(t.get());
+        along.push_back(tangent(t));
+      }
+    });
+  }
   HideTangents hidden;
   {
     EnterLevel entered(LevelKind::Autograd);
@@ -139,11 +161,11 @@ Results call_dual(const Op& op, Value* args) {
     for (int i : op.differentiable) {
       Value& v = inner[static_cast<size_t>(i)];
       v = mapped_tensors(v, [&](const Tensor& t) {
-        if (!has_tangent(t)) {
+        size_t next = inputs.size();
+        if (next == duals.size() || duals[next] != t.get()) {
           return t;
         }
         inputs.push_back(variable_at(level, t));
-        along.push_back(tangent(t));
         return inputs.back();
       });
     }
@@ -164,7 +186,9 @@ Results call_dual(const Op& op, Value* args) {
     }
   }
   for (size_t i = 0; i < tangents.size(); ++i) {
-    set_tangent(differentiable[i], of_its_own(tangents[i], along));
+    set_tangent(
+        differentiable[i],
+        laid_out_as(differentiable[i], of_its_own(tangents[i], along)));
   }
   if (!differentiable.empty()) {
     if (auto node = std::dynamic_pointer_cast<OpNode>(
@@ -211,7 +235,15 @@ void write_tangent(const Tensor& tensor, const Tensor& along) {
 
 Tensor call_inplace_dual(const Op& op, Value* args) {
   Tensor self = *args[0].tensor();
-  Results results = call(op, args);
+  // The write changes self and its tangent, which nodes may have saved.
+  std::vector<Value> before = arguments(op, args);
+  Tensor was = snapshot(self);
+  if (has_tangent(self)) {
+    HideTangents hidden;
+    set_tangent(was, clone(tangent(self)));
+  }
+  before[0] = was;
+  Results results = call(op, before.data());
   const Tensor& result = results[0].as<Tensor>();
   Tensor along = has_tangent(result) ? tangent(result) : Tensor();
   HideTangents hidden;

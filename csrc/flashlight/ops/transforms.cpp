@@ -21,13 +21,23 @@ lifted(const LevelHandle& level, const Op& op, const Value* args) {
   return out;
 }
 
-Results run_below(const LevelHandle& level, const Op& op, const Value* args) {
+namespace {
+
+std::vector<Value>
+inner_arguments(const Level& level, const Op& op, const Value* args) {
   std::vector<Value> inner = arguments(op, args);
   for (Value& v : inner) {
     v = mapped_tensors(v, [&](const Tensor& t) {
-      return is_at(t, *level) ? t->wrapped->inner : t;
+      return is_at(t, level) ? t->wrapped->inner : t;
     });
   }
+  return inner;
+}
+
+} // namespace
+
+Results run_below(const LevelHandle& level, const Op& op, const Value* args) {
+  std::vector<Value> inner = inner_arguments(*level, op, args);
   Results results;
   {
     BelowLevel below(*level);
@@ -41,11 +51,13 @@ Results run_below(const LevelHandle& level, const Op& op, const Value* args) {
   return results;
 }
 
-void write_below(const Tensor& self, const Tensor& value) {
-  const Wrapped& to = *self->wrapped;
-  Tensor from = is_at(value, *to.level) ? value->wrapped->inner : value;
-  BelowLevel below(*to.level);
-  copy_(to.inner, from, false);
+void run_inplace_below(
+    const LevelHandle& level,
+    const Op& op,
+    const Value* args) {
+  std::vector<Value> inner = inner_arguments(*level, op, args);
+  BelowLevel below(*level);
+  call_inplace(op, inner.data());
 }
 
 Tensor copied_below(const Tensor& self) {

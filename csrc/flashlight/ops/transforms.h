@@ -43,8 +43,11 @@ std::vector<Value>
 lifted(const LevelHandle& level, const Op& op, const Value* args);
 // ... and the kernel, which is the op one level down.
 Results run_below(const LevelHandle& level, const Op& op, const Value* args);
-// Writes to what `self` stands for.
-void write_below(const Tensor& self, const Tensor& value);
+// The in-place op, one level down.
+void run_inplace_below(
+    const LevelHandle& level,
+    const Op& op,
+    const Value* args);
 // A tensor of the same level that stands for a copy.
 Tensor copied_below(const Tensor& self);
 // Raises if `self` is written to and is not the level's own.
@@ -70,6 +73,8 @@ Tensor batch_first(const Tensor& inner, int64_t batch_dim);
 // that: the tangent of a view is the view of the tangent, and shares its
 // memory, so that writes through views reach the tangents of their bases.
 bool any_tangent(const Op& op, const Value* args);
+// The tangent as the tensor lies: a view row may be a geometry.
+FL_API Tensor laid_out_as(const Tensor& like, const Tensor& tangent);
 Results call_dual(const Op& op, Value* args);
 Tensor call_inplace_dual(const Op& op, Value* args);
 
