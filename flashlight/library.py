@@ -109,7 +109,7 @@ def infer_schema(prototype_function, /, *, mutates_args, op_name=None):
 
     def fail(what):
         raise ValueError(
-            f"infer_schema(func): {what} Got func with signature {signature})"
+            f"infer_schema(func): {what} Got func with signature " f"{signature})"
         )
 
     table, parts, seen_star = _types(), [], False
@@ -124,8 +124,8 @@ def infer_schema(prototype_function, /, *, mutates_args, op_name=None):
         annotation = hints[name]
         if annotation not in table:
             fail(
-                f"Parameter {name} has unsupported type {p.annotation}. The valid types "
-                f"are: {table.keys()}."
+                f"Parameter {name} has unsupported type {p.annotation}. The valid "
+                f"types are: {table.keys()}."
             )
         kind = table[annotation]
         written = mutates_args == "unknown" or name in mutates_args
