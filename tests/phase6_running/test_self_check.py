@@ -45,6 +45,9 @@ MUTATIONS = {
 }
 
 
+pytestmark = pytest.mark.timeout(3600)  # the first one builds the engine
+
+
 @pytest.fixture(scope="session")
 def copy(request):
     if not request.config.getoption("--self-check"):
