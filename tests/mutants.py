@@ -481,6 +481,20 @@ def build():
         [cmake, "--build", COPY / "build"], capture_output=True, text=True
     )
     assert run.returncode == 0, run.stdout + run.stderr
+    check_import()
+
+
+def environment():
+    """That of a process which imports the copy."""
+    path = os.pathsep.join([str(COPY), str(ROOT / "tools" / "elsewhere")])
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def check_import():
+    """Tests of the copy must not be those of the checkout."""
+    run = [sys.executable, "-c", "import flashlight._C as c; print(c.__file__)"]
+    found = subprocess.check_output(run, cwd=COPY, env=environment(), text=True)
+    assert Path(found.strip()).is_relative_to(COPY), found
 
 
 def passes(*tests):
@@ -489,7 +503,7 @@ def passes(*tests):
         run = subprocess.run(
             [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *tests],
             cwd=COPY,
-            env={**os.environ, "PYTHONPATH": str(COPY)},
+            env=environment(),
             capture_output=True,
             text=True,
             timeout=SECONDS,
