@@ -1,8 +1,10 @@
 """Runs a script under flashlight and under PyTorch and compares what it logs."""
 
 import math
+import re
 import warnings
 
+import numpy
 import torch
 
 import flashlight
@@ -95,3 +97,25 @@ def compare_scripts(script):
     for i, (a, e) in enumerate(zip(actual, expected)):
         assert same(a, e), f"entry {i}:\n  ours  {a}\n  torch {e}"
     assert len(actual) == len(expected)
+
+
+def line_outcome(setup, library, text):
+    """What a line gives after ``setup``: of an expression its value, of statements `r`.
+
+    The library is ``T`` (and ``torch``) to both; a line of statements begins with "!".
+    """
+    names = {"T": library, "torch": library, "np": numpy}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(setup, names)
+        try:
+            if text.startswith("!"):
+                names["r"] = None
+                exec(text[1:], names)
+                value = names["r"]
+            else:
+                value = eval(text, names)
+            said = repr(value)
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+    return re.sub(r"0x[0-9a-f]+", "0x", said.replace("flashlight", "torch"))

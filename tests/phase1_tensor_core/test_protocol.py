@@ -4,12 +4,11 @@ Each line is run under PyTorch and under flashlight, and the two must say the sa
 value as text, or the exception and its text.
 """
 
-import re
-import warnings
+import functools
 
-import numpy as np
 import pytest
 import torch
+from comparing import line_outcome
 
 import flashlight
 
@@ -27,23 +26,7 @@ M, B = T.ones(2, 2), T.ones(1, 2, 2)
 """
 
 
-def outcome(library, text):
-    """What a line gives: of an expression its value, of statements their `r`."""
-    names = {"T": library, "torch": library, "np": np}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        exec(SETUP, names)
-        try:
-            if text.startswith("!"):
-                names["r"] = None
-                exec(text[1:], names)
-                value = names["r"]
-            else:
-                value = eval(text, names)
-            said = repr(value)
-        except Exception as error:
-            said = f"{type(error).__name__}: {error}"
-    return re.sub(r"0x[0-9a-f]+", "0x", said.replace("flashlight", "torch"))
+outcome = functools.partial(line_outcome, SETUP)
 
 
 def lines(text):

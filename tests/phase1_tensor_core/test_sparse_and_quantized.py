@@ -1,10 +1,10 @@
 """Sparse tensors, quantized tensors and `torch.jit`, as under PyTorch."""
 
-import re
-import warnings
+import functools
 
 import pytest
 import torch
+from comparing import line_outcome
 
 import flashlight
 
@@ -111,23 +111,7 @@ Q(T.randn(50, generator=T.Generator().manual_seed(3)), 0.037, 3, T.qint8).int_re
 """
 
 
-def outcome(library, text):
-    """What a line gives: of an expression its value, of statements their `r`."""
-    names = {"T": library}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        exec(SETUP, names)
-        try:
-            if text.startswith("!"):
-                names["r"] = None
-                exec(text[1:], names)
-                value = names["r"]
-            else:
-                value = eval(text, names)
-            said = repr(value)
-        except Exception as error:
-            said = f"{type(error).__name__}: {error}"
-    return re.sub(r"0x[0-9a-f]+", "0x", said.replace("flashlight", "torch"))
+outcome = functools.partial(line_outcome, SETUP)
 
 
 @pytest.mark.parity

@@ -1,11 +1,10 @@
 """`__torch_function__` of subclasses, of other classes, and modes, as under PyTorch."""
 
-import re
-import warnings
+import functools
 
-import numpy as np
 import pytest
 import torch
+from comparing import line_outcome
 
 import flashlight
 
@@ -171,23 +170,7 @@ len(O.get_default_nowrap_functions())
 """
 
 
-def outcome(library, text):
-    """What a line gives: of an expression its value, of statements their `r`."""
-    names = {"T": library, "np": np}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        exec(SETUP, names)
-        try:
-            if text.startswith("!"):
-                names["r"] = None
-                exec(text[1:], names)
-                value = names["r"]
-            else:
-                value = eval(text, names)
-            said = repr(value)
-        except Exception as error:
-            said = f"{type(error).__name__}: {error}"
-    return re.sub(r"0x[0-9a-f]+", "0x", said.replace("flashlight", "torch"))
+outcome = functools.partial(line_outcome, SETUP)
 
 
 @pytest.mark.parity
