@@ -6,6 +6,7 @@ import types
 import flashlight
 from flashlight import _C
 from flashlight.autograd.function import Function
+from flashlight.utils import _python_dispatch
 from flashlight.utils._pytree import tree_flatten, tree_unflatten
 
 __all__ = ["NAMESPACES", "Operator", "OpOverload", "OpOverloadPacket", "Schema"]
@@ -172,6 +173,8 @@ class Operator:
 
     def run(self, args, kwargs):
         """The kernel alone, and what it may not return."""
+        if _python_dispatch.modes():
+            return _python_dispatch.dispatch(self.packet.default, args, kwargs)
         leaves = tree_flatten((args, kwargs))[0]
         result = self.kernel(leaves)(*args, **kwargs)
         given = {id(x) for x in leaves if isinstance(x, flashlight.Tensor)}
@@ -286,32 +289,66 @@ def _flat_grads(result, spec):
 
 
 class OpOverload:
-    """``torch.ops.ns.name.default``."""
+    """``torch.ops.ns.name.overload``."""
 
-    def __init__(self, operator):
-        self._operator = operator
+    def __init__(self, packet, overload="default"):
+        self._overloadpacket = packet
+        self._overloadname = overload
+        self.__name__ = f"{packet.__name__}.{overload}"
+        self.__module__ = packet.__module__
+        self.__qualname__ = self.name()
+
+    @property
+    def overloadpacket(self):
+        """All overloads of the name."""
+        return self._overloadpacket
+
+    @property
+    def namespace(self):
+        """``"aten"``"""
+        return self._overloadpacket._qualified_op_name.split("::")[0]
 
     @property
     def _schema(self):
-        return self._operator.schema
+        return self._overloadpacket._operator.schema
+
+    @property
+    def _operator(self):
+        return self._overloadpacket._operator
 
     @property
     def _qualified_op_name(self):
-        return self._schema.name
+        return self._overloadpacket._qualified_op_name
 
     def name(self):
-        """``ns::name``"""
-        return self._schema.name
+        """``"ns::name.overload"``, of the default overload ``"ns::name"``."""
+        name = self._qualified_op_name
+        default = self._overloadname == "default"
+        return name if default else f"{name}.{self._overloadname}"
 
     def __call__(self, *args, **kwargs):
-        return self._operator(*args, **kwargs)
+        return self._overloadpacket._operator(*args, **kwargs)
+
+    def __hash__(self):
+        return hash((self._qualified_op_name, self._overloadname))
+
+    def __eq__(self, other):
+        return self is other
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
 
     def __repr__(self):
-        name = self._schema.name.replace("::", ".")
-        return f"<OpOverload(op='{name}', overload='default')>"
+        return (
+            f"<OpOverload(op='{self._overloadpacket}', "
+            f"overload='{self._overloadname}')>"
+        )
 
     def __str__(self):
-        return self._operator.dotted
+        return f"{self._overloadpacket}.{self._overloadname}"
 
 
 class OpOverloadPacket:
@@ -319,7 +356,9 @@ class OpOverloadPacket:
 
     def __init__(self, operator):
         self._operator = operator
-        self.default = OpOverload(operator)
+        ns, self.__name__ = operator.schema.name.split("::")
+        self.__module__ = f"torch._ops.{ns}"
+        self.default = OpOverload(self)
 
     @property
     def _qualified_op_name(self):
@@ -332,8 +371,14 @@ class OpOverloadPacket:
     def __call__(self, *args, **kwargs):
         return self._operator(*args, **kwargs)
 
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
     def __str__(self):
-        return self._operator.schema.name.replace("::", ".")
+        return self._qualified_op_name.replace("::", ".")
 
     def __repr__(self):
         return f"<OpOverloadPacket(op='{self}')>"

@@ -305,7 +305,9 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
         return self
 
     def detach_(self):
-        """Cut the tensor from its history, in place."""
+        """Cut the tensor from its history, in place; inference tensors have none."""
+        if _C.is_inference_mode_enabled() or self.is_inference():
+            return self
         if self._is_view():
             raise RuntimeError(
                 "Can't detach views in-place. Use detach() instead. If you are using "

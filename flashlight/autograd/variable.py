@@ -9,8 +9,16 @@ class _VariableMeta(type):
         return isinstance(other, Tensor)
 
 
+class _Engine:
+    """What programs ask of the engine: a call at the end of the running backward."""
+
+    queue_callback = staticmethod(_C._queue_callback)
+
+
 class Variable(metaclass=_VariableMeta):
     """``Variable(tensor)`` is the tensor."""
+
+    _execution_engine = _Engine()
 
     def __new__(cls, data, requires_grad=False):
         out = data.detach() if isinstance(data, _C.TensorBase) else _C._tensor(data)

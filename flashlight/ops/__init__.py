@@ -15,13 +15,15 @@ __all__ = [
 globals().update({name: getattr(_C._VariableFunctions, name) for name in __all__})
 _segment_reduce = _C._VariableFunctions.segment_reduce
 
-aten = _C._aten
-
 
 def __getattr__(name):
-    """The namespaces of operators that a program defines."""
+    """``aten``, and the namespaces of operators that a program defines."""
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "aten":
+        from flashlight._aten import aten
+
+        return aten
     from flashlight._custom_ops import namespace
 
     return namespace(name)

@@ -437,8 +437,10 @@ def storage(w):
         ]
     if t.dtype == o.dtype or w.chance(0.05):
         forms += ["{x}.set_({y})", "{x}.set_({y})"]
-        # Of an empty storage it keeps the strides, if it was as large.
-        forms += ["{x}.set_({y}.untyped_storage())"] if o.numel() else []
+        # It keeps the strides of a tensor that is as large: of an empty storage, or
+        # beyond the end of one.
+        if o.numel() and t.is_contiguous():
+            forms += ["{x}.set_({y}.untyped_storage())"]
         if t.dtype == o.dtype:
             forms += ["{x}.set_({y}.untyped_storage(), {o}, {s}, {st})"]
     # The error counts what holds them.

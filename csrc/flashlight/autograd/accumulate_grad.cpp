@@ -24,7 +24,9 @@ bool lies_right(const Tensor& grad, const Tensor& variable) {
   }
   size_t dims = std::min(grad.sizes().size(), variable.sizes().size());
   for (size_t i = 0; i < dims; ++i) {
-    if (grad.sizes()[i] != 1 && grad.strides()[i] != variable.strides()[i]) {
+    int64_t stride = grad.strides()[i];
+    // A stride of 0 may be an expanded tensor's.
+    if (grad.sizes()[i] == 1 ? stride == 0 : stride != variable.strides()[i]) {
       return false;
     }
   }

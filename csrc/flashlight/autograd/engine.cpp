@@ -19,6 +19,10 @@ namespace {
 struct ExecInfo {
   bool needed = false;
   std::vector<std::pair<uint32_t, size_t>> captures; // input number, slot
+
+  bool wanted() const {
+    return needed || !captures.empty();
+  }
 };
 
 struct GraphTask {
@@ -29,6 +33,14 @@ struct GraphTask {
   std::unordered_map<Node*, ExecInfo> exec_info; // empty: run everything
   TensorList captured;
   std::vector<std::function<void()>> callbacks;
+
+  bool wants(const Node* node) const {
+    if (exec_info.empty()) {
+      return true;
+    }
+    auto it = exec_info.find(const_cast<Node*>(node));
+    return it != exec_info.end() && it->second.wanted();
+  }
 };
 
 GraphTask*& current_task() {
@@ -104,11 +116,6 @@ void compute_exec_info(
   };
   std::unordered_set<Node*> seen{root};
   std::vector<Frame> stack{{root}};
-  auto wanted = [&](Node* node) {
-    auto it = task.exec_info.find(node);
-    return it != task.exec_info.end() &&
-           (it->second.needed || !it->second.captures.empty());
-  };
   while (!stack.empty()) {
     Frame& frame = stack.back();
     auto& edges = frame.node->next_edges();
@@ -120,7 +127,7 @@ void compute_exec_info(
       continue;
     }
     bool needed = std::any_of(edges.begin(), edges.end(), [&](const Edge& e) {
-      return e.node && wanted(e.node.get());
+      return e.node && task.wants(e.node.get());
     });
     if (needed) {
       task.exec_info[frame.node].needed = true;
@@ -336,12 +343,8 @@ class Engine {
 
   void send(const Edge& edge, Tensor grad) {
     Node* to = edge.node.get();
-    if (!task_.exec_info.empty()) {
-      auto it = task_.exec_info.find(to);
-      if (it == task_.exec_info.end() ||
-          !(it->second.needed || !it->second.captures.empty())) {
-        return;
-      }
+    if (!task_.wants(to)) {
+      return;
     }
     auto [it, inserted] = task_.buffers.try_emplace(to);
     TensorList& buffer = it->second;
@@ -387,6 +390,23 @@ bool whole_backward() {
   return current_task() == nullptr || current_task()->exec_info.empty();
 }
 
+bool needed_by_backward(const Node& node) {
+  return current_task() == nullptr || current_task()->wants(&node);
+}
+
+AlsoNeeded::AlsoNeeded(Node* node) {
+  if (node && !needed_by_backward(*node)) {
+    node_ = node;
+    current_task()->exec_info[node].needed = true;
+  }
+}
+
+AlsoNeeded::~AlsoNeeded() {
+  if (node_) {
+    current_task()->exec_info[node_].needed = false;
+  }
+}
+
 bool will_execute(const Node& node) {
   const GraphTask* task = current_task();
   FL_CHECK(
@@ -404,8 +424,7 @@ bool will_execute(const Node& node) {
           !node.next_edges().empty(),
       "A leaf node was passed to _will_engine_execute_node but we are "
       "currently running autograd.grad(). This is currently not supported.");
-  return it != task->exec_info.end() &&
-         (it->second.needed || !it->second.captures.empty());
+  return it != task->exec_info.end() && it->second.wanted();
 }
 
 void queue_backward_callback(std::function<void()> callback) {

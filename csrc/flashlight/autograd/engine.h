@@ -54,6 +54,19 @@ FL_API int64_t current_graph_task();
 FL_API bool current_keep_graph();
 // Does the running backward, if there is one, accumulate into every leaf?
 FL_API bool whole_backward();
+// Does the running backward need what arrives at this node? True without one.
+FL_API bool needed_by_backward(const Node& node);
+// While it lives, the running backward needs `node` too (which may be null).
+class FL_API AlsoNeeded {
+ public:
+  explicit AlsoNeeded(Node* node);
+  ~AlsoNeeded();
+  AlsoNeeded(const AlsoNeeded&) = delete;
+  AlsoNeeded& operator=(const AlsoNeeded&) = delete;
+
+ private:
+  Node* node_ = nullptr; // what was not needed before
+};
 // Will the running backward reach this node?
 FL_API bool will_execute(const Node& node);
 

@@ -1,6 +1,8 @@
 // A node that has no derivative: backward through it raises.
 #pragma once
 
+#include <limits>
+
 #include "flashlight/autograd/node.h"
 
 namespace flashlight {
@@ -8,7 +10,9 @@ namespace flashlight {
 class FL_API ErrorNode : public Node {
  public:
   ErrorNode(std::string name, std::string text)
-      : name_(std::move(name)), text_(std::move(text)) {}
+      : name_(std::move(name)), text_(std::move(text)) {
+    set_sequence(std::numeric_limits<uint64_t>::max()); // before all others
+  }
 
   std::string name() const override {
     return name_;

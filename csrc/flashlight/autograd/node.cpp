@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "flashlight/autograd/autograd_meta.h"
+#include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/grad_mode.h"
 
 namespace flashlight {
@@ -103,7 +104,7 @@ uint32_t Node::add_undefined_input() {
 }
 
 bool Node::should_compute(size_t i) const {
-  return i < next_edges_.size() && next_edges_[i].node != nullptr;
+  return has_edge(i) && needed_by_backward(*next_edges_[i].node);
 }
 
 void Node::update_topological() {

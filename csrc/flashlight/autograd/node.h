@@ -80,7 +80,12 @@ class FL_API Node : public std::enable_shared_from_this<Node> {
   std::vector<InputMetadata>& inputs() {
     return inputs_;
   }
-  // Does the gradient of edge i have to be computed?
+  // Does edge i lead anywhere?
+  bool has_edge(size_t i) const {
+    return i < next_edges_.size() && next_edges_[i].node != nullptr;
+  }
+  // Does the gradient of edge i have to be computed? Asked while a backward
+  // runs, which may need the gradients of some inputs only.
   bool should_compute(size_t i) const;
 
   uint64_t sequence() const {

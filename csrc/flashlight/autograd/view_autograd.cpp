@@ -156,6 +156,9 @@ class CopySlices : public Node {
     flat = ops.as_strided_scatter(flat, all, whole);
     Geometry window = base.window(shown_.window);
     Tensor inside = ops.clone(ops.as_strided(flat, window));
+    // What wrote leads to the view's old history, which stands for the base's.
+    bool to_base = should_compute(0) && fn_->has_edge(0);
+    AlsoNeeded old(to_base ? fn_->next_edges()[0].node.get() : nullptr);
     TensorList results = (*fn_)({shown_.to_view(inside)});
     for (size_t i = 0; i < out.size() && i < results.size(); ++i) {
       if (!should_compute(i)) {

@@ -48,6 +48,20 @@ class PyNode : public Node {
   nb::object ctx_;
 };
 
+// The engine takes the real part of a complex gradient only where the formula
+// is its own.
+void check_kind(const Tensor& grad, const Edge& to) {
+  if (!grad.defined() || !to) {
+    return;
+  }
+  bool wanted = is_complex(to.node->inputs().at(to.input).dtype);
+  FL_CHECK(
+      is_floating(grad.dtype()) || grad.is_complex() == wanted,
+      "Expected isFloatingType(grad.scalar_type()) || (input_is_complex == "
+      "grad_is_complex) to be true, but got false.  (Could this error message "
+      "be improved?  If so, please report an enhancement request to PyTorch.)");
+}
+
 TensorList PyNode::apply(TensorList grads) {
   nb::gil_scoped_acquire gil;
   bool materialize = nb::cast<bool>(ctx_.attr("materialize_grads"));
@@ -99,6 +113,7 @@ TensorList PyNode::apply(TensorList grads) {
         Py_TYPE(o)->tp_name,
         ")");
     out.push_back(o == Py_None ? Tensor() : as_tensor(o));
+    check_kind(out.back(), next_edges()[out.size() - 1]);
   }
   return out;
 }

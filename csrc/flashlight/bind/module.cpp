@@ -31,6 +31,7 @@ NB_MODULE(_C, m) {
   bind_storage(m);
   bind_random(m);
   bind_ops(m);
+  bind_dispatch_mode(m);
   bind_arrays(m);
   bind_autocast(m);
   m.def("_set_blas_threads", set_blas_threads);

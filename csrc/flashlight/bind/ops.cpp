@@ -8,6 +8,7 @@
 
 #include "flashlight/bind/py_autograd.h"
 #include "flashlight/bind/signature.h"
+#include "flashlight/bind/values.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/registry.h"
@@ -65,35 +66,6 @@ PyTypeObject* return_type_of(const Op& op) {
     }
   }
   return it->second;
-}
-
-PyObject* value_object(const Value& v) {
-  if (const auto* t = v.get_if<Tensor>()) {
-    return wrap(*t);
-  }
-  if (const auto* list = v.get_if<TensorList>()) {
-    PyObject* tuple = check(PyTuple_New(static_cast<Py_ssize_t>(list->size())));
-    for (size_t i = 0; i < list->size(); ++i) {
-      PyTuple_SET_ITEM(tuple, static_cast<Py_ssize_t>(i), wrap((*list)[i]));
-    }
-    return tuple;
-  }
-  if (const auto* b = v.get_if<bool>()) {
-    return PyBool_FromLong(*b);
-  }
-  if (const auto* i = v.get_if<int64_t>()) {
-    return PyLong_FromLongLong(*i);
-  }
-  if (const auto* d = v.get_if<double>()) {
-    return PyFloat_FromDouble(*d);
-  }
-  if (const auto* s = v.get_if<Scalar>()) {
-    return scalar_object(*s);
-  }
-  if (const auto* d = v.get_if<Dtype>()) {
-    return Py_NewRef(dtype_object(*d));
-  }
-  return Py_NewRef(Py_None);
 }
 
 PyObject* results_object(const Op& op, Results& results) {
@@ -336,41 +308,6 @@ PyGetSetDef kAttributes[] = {
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
-nb::object make_callable(OpGroup* group);
-
-// An attribute, or the overload of that name ("default" if it has none).
-PyObject* get_attribute(PyObject* self, PyObject* name) {
-  PyObject* found = PyObject_GenericGetAttr(self, name);
-  const OpGroup& g = group_of(self);
-  if (found || !g.has_overloads ||
-      !PyErr_ExceptionMatches(PyExc_AttributeError)) {
-    return found;
-  }
-  found = guarded([&]() -> PyObject* {
-    nb::error_scope missing; // raised if there is no such overload either
-    auto wanted = nb::cast<std::string>(nb::handle(name));
-    static std::map<const Op*, nb::object*> made;
-    for (const PySignature& s : g.signatures) {
-      const std::string& overload = s.op->schema.overload;
-      if (wanted != (overload.empty() ? "default" : overload)) {
-        continue;
-      }
-      nb::object*& one = made[s.op];
-      if (!one) {
-        auto* group =
-            new OpGroup{g.name + "." + wanted, g.form, false, {s}, {}};
-        one = new nb::object(make_callable(group));
-      }
-      return nb::object(*one).release().ptr();
-    }
-    return nullptr;
-  });
-  if (found) {
-    PyErr_Clear();
-  }
-  return found;
-}
-
 PyObject* repr(PyObject* self) {
   const OpGroup& g = group_of(self);
   std::string text =
@@ -414,7 +351,6 @@ PyTypeObject* make_type(const char* name, bool method) {
       {Py_tp_members, kMembers},
       {Py_tp_methods, kMethods},
       {Py_tp_repr, reinterpret_cast<void*>(repr)},
-      {Py_tp_getattro, reinterpret_cast<void*>(get_attribute)},
   };
   if (method) {
     slots.push_back({Py_tp_descr_get, reinterpret_cast<void*>(method_get)});
@@ -653,9 +589,7 @@ void bind_ops(nb::module_& m) {
       group->deprecated.insert(group->deprecated.end(), old.begin(), old.end());
     };
     // torch.ops.aten: every row, the internal ones too.
-    OpGroup*& aten = functions[{"aten", name}];
-    add(aten, Form::Function, name);
-    aten->has_overloads = true;
+    add(functions[{"aten", name}], Form::Function, name);
     if (op->function) {
       add(functions[{op->python_module, name}], Form::Function, name);
     }
@@ -700,6 +634,15 @@ void bind_ops(nb::module_& m) {
     }
   }
   m.attr("_schemas") = names;
+  // One overload as a function: "add.Tensor", in place or not.
+  m.def("_overload", [](const std::string& full_name, bool inplace) {
+    const Op& op = get_op(full_name);
+    FL_CHECK(!inplace || op.inplace, full_name, " has no in-place form");
+    Form form = inplace ? Form::InplaceFunction : Form::Function;
+    auto* group = new OpGroup{full_name, form, {}, {}};
+    group->signatures.push_back(make_signature(op, form));
+    return make_callable(group);
+  });
   m.attr("_return_types") = return_types;
   m.def("_observe_ops", [](bool on) {
     {

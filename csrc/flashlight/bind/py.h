@@ -53,12 +53,14 @@ bool is_device(PyObject* object);       // also str and int
 Device to_device(PyObject* object);
 bool is_memory_format(PyObject* object);
 MemoryFormat to_memory_format(PyObject* object);
+PyObject* memory_format_object(MemoryFormat format); // borrowed
 bool is_layout(PyObject* object);
 MemoryLayout to_layout(PyObject* object);
 PyObject* layout_object(MemoryLayout layout); // borrowed
 PyObject* size_object(const IntList& sizes);  // new torch.Size
 bool is_generator(PyObject* object);
 GeneratorHandle to_generator(PyObject* object);
+PyObject* generator_object(const GeneratorHandle& generator); // new
 
 // --- numbers
 // -------------------------------------------------------------------
@@ -79,6 +81,7 @@ nb::object int_tuple(const IntList& list);
 
 void bind_tensor(nb::module_& m);
 void bind_ops(nb::module_& m);
+void bind_dispatch_mode(nb::module_& m);
 void bind_autograd(nb::module_& m);
 void bind_transforms(nb::module_& m);
 void bind_storage(nb::module_& m);

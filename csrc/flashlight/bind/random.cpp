@@ -58,6 +58,9 @@ bool is_generator(PyObject* o) {
 GeneratorHandle to_generator(PyObject* o) {
   return nb::inst_ptr<GeneratorObject>(o)->generator;
 }
+PyObject* generator_object(const GeneratorHandle& generator) {
+  return nb::cast(GeneratorObject{generator}).release().ptr();
+}
 
 void bind_random(nb::module_& m) {
   auto cls = nb::class_<GeneratorObject>(m, "Generator");

@@ -49,7 +49,6 @@ struct PySignature {
 struct OpGroup {
   std::string name; // "add"
   Form form = Form::Function;
-  bool has_overloads = false; // as attributes: torch.ops.aten.add.Tensor
   std::vector<PySignature> signatures;
   std::vector<PySignature> deprecated = {}; // found last, and in no error
 };

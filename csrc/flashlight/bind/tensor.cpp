@@ -767,9 +767,6 @@ void set_leaf_requires_grad(const Tensor& t, bool value) {
       "you can only change requires_grad flags of leaf variables. If you want "
       "to use a computed variable in a subgraph that doesn't require "
       "differentiation use var_no_grad = var.detach().");
-  if (!leaf) {
-    return;
-  }
   FL_CHECK(
       !value || is_floating(t.dtype()) || flashlight::is_complex(t.dtype()),
       "only Tensors of floating point and complex dtype can require gradients");
@@ -777,7 +774,9 @@ void set_leaf_requires_grad(const Tensor& t, bool value) {
       !value || !t->inference || autograd_state().inference_mode,
       "Setting requires_grad=True on inference tensor outside InferenceMode is "
       "not allowed.");
-  set_requires_grad(t, value);
+  if (leaf) {
+    set_requires_grad(t, value);
+  }
 }
 
 void require_grad(const Tensor& t) {

@@ -37,6 +37,7 @@ constexpr std::array kLayouts = {
     "sparse_bsr",
     "sparse_bsc"};
 std::array<PyObject*, kLayouts.size()> layouts{};
+std::array<PyObject*, 4> formats{};
 PyTypeObject* size_type = nullptr;
 
 Dtype dtype_of(nb::handle h) {
@@ -268,6 +269,9 @@ bool is_memory_format(PyObject* o) {
 MemoryFormat to_memory_format(PyObject* o) {
   return nb::inst_ptr<MemoryFormatObject>(o)->format;
 }
+PyObject* memory_format_object(MemoryFormat format) {
+  return formats[static_cast<size_t>(format)];
+}
 bool is_layout(PyObject* o) {
   return nb::isinstance<LayoutObject>(o);
 }
@@ -430,8 +434,9 @@ void bind_types(nb::module_& m) {
           });
   format.attr("__module__") = "torch";
   for (size_t i = 0; i < 4; ++i) {
-    m.attr(kFormats[i]) =
-        nb::cast(MemoryFormatObject{static_cast<MemoryFormat>(i)});
+    nb::object o = nb::cast(MemoryFormatObject{static_cast<MemoryFormat>(i)});
+    m.attr(kFormats[i]) = o;
+    formats[i] = o.release().ptr();
   }
 
   m.def("_set_size_type", [](nb::object type) {

@@ -181,6 +181,31 @@ bool is_contiguous(const IntList& sizes, const IntList& strides) {
   return dense;
 }
 
+MemoryFormat suggested_format(const Geometry& g) {
+  size_t n = g.sizes.size();
+  if ((n != 4 && n != 5) || g.strides[1] == 0) {
+    return MemoryFormat::Contiguous;
+  }
+  int64_t least = 0;
+  auto fits = [&](size_t i) {
+    // A batch of single elements is as well contiguous, or a slice of it.
+    if (g.sizes[i] == 0 || g.strides[i] < least ||
+        (i == 0 && least == g.strides[1])) {
+      return false;
+    }
+    least = g.strides[i] * std::max<int64_t>(g.sizes[i], 1);
+    return true;
+  };
+  bool all = fits(1);
+  for (size_t i = n; all && i-- > 2;) {
+    all = fits(i);
+  }
+  if (!all || !fits(0)) {
+    return MemoryFormat::Contiguous;
+  }
+  return n == 4 ? MemoryFormat::ChannelsLast : MemoryFormat::ChannelsLast3d;
+}
+
 bool is_channels_last(const IntList& sizes, const IntList& strides) {
   size_t n = sizes.size();
   if (n != 4 && n != 5) {

@@ -51,6 +51,9 @@ FL_API IntList channels_last_strides(const IntList& sizes);
 FL_API IntList strides_for(const IntList& sizes, MemoryFormat format);
 FL_API bool is_contiguous(const IntList& sizes, const IntList& strides);
 FL_API bool is_channels_last(const IntList& sizes, const IntList& strides);
+// The format that strides speak of, as PyTorch guesses it: channels last only
+// where nothing else fits, and never of no elements.
+FL_API MemoryFormat suggested_format(const Geometry& g);
 // True if the elements fill their extent without gaps or overlaps.
 FL_API bool is_dense(const IntList& sizes, const IntList& strides);
 // Conservative, as PyTorch's: true if an element may have two indices.

@@ -8,6 +8,7 @@
 #include "flashlight/core/runtime.h"
 #include "flashlight/ops/autocast.h"
 #include "flashlight/ops/complex128.h"
+#include "flashlight/ops/dispatch_mode.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/copy.h"
@@ -266,6 +267,9 @@ Results run(const Op& op, const Value* args) {
   if (top_level()) [[unlikely]] {
     return run_below(top_level(), op, args);
   }
+  if (dispatch_mode()) [[unlikely]] {
+    return run_in_mode(op, OpForm::Functional, args);
+  }
   return op.view ? run_view(op, args) : run_kernel(op, args);
 }
 
@@ -371,13 +375,21 @@ bool is_operand(const Op& op, const Value* args, const Tensor& tensor) {
   return found;
 }
 
-// Is one of the operands not an inference tensor?
+// Is one of the operands not an inference tensor? A number is a tensor of the
+// mode of the moment.
 bool any_normal(const Op& op, const Value* args) {
-  bool any = false;
+  bool any = false, inference = autograd_state().inference_mode;
   for (size_t i = 0; i < op.schema.args.size(); ++i) {
-    for_tensors(args[i], [&](const Tensor& t) { any = any || !t->inference; });
+    for_tensors(args[i], [&](const Tensor& t) {
+      any = any || !(t->inference || (t->wrapped_number && inference));
+    });
   }
   return any;
+}
+
+// Among inference tensors, in inference mode, writes are not counted.
+bool counts_writes(const Op& op, const Value* args) {
+  return !autograd_state().inference_mode || any_normal(op, args);
 }
 
 // Do two tensors share some elements, and (unless `wholly_too`) not all of them
@@ -581,6 +593,9 @@ Results call(const Op& op, Value* args) {
     return call(op, args);
   }
   if (op.composite) {
+    if (op.mutates && dispatch_mode()) [[unlikely]] {
+      return run_in_mode(op, OpForm::Functional, args);
+    }
     try {
       return op.forward(Call{op, args});
     } catch (const NotForComplex128&) {
@@ -701,7 +716,9 @@ Tensor call_inplace_view(const Op& op, Value* args) {
   } else {
     self->geometry = std::move(geometry);
   }
-  replace_history(self, node);
+  if (counts_writes(op, args)) [[likely]] {
+    replace_history(self, node);
+  }
   if (forward_enabled() && has_tangent(self)) [[unlikely]] {
     std::vector<Value> of_tangent = arguments(op, args);
     of_tangent[0] = tangent(self);
@@ -819,6 +836,9 @@ Tensor call_inplace(const Op& op, Value* args) {
   if (self->wrapped) [[unlikely]] {
     run_inplace_below(top_level(), op, args);
     results.push_back(Value(self));
+  } else if (dispatch_mode()) [[unlikely]] {
+    run_in_mode(op, OpForm::Inplace, args);
+    results.push_back(Value(self));
   } else if (copies_itself(op, args, self)) {
     check_inference_write(self);
     results.push_back(Value(self));
@@ -828,7 +848,9 @@ Tensor call_inplace(const Op& op, Value* args) {
     check_write(result, self);
     self.assign(result);
   }
-  rebase_history(self, node);
+  if (counts_writes(op, args)) [[likely]] {
+    rebase_history(self, node);
+  }
   if (node) {
     results[0] = self;
     node->save_results(results, /*inplace_view=*/is_view(self));

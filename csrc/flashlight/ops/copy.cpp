@@ -50,7 +50,8 @@ Tensor to(
     std::optional<MemoryFormat> format) {
   Device on = canonical(device.value_or(self.device()));
   MemoryFormat f = format.value_or(MemoryFormat::Preserve);
-  bool lies = f == MemoryFormat::Preserve || self.is_contiguous(f);
+  bool lies =
+      f == MemoryFormat::Preserve || suggested_format(self.geometry()) == f;
   if (!copy && dtype == self.dtype() && on == self.device() && lies) {
     return self;
   }

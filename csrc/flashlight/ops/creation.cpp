@@ -150,17 +150,6 @@ Tensor filled_new(
       check_options(layout, device.value_or(self.device()), pin_memory));
 }
 
-// The format that a tensor lies in.
-MemoryFormat suggested_format(const Tensor& t) {
-  for (MemoryFormat f :
-       {MemoryFormat::ChannelsLast, MemoryFormat::ChannelsLast3d}) {
-    if (t.is_contiguous(f) && !t.is_contiguous()) {
-      return f;
-    }
-  }
-  return MemoryFormat::Contiguous;
-}
-
 void check_resizable(const Tensor& self) {
   FL_CHECK(
       !requires_grad(self) || autograd_state().inference_mode,
@@ -608,7 +597,7 @@ void register_creation() {
       .mutating(
           [](const Tensor& self, const Tensor& the_template, OptFormat format) {
             if (format == MemoryFormat::Preserve) {
-              format = suggested_format(the_template);
+              format = suggested_format(the_template.geometry());
             }
             resize(self, the_template.sizes(), format);
             return self;

@@ -164,6 +164,15 @@ void check_fill(const Tensor& self, const Tensor& index, int64_t d) {
       index.dtype() == Dtype::Int64,
       "index_fill_(): Expected dtype int64 for index.");
   FL_CHECK(index.dim() <= 1, "Index has to be a vector/scalar");
+  if (self.numel() == 0) { // as PyTorch, which looks at what it fills only
+    IntList sizes = self.sizes(), strides = self.strides();
+    if (self.dim() > 0) {
+      sizes[static_cast<size_t>(d)] = index.numel();
+      strides[static_cast<size_t>(d)] = 0;
+    }
+    as_strided(self, sizes, strides, self.storage_offset());
+    return;
+  }
   check_bounds(index, d, size_along(self, d), true);
 }
 

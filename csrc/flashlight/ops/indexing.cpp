@@ -21,22 +21,24 @@ namespace flashlight {
 
 namespace {
 
-// The indices as int64 tensors: masks replaced by the coordinates of their true
-// elements, one undefined Tensor per dimension taken whole.
-TensorList expand_masks(const Tensor& self, const TensorList& indices) {
-  TensorList out;
+bool is_mask(const Tensor& index) {
+  return index.dtype() == Dtype::Bool || index.dtype() == Dtype::UInt8;
+}
+
+// Raises for indices that `self` cannot be indexed with.
+void check_indices(const Tensor& self, const TensorList& indices) {
+  int64_t dim = 0; // that the next one is of
   for (const Tensor& index : indices) {
     if (!index.defined()) {
-      out.emplace_back();
+      ++dim;
       continue;
     }
     Dtype d = index.dtype();
     FL_CHECK_INDEX(
-        d == Dtype::Int64 || d == Dtype::Int32 || d == Dtype::UInt8 ||
-            d == Dtype::Bool,
+        d == Dtype::Int64 || d == Dtype::Int32 || is_mask(index),
         "tensors used as indices must be long, int, byte or bool tensors");
-    if (d != Dtype::Bool && d != Dtype::UInt8) {
-      out.push_back(d == Dtype::Int64 ? index : _to_copy(index, Dtype::Int64));
+    if (!is_mask(index)) {
+      ++dim;
       continue;
     }
     if (d == Dtype::UInt8) {
@@ -44,9 +46,8 @@ TensorList expand_masks(const Tensor& self, const TensorList& indices) {
           "indexing with dtype torch.uint8 is now deprecated, please use a "
           "dtype torch.bool instead.");
     }
-    auto first = static_cast<int64_t>(out.size());
     for (int64_t k = 0; k < index.dim(); ++k) {
-      int64_t src = first + k;
+      int64_t src = dim + k;
       FL_CHECK_INDEX(
           src < self.dim() && index.size(k) == self.size(src),
           "The shape of the mask ",
@@ -62,18 +63,34 @@ TensorList expand_masks(const Tensor& self, const TensorList& indices) {
         !index->wrapped || index->wrapped->level->kind != LevelKind::Batch,
         "vmap: We do not support batching operators that can support dynamic "
         "shape. Attempting to batch over indexing with a boolean mask.");
-    Tensor coordinates = index.dim() > 0 ? nonzero(index) : Tensor();
-    for (int64_t k = 0; k < index.dim(); ++k) {
-      out.push_back(select(coordinates, 1, k));
-    }
+    dim += index.dim();
   }
   FL_CHECK_INDEX(
-      static_cast<int64_t>(out.size()) <= self.dim(),
+      dim <= self.dim(),
       "too many indices for tensor of dimension ",
       self.dim(),
       " (got ",
-      out.size(),
+      dim,
       ")");
+}
+
+// The indices as int64 tensors: masks replaced by the coordinates of their true
+// elements, one undefined Tensor per dimension taken whole. Only kernels do so:
+// what is saved is what was given, and a write to it since is noticed.
+TensorList expand_masks(const TensorList& indices) {
+  TensorList out;
+  for (const Tensor& index : indices) {
+    if (!index.defined() || index.dtype() == Dtype::Int64) {
+      out.push_back(index);
+    } else if (!is_mask(index)) {
+      out.push_back(_to_copy(index, Dtype::Int64));
+    } else if (index.dim() > 0) {
+      Tensor coordinates = nonzero(index);
+      for (int64_t k = 0; k < index.dim(); ++k) {
+        out.push_back(select(coordinates, 1, k));
+      }
+    }
+  }
   return out;
 }
 
@@ -89,8 +106,7 @@ bool fills(
   }
   for (const Tensor& index : indices) {
     if (index.defined()) {
-      Dtype d = index.dtype();
-      if (mask || (d != Dtype::Bool && d != Dtype::UInt8)) {
+      if (mask || !is_mask(index)) {
         return false;
       }
       mask = &index;
@@ -267,7 +283,8 @@ IntList result_strides(
   return elementwise_strides(sizes, all);
 }
 
-Tensor index_kernel(const Tensor& self, const TensorList& indices) {
+Tensor index_kernel(const Tensor& self, const TensorList& given) {
+  TensorList indices = expand_masks(given);
   Plan plan = make_plan(self, indices);
   IntList sizes = result_sizes(self, plan);
   IntList strides = result_strides(self, indices, plan, sizes);
@@ -289,10 +306,11 @@ Tensor index_kernel(const Tensor& self, const TensorList& indices) {
 
 Tensor index_put_kernel(
     const Tensor& self,
-    const TensorList& indices,
+    const TensorList& masks,
     const Tensor& values,
     bool accumulate,
     bool fill) {
+  TensorList indices = expand_masks(masks);
   Plan plan = make_plan(self, indices);
   IntList sizes = result_sizes(self, plan);
   IntList given = values.sizes();
@@ -373,7 +391,8 @@ Tensor nonzero_kernel(const Tensor& self) {
 void register_indexing() {
   op("index.Tensor(Tensor self, Tensor?[] indices) -> Tensor")
       .composite([](const Tensor& self, const TensorList& indices) {
-        return _index(self, expand_masks(self, indices));
+        check_indices(self, indices);
+        return _index(self, indices);
       })
       .doc("self[indices]; an absent index takes the dimension whole.");
   op("_index(Tensor self, Tensor?[] indices) -> Tensor")
@@ -393,7 +412,7 @@ void register_indexing() {
                 true);
           })
       .zero_grad("indices")
-      .doc("index with int64 indices only.");
+      .doc("index, where the indices are checked.");
   op("_index_put(Tensor self, Tensor?[] indices, Tensor values, bool "
      "accumulate=False, bool fill=False) -> Tensor")
       .forms("inplace")
@@ -423,7 +442,7 @@ void register_indexing() {
           [](const Tensor& grad, const TensorList& indices) {
             return _index(grad, indices);
           })
-      .doc("index_put with int64 indices only.");
+      .doc("index_put, where the indices are checked.");
   op("index_put(Tensor self, Tensor?[] indices, Tensor values, bool "
      "accumulate=False) -> Tensor")
       .forms("function method")
@@ -431,9 +450,10 @@ void register_indexing() {
                     const TensorList& indices,
                     const Tensor& values,
                     bool accumulate) {
+        check_indices(self, indices);
         return _index_put(
             self,
-            expand_masks(self, indices),
+            indices,
             values,
             accumulate,
             fills(self, indices, values, accumulate));
@@ -447,9 +467,10 @@ void register_indexing() {
                    const Tensor& values,
                    bool accumulate) {
         check_inplace(self, requires_grad(self) || requires_grad(values));
+        check_indices(self, indices);
         return _index_put_(
             self,
-            expand_masks(self, indices),
+            indices,
             values,
             accumulate,
             fills(self, indices, values, accumulate));

@@ -80,7 +80,7 @@ OpNode::OpNode(const Op& op, const Value* args, bool inplace)
     return;
   }
   for (const Formula& f : op.formulas) {
-    if (f.fn && wants(f)) {
+    if (f.fn && wants(f, Asked::Forward)) {
       for (int key : f.saved) {
         keep(key);
       }
@@ -99,11 +99,11 @@ std::pair<size_t, size_t> OpNode::edges_of(int i) const {
   return {0, 0};
 }
 
-bool OpNode::wants(const Formula& formula) const {
+bool OpNode::wants(const Formula& formula, Asked asked) const {
   for (int i : formula.inputs) {
     auto [first, n] = edges_of(i);
     for (size_t k = first; k < first + n; ++k) {
-      if (should_compute(k)) {
+      if (asked == Asked::Forward ? has_edge(k) : should_compute(k)) {
         return true;
       }
     }
@@ -139,7 +139,7 @@ void OpNode::save_results(const Results& results, bool inplace_view) {
     return;
   }
   for (const Formula& f : op_.formulas) {
-    if (!f.fn || !wants(f)) {
+    if (!f.fn || !wants(f, Asked::Forward)) {
       continue;
     }
     for (int key : f.saved) {
@@ -181,6 +181,30 @@ void OpNode::save_shape(int key, const Value& v) {
   saved_.push_back(std::move(s));
 }
 
+// As PyTorch, which looks at all that is saved whatever comes in: what was
+// written to since, or is freed, raises. Arguments by name, then results.
+std::vector<Value> OpNode::unpack_all() {
+  auto before = [&](size_t i, size_t j) {
+    int a = saved_[i].key, b = saved_[j].key;
+    if (a < 0 || b < 0) {
+      return a >= 0 || (b < 0 && a > b);
+    }
+    const auto& args = op_.schema.args;
+    return args[static_cast<size_t>(a & ~kShapeKey)].name <
+           args[static_cast<size_t>(b & ~kShapeKey)].name;
+  };
+  mx::SmallVector<size_t, 4> order;
+  for (size_t i = 0; i < saved_.size(); ++i) {
+    order.push_back(i);
+  }
+  std::sort(order.begin(), order.end(), before);
+  std::vector<Value> values(saved_.size());
+  for (size_t i : order) {
+    values[i] = unpack(saved_[i]);
+  }
+  return values;
+}
+
 Value OpNode::unpack(const Saved& s) {
   if (is_shape_key(s.key)) {
     return s.value;
@@ -200,16 +224,30 @@ Value OpNode::unpack(const Saved& s) {
 
 TensorList OpNode::apply(TensorList grads) {
   TensorList out(next_edges().size());
+  std::vector<Value> unpacked = unpack_all();
   if (std::none_of(grads.begin(), grads.end(), [](const Tensor& g) {
         return g.defined();
       })) {
     return out;
   }
+  auto saved = [&](int key) {
+    for (size_t i = 0; i < saved_.size(); ++i) {
+      if (saved_[i].key == key) {
+        return unpacked[i];
+      }
+    }
+    return Value();
+  };
   if (op_.derivative == Derivative::Vjp) {
-    return apply_vjp(grads);
+    std::vector<Value> args;
+    for (size_t i = 0; i < op_.schema.args.size(); ++i) {
+      args.push_back(saved(static_cast<int>(i)));
+    }
+    args.emplace_back(std::move(grads));
+    return apply_vjp(args.data());
   }
   for (const Formula& f : op_.formulas) {
-    if (!wants(f)) {
+    if (!wants(f, Asked::Backward)) {
       continue;
     }
     if (!f.fn) { // zero everywhere, but there
@@ -239,10 +277,7 @@ TensorList OpNode::apply(TensorList grads) {
         values.emplace_back(std::move(needs));
         continue;
       }
-      auto it = std::find_if(saved_.begin(), saved_.end(), [&](const Saved& s) {
-        return s.key == key;
-      });
-      values.push_back(it == saved_.end() ? Value() : unpack(*it));
+      values.push_back(saved(key));
     }
     TensorList results = f.fn(grads, values.data());
     size_t k = 0;
@@ -258,17 +293,8 @@ TensorList OpNode::apply(TensorList grads) {
   return out;
 }
 
-TensorList OpNode::apply_vjp(const TensorList& grads) {
-  const Op& vjp = op_.vjp_op();
-  std::vector<Value> args;
-  for (size_t i = 0; i < op_.schema.args.size(); ++i) {
-    auto it = std::find_if(saved_.begin(), saved_.end(), [&](const Saved& s) {
-      return s.key == static_cast<int>(i);
-    });
-    args.push_back(it == saved_.end() ? Value() : unpack(*it));
-  }
-  args.emplace_back(grads);
-  Results results = call(vjp, args.data());
+TensorList OpNode::apply_vjp(Value* args) {
+  Results results = call(op_.vjp_op(), args);
   TensorList out = std::move(results[0].as<TensorList>());
   for (size_t i = 0; i < out.size(); ++i) {
     if (!should_compute(i)) {
@@ -279,7 +305,6 @@ TensorList OpNode::apply_vjp(const TensorList& grads) {
 }
 
 void OpNode::release() {
-  released_ = true;
   for (Saved& s : saved_) {
     if (s.is_tensor) {
       s.tensor.release();

@@ -53,21 +53,22 @@ class FL_API OpNode : public Node {
     Value value;
   };
 
-  bool wants(const Formula& formula) const;
+  enum class Asked { Forward, Backward };
+  bool wants(const Formula& formula, Asked asked) const;
   void save(int key, const Value& value, bool is_output, bool inplace_view);
   void save_shape(int key, const Value& value);
   Value unpack(const Saved& saved);
+  std::vector<Value> unpack_all();
   std::string key_name(int key) const;
   // Edges of argument i: first and count.
   std::pair<size_t, size_t> edges_of(int i) const;
-  TensorList apply_vjp(const TensorList& grads);
+  TensorList apply_vjp(Value* args);
 
   const Op& op_;
   std::vector<Saved> saved_;
   std::vector<std::pair<int, size_t>> edge_counts_; // argument, edges
   bool own_name_ = false;                           // of the in-place form
   size_t results_ = 0;
-  bool released_ = false;
 };
 
 } // namespace flashlight

@@ -61,8 +61,18 @@ mx::array round_even(const mx::array& x, mx::StreamOrDevice = {}) {
   return mx::round(x, 0);
 }
 
-mx::array abs_kernel(const mx::array& x) {
-  return x.dtype() == mx::bool_ ? x : mx::abs(x);
+// The real result of a complex tensor lies as empty_like does, others as those
+// of TensorIterator: they differ in dimensions of size 1.
+Tensor real_result(const Tensor& self, mx::array result) {
+  const Geometry& g = self.geometry();
+  IntList strides =
+      self.is_complex() ? dense_like(g) : elementwise_strides(g.sizes, {&g});
+  return Tensor(std::move(result), g.sizes, std::move(strides), self.device());
+}
+
+Tensor abs_kernel(const Tensor& self) {
+  mx::array x = self.value();
+  return real_result(self, x.dtype() == mx::bool_ ? x : mx::abs(x));
 }
 
 // Of complex numbers: x / |x|, and 0 at 0.
@@ -93,13 +103,15 @@ mx::array signbit_kernel(const mx::array& x) {
   }
 }
 
-mx::array angle_kernel(const mx::array& x) {
+Tensor angle_kernel(const Tensor& self) {
+  bool integral = is_integral(self.dtype(), true);
+  mx::array x = value_as(self, integral ? default_dtype() : self.dtype());
   if (x.dtype() == mx::complex64) {
-    return mx::arctan2(mx::imag(x), mx::real(x));
+    return real_result(self, mx::arctan2(mx::imag(x), mx::real(x)));
   }
   mx::array pi = mx::where(
       mx::less(x, number(0, x)), number(std::numbers::pi, x), number(0, x));
-  return mx::where(mx::isnan(x), x, pi);
+  return real_result(self, mx::where(mx::isnan(x), x, pi));
 }
 
 mx::array expm1_kernel(const mx::array& x) {
@@ -628,14 +640,14 @@ void register_pointwise() {
       .forms("function method inplace out")
       .exact_out("Found dtype %O but expected %R")
       .elementwise()
-      .kernel([](const mx::array& self) {
+      .check([](const Tensor& self) {
         FL_CHECK(
-            self.dtype() != mx::bool_,
+            self.dtype() != Dtype::Bool,
             "Negation, the `-` operator, on a bool tensor is not supported. If "
             "you are trying to invert a mask, use the `~` or `logical_not()` "
             "operator instead.");
-        return mx::negative(self);
       })
+      .kernel([](const mx::array& self) { return mx::negative(self); })
       .complex128(each([](Z x) { return -x; }))
       .grad("self", "", [](const Tensor& grad) { return -grad; })
       .doc("The negative of each element.");
@@ -694,7 +706,6 @@ void register_pointwise() {
       .doc("True where the sign is negative, also of -0.0.");
   op("angle(Tensor self) -> Tensor")
       .forms("function method out")
-      .promote_float()
       .elementwise()
       .kernel(angle_kernel)
       .complex128(each([](Z x) { return std::arg(x); }))

@@ -24,10 +24,6 @@ void check_condition(const Tensor& condition) {
       scalar_name(condition.dtype()));
 }
 
-Tensor zero_where(const Tensor& condition, const Tensor& x) {
-  return where(condition, zeros_like(x), x);
-}
-
 void check_mask(const Tensor& mask) {
   FL_CHECK(
       mask.dtype() == Dtype::Bool,
@@ -63,13 +59,13 @@ void register_selection() {
           "self",
           "condition",
           [](const Tensor& grad, const Tensor& condition) {
-            return where(condition, grad, zeros_like(grad));
+            return where(condition, grad, Scalar(0));
           })
       .grad(
           "other",
           "condition",
           [](const Tensor& grad, const Tensor& condition) {
-            return zero_where(condition, grad);
+            return where(condition, Scalar(0), grad);
           })
       .doc("Elements of self where condition is true, else of other.");
   op("where.ScalarSelf(Tensor condition, Scalar self, Tensor other) -> Tensor")
@@ -120,7 +116,7 @@ void register_selection() {
           "self",
           "mask",
           [](const Tensor& grad, const Tensor& mask) {
-            return zero_where(mask, grad);
+            return masked_fill(grad, mask, Scalar(0));
           })
       .zero_grad("mask")
       .doc("Self, with a number where the mask is true.");
@@ -151,14 +147,14 @@ void register_selection() {
           "self",
           "mask",
           [](const Tensor& grad, const Tensor& mask) {
-            return zero_where(mask, grad);
+            return masked_fill(grad, mask, Scalar(0));
           })
       .zero_grad("mask")
       .grad(
           "value",
           "mask",
           [](const Tensor& grad, const Tensor& mask) {
-            return sum(where(mask, grad, zeros_like(grad)));
+            return sum(where(mask, grad, Scalar(0)));
           })
       .doc("Self, with a value where the mask is true.");
 }

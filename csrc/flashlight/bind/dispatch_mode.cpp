@@ -1,0 +1,138 @@
+// TorchDispatchMode: ops as Python sees them below autograd.
+#include <nanobind/stl/string.h>
+
+#include <map>
+
+#include "flashlight/bind/py_tensor.h"
+#include "flashlight/bind/values.h"
+#include "flashlight/ops/dispatch_mode.h"
+#include "flashlight/ops/registry.h"
+
+namespace flashlight::bind {
+
+namespace {
+
+// flashlight.utils._python_dispatch: runs the mode on top.
+nb::object& handler() {
+  static auto* function = new nb::object; // outlives the interpreter's clean-up
+  return *function;
+}
+
+// torch.ops.aten.<name>.<overload>, looked up once.
+nb::handle overload_of(const Op& op, OpForm form) {
+  static std::map<std::pair<const Op*, OpForm>, nb::object*> found;
+  nb::object*& one = found[{&op, form}];
+  if (!one) {
+    nb::object find = nb::module_::import_("flashlight._aten").attr("overload");
+    one = new nb::object(find(op.schema.full_name(), form == OpForm::Inplace));
+  }
+  return *one;
+}
+
+// As PyTorch: what is as the schema has it by default is left out, from the
+// end.
+std::pair<nb::object, nb::dict> python_arguments(
+    const Op& op,
+    const Value* args) {
+  nb::dict keywords;
+  std::vector<nb::object> positional;
+  size_t needed = 0;
+  for (size_t i = 0; i < op.schema.args.size(); ++i) {
+    const Argument& a = op.schema.args[i];
+    bool left_out = a.has_default && is_default(a, args[i]);
+    nb::object value = nb::steal(argument_object(args[i]));
+    if (!a.keyword_only) {
+      positional.push_back(std::move(value));
+      needed = left_out ? needed : positional.size();
+    } else if (!left_out) {
+      keywords[a.name.c_str()] = std::move(value);
+    }
+  }
+  nb::object tuple =
+      nb::steal(check(PyTuple_New(static_cast<Py_ssize_t>(needed))));
+  for (size_t i = 0; i < needed; ++i) {
+    PyTuple_SET_ITEM(
+        tuple.ptr(), static_cast<Py_ssize_t>(i), positional[i].release().ptr());
+  }
+  return {tuple, keywords};
+}
+
+Value result_value(const Op& op, const Return& r, nb::handle object) {
+  PyObject* o = object.ptr();
+  if (o == Py_None) {
+    return {};
+  }
+  switch (r.type) {
+    case Type::Tensor:
+      FL_CHECK_TYPE(
+          is_tensor(o),
+          "Unable to cast Python instance of type ",
+          nb::cast<std::string>(nb::str(object.type())),
+          " to C++ type 'Tensor' (what a mode returned of aten::",
+          op.schema.name,
+          ")");
+      return as_tensor(o);
+    case Type::TensorList: {
+      TensorList list;
+      for (nb::handle t : nb::borrow<nb::sequence>(object)) {
+        list.push_back(to_tensor(t.ptr(), op.schema.name.c_str()));
+      }
+      return list;
+    }
+    case Type::Bool:
+      return nb::cast<bool>(object);
+    case Type::Int:
+      return to_int(o);
+    case Type::Double:
+      return to_double(o);
+    case Type::Scalar:
+      return to_scalar(o);
+    case Type::Dtype:
+      return to_dtype(o);
+    default:
+      fail<NotImplementedError>(
+          "aten::",
+          op.schema.name,
+          " returns what a dispatch mode cannot give");
+  }
+}
+
+Results run_python_mode(const Op& op, OpForm form, const Value* args) {
+  nb::gil_scoped_acquire gil;
+  auto [positional, keywords] = python_arguments(op, args);
+  nb::object result = handler()(overload_of(op, form), positional, keywords);
+  Results results;
+  const auto& returns = op.schema.returns;
+  if (form == OpForm::Inplace || returns.empty()) {
+    return results;
+  }
+  if (returns.size() == 1) {
+    results.push_back(result_value(op, returns[0], result));
+    return results;
+  }
+  nb::sequence many = nb::cast<nb::sequence>(result);
+  FL_CHECK(
+      nb::len(many) == returns.size(),
+      "aten::",
+      op.schema.name,
+      " has ",
+      returns.size(),
+      " results, but a dispatch mode returned ",
+      nb::len(many));
+  for (size_t i = 0; i < returns.size(); ++i) {
+    results.push_back(result_value(op, returns[i], many[i]));
+  }
+  return results;
+}
+
+} // namespace
+
+void bind_dispatch_mode(nb::module_& m) {
+  m.def("_set_dispatch_handler", [](nb::object f) { handler() = f; });
+  // Is there a mode on this thread?
+  m.def("_set_dispatching", [](bool on) {
+    set_dispatch_mode(on ? run_python_mode : nullptr);
+  });
+}
+
+} // namespace flashlight::bind

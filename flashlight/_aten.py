@@ -1,0 +1,133 @@
+"""``torch.ops.aten``: the rows of the op table by PyTorch's names of overloads."""
+
+import functools
+import types
+
+from flashlight import _C
+from flashlight._custom_ops import OpOverload, OpOverloadPacket, Schema
+
+__all__ = ["aten", "overload"]
+
+
+@functools.cache
+def _rows():
+    """Name -> overload -> schema, of all rows."""
+    rows = {}
+    for text in _C._schemas:
+        name, _, which = text.partition("(")[0].partition(".")
+        rows.setdefault(name, {})[which or "default"] = text
+    return rows
+
+
+@functools.cache
+def _info(full_name):
+    return _C._op_info(full_name)
+
+
+def _full_name(name, which):
+    return name if which == "default" else f"{name}.{which}"
+
+
+class RowOverload(OpOverload):
+    """One row, or its in-place form, as a function."""
+
+    def __init__(self, packet, which, row, inplace, text):
+        super().__init__(packet, which)
+        self._call = _C._overload(row, inplace)
+        self._text = text
+        self.is_view = _info(row)["view"]
+
+    @functools.cached_property
+    def _schema(self):
+        return Schema(f"aten::{self._text}")
+
+    def __call__(self, *args, **kwargs):
+        return self._call(*args, **kwargs)
+
+
+class RowPacket(OpOverloadPacket):
+    """All rows of one name, or their in-place forms."""
+
+    def __init__(self, name, row, inplace):
+        self.__name__ = name
+        self.__module__ = "torch._ops.aten"
+        self._row, self._inplace = row, inplace
+        # Of a row, the names under which it goes: add.Tensor is add.out, too.
+        self._rows = {}
+        for which, text in _rows()[row].items():
+            info = _info(_full_name(row, which))
+            if inplace and not info["inplace"]:
+                continue
+            self._rows[which] = (which, text)
+            if info["out"] and not inplace:
+                out = "out" if which in ("default", "Tensor") else f"{which}_out"
+                self._rows.setdefault(out, (which, text))
+
+    @property
+    def _qualified_op_name(self):
+        return f"aten::{self.__name__}"
+
+    def overloads(self):
+        """The names of the overloads."""
+        return list(self._rows)
+
+    def __getattr__(self, which):
+        if which.startswith("__") or which not in self._rows:
+            raise AttributeError(
+                f"The underlying op of '{self}' has no overload name '{which}'"
+            )
+        row, text = self._rows[which]
+        if self._inplace:
+            text = _inplace_schema(text)
+        found = RowOverload(
+            self, which, _full_name(self._row, row), self._inplace, text
+        )
+        setattr(self, which, found)
+        return found
+
+    def __call__(self, *args, **kwargs):
+        if self._inplace:
+            return getattr(_C.TensorBase, self.__name__)(*args, **kwargs)
+        return getattr(_C._aten, self._row)(*args, **kwargs)
+
+
+def _inplace_schema(text):
+    """The schema of the in-place form of a row."""
+    name, _, rest = text.partition("(")
+    name, dot, which = name.partition(".")
+    args, _, to = rest.rpartition(" -> ")
+    args = args.replace("Tensor(a) self", "Tensor self")
+    args = args.replace("Tensor self", "Tensor(a!) self", 1)
+    return f"{name}_{dot}{which}({args} -> Tensor(a!)"
+
+
+class Aten(types.ModuleType):
+    """``torch.ops.aten``; names are looked up when they are asked for."""
+
+    def __dir__(self):
+        return sorted(_rows())
+
+    def __getattr__(self, name):
+        row, inplace = name, False
+        if name not in _rows() and name.endswith("_"):
+            row, inplace = name[:-1], True
+        if name.startswith("__") or row not in _rows():
+            raise AttributeError(
+                f"'_OpNamespace' 'aten' object has no attribute '{name}'"
+            )
+        packet = RowPacket(name, row, inplace)
+        if not packet.overloads():
+            raise AttributeError(
+                f"'_OpNamespace' 'aten' object has no attribute '{name}'"
+            )
+        setattr(self, name, packet)
+        return packet
+
+
+aten = Aten("torch.ops.aten")
+
+
+def overload(full_name, inplace):
+    """The overload that stands for a row: ``("add.Tensor", False)``."""
+    name, _, which = full_name.partition(".")
+    return getattr(getattr(aten, name + "_" * inplace), which or "default")
