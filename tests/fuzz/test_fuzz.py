@@ -339,6 +339,148 @@ torch.autograd.backward(y.sum(), inputs=[y])
     "columns of coordinates": """
 x, y = torch.unravel_index(torch.tensor([3, 7]), (2, 4))
 """,
+    "what an op does not take is said before that elements overlap": """
+x = torch.tensor([True, False])
+x[:1].expand(2).neg_()
+""",
+    "a format that only strides speak of": """
+x = torch.zeros(2, 1)[:, :0].as_strided((1, 0, 1, 1), (2, 1, 1, 3))
+y = x.to(memory_format=torch.channels_last)
+z = torch.zeros(2, 3, 4, 4).mT.to(memory_format=torch.contiguous_format)
+w = torch.zeros(2, 1, 3, 3).to(memory_format=torch.channels_last)
+""",
+    "the real result of complex numbers lies as empty_like": """
+x = torch.zeros(4, dtype=torch.complex64).as_strided((1, 1), (2, 2))
+y = x.abs()
+z = x.angle()
+""",
+    "what is saved is looked at where nothing comes in": """
+x = torch.ones(4, requires_grad=True)
+y = torch.maximum(torch.zeros(4, requires_grad=True), Flat.apply(x))
+with torch.inference_mode(): x.relu_()
+Nothing.apply(y).sum().backward()
+""",
+    "of what is saved, arguments by name": """
+x = torch.ones(4, requires_grad=True) * 1
+y = torch.ones(4, requires_grad=True) * 1
+z = torch.maximum(x, y)
+x.t_()
+y.t_()
+z.sum().backward()
+""",
+    "indices into nothing": """
+x = torch.zeros(0, 3).index_fill(1, torch.tensor([5]), 2.5)
+y = torch.zeros(0, 3).index_fill(0, torch.tensor([5]), 2.5)
+""",
+    "a gradient that is not asked for is not computed": """
+x = torch.ones(4, requires_grad=True)
+y = torch.ones(2, 1) * 1
+z, w = Swapped.apply(x, y)
+z.scatter_(0, torch.tensor([[0]]), torch.ones(3, 1, requires_grad=True))
+torch.autograd.grad([z.sum()], [w], retain_graph=True, allow_unused=True)
+""",
+    "masks and narrow indices that are written to since": """
+x = torch.ones(3, requires_grad=True)
+m = torch.tensor([True, False, True])
+y = x[m]
+m.logical_not_()
+y.sum().backward()
+i = torch.tensor([0, 1], dtype=torch.int32)
+y = x[i]
+i.add_(1)
+y.sum().backward()
+""",
+    "a gradient with a stride of 0 is copied": """
+x = torch.ones(1, requires_grad=True)
+x.sum().backward()
+""",
+    "no derivative is found before other nodes run": """
+x = torch.ones(2, requires_grad=True)
+y = x + x
+y.set_(x)
+z = torch.ones(2, requires_grad=True)
+w = z * 2
+(Product.apply(w, y) + w).sum().backward()
+""",
+    "strides of where's gradients": """
+x = torch.ones(2, 1, 3, requires_grad=True)
+y = x.transpose(1, 0)
+z = torch.where(y > 0, y, 0)
+g = torch.autograd.grad(z.abs().sum(), y)[0]
+""",
+    "strides where an expanded operand is cast": """
+x = torch.ones(()).expand(4, 3) * torch.ones(3, 4, dtype=torch.float64).t()
+y = torch.ones(3, 4, requires_grad=True).t()
+""",
+    "a leaf that is a stale view retains its gradient in any case": """
+x = torch.ones(4, requires_grad=True)
+y = x.view(4)
+z = y.view(torch.float32)
+with torch.no_grad(): w = y.moveaxis(-1, -1)
+z.unsqueeze_(1)
+w.retain_grad()
+""",
+    "a node outlives the tensor whose gradient it retains": """
+x = torch.ones(2, 1, requires_grad=True)
+y = x.index_select(1, torch.tensor([0]))
+z = y * 2
+y.retain_grad()
+y.detach_()
+del y
+z.sum().backward()
+""",
+    "a stale view is found before a result does not fit": """
+x = torch.ones(2, 3, requires_grad=True)
+y = torch.tensor([True, False, True])
+with torch.no_grad(): z = x[0]
+with torch.no_grad(): z.view(-1).clamp_(-1, 1)
+y.mul_(z)
+""",
+    "conj_physical_ has a node of its own": """
+x = torch.ones(2, dtype=torch.complex64, requires_grad=True) * 1
+x.conj_physical_()
+y = torch.ones(2, requires_grad=True) * 1
+y.conj_physical_()
+""",
+    "one number where a mask is true must fit": """
+x = torch.zeros(3, dtype=torch.uint8)
+x[x == 0] = torch.tensor(-1.5)
+x.masked_fill_(x == 0, torch.tensor(300))
+""",
+    "an expanded gradient of pairs": """
+x = torch.ones(2, dtype=torch.complex64, requires_grad=True)
+torch.view_as_real(x).sum().backward()
+""",
+    "what is joined lies in the format of its parts": """
+x = torch.zeros(2, 3, 4, 5).to(memory_format=torch.channels_last)
+y = torch.cat([x, x], 1)
+z = torch.stack([x, x])
+w = torch.stack([x[0], x[0]], -1)
+v = torch.cat([x, torch.zeros(0)])
+u = x.repeat(1, 1, 1, 1)
+""",
+    "a gradient that a hook has seen is taken over": """
+x = torch.ones((), requires_grad=True)
+y = x + torch.ones(2, 3)
+with torch.inference_mode(): x.unsqueeze_(0)
+x.register_hook(lambda g: note("x", g) * 2)
+y.sum().backward()
+""",
+    "storage under a leaf is another's": """
+x = torch.ones(3, requires_grad=True)
+y = x[...]
+with torch.no_grad(): x.set_(torch.ones(2, 2))
+(x * x).sum().backward()
+""",
+    "a copy of a negative view is dense": """
+x = torch.zeros(2, 3, dtype=torch.complex64).conj().imag
+y = torch.slice_scatter(x, x[:1] * 2, 0, 0, 1)
+""",
+    "a copy that is reshaped in inference mode": """
+x = torch.ones(3, 2).t()
+with torch.inference_mode(): y = x.reshape(-1)
+y.div_(2)
+""",
 }
 
 

@@ -31,7 +31,7 @@ class Expression:
     def step(self, x, level, dims):
         """An expression of x's shape."""
         smooth = [
-            f"{x}.sin()",
+            f"({x}.tanh() * 2).sin()",  # of large numbers it is ill-conditioned
             f"({x} * 0.5).exp()",
             f"{x}.tanh()",
             f"({x} * {x})",
@@ -41,7 +41,7 @@ class Expression:
             f"({x} / ({x}.square() + 1))",
             f"({x}.detach() * {x})",
             f"{x}.clone().mul_({x})",
-            f"torch.where({x} > 0.05, {x}.sin(), {x} * 3)",
+            f"torch.where({x} > 0.05, {x}.tanh(), {x} * 3)",
         ]
         if dims:
             smooth += [

@@ -350,6 +350,13 @@ def write_other(w):
     return form.format(x=target, y=y)
 
 
+def _extent(t):
+    """The elements from the first of a tensor to the last, in memory."""
+    if not t.numel():
+        return 0
+    return 1 + sum((n - 1) * s for n, s in zip(t.shape, t.stride()))
+
+
 def into_out(w):
     """out= is a tensor or a view, perhaps of an operand."""
     z = w.any(lambda t: not t.requires_grad)
@@ -384,10 +391,14 @@ def into_out(w):
     shown = _shown(w, target)
     operands = [w.tensors[n] for n in {x, y or x}]
     if shown is not None and any(shares(out, t) for t in operands):
-        # What is resized may overlap then.
-        if any(t.shape != shown.shape for t in operands):
+        # What is resized may overlap then; of what has gaps PyTorch does not ask.
+        dense = shown.numel() == _extent(shown)
+        if not dense or any(t.shape != shown.shape for t in operands):
             return None
     if form in alone and (shown is None or 0 in shown.stride() or not shown.numel()):
+        return None
+    # A part of complex numbers would be resized to half a number.
+    if shown is not None and out.is_complex() and not shown.is_complex():
         return None
     if form in alone and not w.tensors[x].dim():
         return None
@@ -429,7 +440,10 @@ def storage(w):
     t, o = w.tensors[x], w.tensors[y]
     forms = []
     # Some of PyTorch's nodes ask a saved tensor for sizes and dtype, some know them.
-    if not t.requires_grad or (t.shape, t.dtype) == (o.shape, o.dtype):
+    # What a view or an inference tensor then is, no rule says.
+    alike = (t.shape, t.dtype) == (o.shape, o.dtype)
+    free = _alone(w, t) and not t._is_view()
+    if (alike or free) and not t.is_inference():
         forms += [
             "{x}.data = {y}",
             "{x}.data = {y}.data",
@@ -439,7 +453,8 @@ def storage(w):
         forms += ["{x}.set_({y})", "{x}.set_({y})"]
         # It keeps the strides of a tensor that is as large: of an empty storage, or
         # beyond the end of one.
-        if o.numel() and t.is_contiguous():
+        plain = t.stride() == torch.empty(t.shape).stride()
+        if o.numel() and plain and not t.is_conj():
             forms += ["{x}.set_({y}.untyped_storage())"]
         if t.dtype == o.dtype:
             forms += ["{x}.set_({y}.untyped_storage(), {o}, {s}, {st})"]
@@ -449,7 +464,8 @@ def storage(w):
     if not names_twice(t):
         # New bytes are not defined: they are all written to at once.
         forms += ["{x}.resize_({s}).zero_()", "{x}.resize_as_({y}).zero_()"]
-        forms += ["{x}.resize_({s})"] if o.numel() <= t.numel() else []
+        room = t.untyped_storage().nbytes() // t.element_size() - t.storage_offset()
+        forms += ["{x}.resize_({s})"] if o.numel() <= room else []
     if not forms:
         return None
     form = w.rng.choice(forms)

@@ -3,7 +3,7 @@
 import importlib
 
 import pytest
-from comparing import compare_scripts
+from comparing import LIBRARIES, compare_scripts
 
 SCRIPTS = []
 
@@ -505,3 +505,26 @@ def dual_numbers(t, log, fails):
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda f: f.__name__)
 def test_transforms(script):
     compare_scripts(script)
+
+
+VIEWS_IN_BACKWARD = {
+    "slice": lambda t, x: (x[:2] ** 3).sum(),
+    "select": lambda t, x: x[0] ** 3,
+    "cat": lambda t, x: (t.cat([x[1:], x[:1]]) ** 3).sum(),
+    "written": lambda t, x: (x * 1).index_fill_(0, t.tensor([0]), 2.0).pow(3).sum(),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS_IN_BACKWARD)
+def test_tangents_of_tangents_through_writes_in_backward(name):
+    """A write gives the base a tangent that views made before it have, too."""
+    f, found = VIEWS_IN_BACKWARD[name], []
+    for t in LIBRARIES:
+        x = t.tensor([1.0, 2.0, 3.0], dtype=t.float64)
+
+        def along(g):
+            return lambda y: t.func.jvp(g, (y,), (y * 0.5,))[1]
+
+        gradient = t.func.grad(lambda y: f(t, y))
+        found.append(along(along(gradient))(x).tolist())
+    assert found[0] == pytest.approx(found[1]) and any(found[0])

@@ -9,7 +9,6 @@ import contextlib
 import itertools
 
 import pytest
-
 from comparing import LIBRARIES, same
 
 MODES = {

@@ -50,8 +50,9 @@ Tensor fresh(const Tensor& grad, const Tensor& variable) {
 
 // The first gradient. One that nothing else holds is taken over; else it is
 // copied, which counts as a write to a dense one.
-Tensor first_grad(const Tensor& grad, const Tensor& variable, long expected) {
-  if (!grad_enabled() && grad.impl()->use_count() <= expected &&
+Tensor
+first_grad(const Tensor& grad, const Tensor& variable, int64_t expected) {
+  if (!grad_enabled() && only_held_by(grad, expected) &&
       lies_right(grad, variable)) {
     bool alone = grad->storage->use_count() == 1;
     return alone ? detached(grad) : copied(grad, grad.strides());

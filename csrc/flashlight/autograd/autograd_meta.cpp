@@ -114,19 +114,23 @@ namespace {
 // Stores the gradient that reaches a tensor that is not a leaf.
 class RetainGrad : public NodeHook {
  public:
-  explicit RetainGrad(TensorImpl* impl) : impl_(impl) {}
+  explicit RetainGrad(AutogradMeta* meta) : meta_(meta) {}
   TensorList operator()(const TensorList& grads) override {
     const Tensor& g = grads.at(0);
-    if (g.defined()) {
-      auto& meta = static_cast<AutogradMeta&>(*impl_->autograd);
-      meta.grad = meta.grad.defined() ? autograd_ops().add(meta.grad, g)
-                                      : autograd_ops().clone(g);
+    if (g.defined() && meta_) {
+      meta_->grad = meta_->grad.defined() ? autograd_ops().add(meta_->grad, g)
+                                          : autograd_ops().clone(g);
     }
     return grads;
   }
 
+  // The tensor dies; a node that it had before detach_() may have the hook.
+  void forget() {
+    meta_ = nullptr;
+  }
+
  private:
-  TensorImpl* impl_; // outlived: the tensor removes the hook when it dies
+  AutogradMeta* meta_;
 };
 
 } // namespace
@@ -135,17 +139,20 @@ void retain_grad(const Tensor& tensor) {
   FL_CHECK(
       requires_grad(tensor),
       "can't retain_grad on Tensor that has requires_grad=False");
-  auto node = grad_fn(tensor);
   AutogradMeta& meta = ensure_autograd_meta(tensor);
-  if (!node || meta.retains_grad) {
-    return;
+  if (!meta.grad_fn || meta.retains_grad) {
+    return; // a leaf, also one that is a stale view
   }
-  meta.retain_hook = std::make_shared<RetainGrad>(tensor.get());
+  auto node = grad_fn(tensor);
+  meta.retain_hook = std::make_shared<RetainGrad>(&meta);
   node->retains_grad_hooks.push_back({meta.output_nr, meta.retain_hook});
   meta.retains_grad = true;
 }
 
 AutogradMeta::~AutogradMeta() {
+  if (retain_hook) {
+    static_cast<RetainGrad&>(*retain_hook).forget();
+  }
   if (retain_hook && grad_fn) {
     std::erase_if(grad_fn->retains_grad_hooks, [&](const auto& h) {
       return h.hook == retain_hook;

@@ -331,9 +331,8 @@ class Engine {
   // As PyTorch, which adds in place to what nothing else holds: the sum lies as
   // the first gradient did, which shows only where that is not contiguous.
   static Tensor sum(const Tensor& a, const Tensor& b) {
-    bool alone = !grad_enabled() && !top_level() &&
-                 a.impl()->use_count() == 1 && a->storage->use_count() == 1 &&
-                 a.dtype() == b.dtype();
+    bool alone = !grad_enabled() && !top_level() && only_held_by(a, 1) &&
+                 a->storage->use_count() == 1 && a.dtype() == b.dtype();
     if (alone && a.strides() != contiguous_strides(a.sizes()) &&
         is_dense(a.sizes(), a.strides())) {
       return autograd_ops().add_(a, b);
@@ -372,6 +371,14 @@ class Engine {
 AutogradOps& autograd_ops() {
   static AutogradOps ops{};
   return ops;
+}
+
+bool only_held_by(const Tensor& tensor, int64_t handles) {
+  auto count = static_cast<int64_t>(tensor.impl()->use_count());
+  if (tensor->python && count == handles + 1) {
+    return host_hooks().only_kept(tensor->python);
+  }
+  return count <= handles;
 }
 
 bool in_backward() {
@@ -421,7 +428,7 @@ bool will_execute(const Node& node) {
   auto it = task->exec_info.find(key);
   FL_CHECK(
       it == task->exec_info.end() || it->second.captures.empty() ||
-          !node.next_edges().empty(),
+          node.topological() != 0,
       "A leaf node was passed to _will_engine_execute_node but we are "
       "currently running autograd.grad(). This is currently not supported.");
   return it != task->exec_info.end() && it->second.wanted();

@@ -19,6 +19,10 @@ FL_API TensorList run_backward(
     const BackwardOptions& options,
     const std::vector<Edge>& inputs);
 
+// Is the tensor held by so many handles, or fewer, and by nothing else? Its
+// object, which a hook has seen, counts only if the host still refers to it.
+FL_API bool only_held_by(const Tensor& tensor, int64_t handles);
+
 // Called when the running backward ends (Engine.queue_callback).
 FL_API void queue_backward_callback(std::function<void()> callback);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/levels.h"
 #include "flashlight/core/error.h"
 
@@ -36,15 +37,43 @@ HideTangents::HideTangents() : before_(autograd_state().hidden_tangents) {
   autograd_state().hidden_tangents = depth_of_top();
 }
 
-bool has_tangent(const Tensor& tensor) {
-  const AutogradMeta* meta = autograd_meta(tensor);
+namespace {
+
+bool has_own_tangent(const AutogradMeta* meta) {
   return meta && meta->tangent && meta->tangent->tangent.defined() &&
          meta->tangent->depth == depth_of_top();
 }
 
+// The window on the base's tangent that the view is on the base: a write
+// through another view may have given the base one since.
+Tensor tangent_from_base(const Tensor& view, const AutogradMeta& meta) {
+  Tensor of_base = autograd_meta(meta.base)->tangent->tangent;
+  HideTangents hidden;
+  if (meta.replay) {
+    return meta.replay(of_base);
+  }
+  Geometry window = view.geometry();
+  window.offset += of_base.storage_offset() - meta.base.storage_offset();
+  return autograd_ops().as_strided(of_base, window);
+}
+
+} // namespace
+
+bool has_tangent(const Tensor& tensor) {
+  const AutogradMeta* meta = autograd_meta(tensor);
+  return has_own_tangent(meta) ||
+         (meta && meta->is_view && has_own_tangent(autograd_meta(meta->base)));
+}
+
 Tensor tangent(const Tensor& tensor) {
-  return has_tangent(tensor) ? autograd_meta(tensor)->tangent->tangent
-                             : Tensor();
+  if (!has_tangent(tensor)) {
+    return {};
+  }
+  const AutogradMeta* meta = autograd_meta(tensor);
+  if (!has_own_tangent(meta)) {
+    set_tangent(tensor, tangent_from_base(tensor, *meta));
+  }
+  return meta->tangent->tangent;
 }
 
 bool is_differentiated(Tensor tensor) {

@@ -140,7 +140,11 @@ Tensor SavedTensor::unpack(const std::shared_ptr<Node>& owner) const {
       text += detail::concat(" ", data_.sizes(), "]");
       if (node) {
         text += detail::concat(
-            ", which is output ", output_nr_, " of ", forward_name(*node), ",");
+            ", which is output ",
+            original_ ? gradient_edge(data_).input : output_nr_,
+            " of ",
+            forward_name(*node),
+            ",");
       }
       text += detail::concat(
           " is at version ", now, "; expected version ", version_, " instead.");

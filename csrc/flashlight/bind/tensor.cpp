@@ -834,6 +834,10 @@ void bind_tensor(nb::module_& m) {
       Py_DECREF(static_cast<PyObject*>(object));
     }
   };
+  hooks.only_kept = [](void* object) {
+    nb::gil_scoped_acquire gil;
+    return Py_REFCNT(static_cast<PyObject*>(object)) == 1;
+  };
   hooks.interrupted = [] {
     if (PyGILState_Check() && PyErr_CheckSignals() != 0) {
       throw nb::python_error();

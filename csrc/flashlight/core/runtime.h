@@ -33,6 +33,8 @@ struct HostHooks {
   void (*acquire_lock)(void*) = nullptr;
   void (*keep_alive)(void* object) = nullptr; // see Note [Python identity]
   void (*let_go)(void* object) = nullptr;
+  // Does nothing of the host's own refer to an object that is kept alive?
+  bool (*only_kept)(void* object) = nullptr;
   bool (*interrupted)() = nullptr;          // a signal is waiting
   void (*warn)(const char* text) = nullptr; // UserWarning
 };

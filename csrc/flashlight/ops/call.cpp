@@ -651,8 +651,9 @@ Results call(const Op& op, Value* args) {
       for_results(results, [&](const Tensor& t) {
         // An alias is what its tensor is.
         const Tensor* self = args[0].tensor();
-        if (!self || t->storage != (*self)->storage) {
-          t->inference = true;
+        bool alias = self && t->storage == (*self)->storage;
+        t->inference = t->inference || !alias;
+        if (t->inference) {
           t->version = {};
         }
       });
@@ -831,6 +832,10 @@ Tensor call_inplace(const Op& op, Value* args) {
   std::shared_ptr<OpNode> node;
   if (record) {
     node = std::make_shared<OpNode>(op, args, /*inplace=*/true);
+  } else if (any) {
+    for (int i : op.differentiable) { // raises of what is a stale view
+      for_tensors(args[i], [](const Tensor& t) { (void)grad_fn(t); });
+    }
   }
   Results results;
   if (self->wrapped) [[unlikely]] {

@@ -187,7 +187,7 @@ void register_complex() {
           })
       .doc("Complex numbers of these lengths and angles.");
   op("_conj_physical(Tensor self) -> Tensor")
-      .forms("function method")
+      .forms("function method inplace inplace_node")
       .elementwise()
       .node("ConjPhysicalBackward0")
       .kernel([](const mx::array& self) { return mx::conjugate(self); })
@@ -195,12 +195,16 @@ void register_complex() {
       .grad("self", "", [](const Tensor& grad) { return conj(grad); })
       .doc("The conjugate, computed.");
   op("conj_physical(Tensor self) -> Tensor")
-      .forms("function method inplace out")
+      .forms("function method out")
       .exact_out("Found dtype %O but expected %R")
       .composite([](const Tensor& self) {
         return self.is_complex() ? _conj_physical(self) : self;
       })
       .doc("The conjugate, computed; a real tensor itself.");
+  op("conj_physical_(Tensor(a!) self) -> Tensor(a!)")
+      .forms("function method")
+      .mutating([](const Tensor& self) { return _conj_physical_(self); })
+      .doc("The conjugate, in place.");
 }
 
 } // namespace flashlight

@@ -199,6 +199,9 @@ void set_to(
   }
   self->storage = storage;
   self->geometry = std::move(g);
+  if (self->autograd) { // a new one knows the new sizes
+    ensure_autograd_meta(self).accumulator.reset();
+  }
   rebase_history(self, node);
 }
 

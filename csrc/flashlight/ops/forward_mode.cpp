@@ -216,14 +216,6 @@ void write_tangent(const Tensor& tensor, const Tensor& along) {
       Tensor flat = new_zeros(along, {storage_extent(g)}, base.dtype());
       set_tangent(base, as_strided(flat, g.sizes, g.strides, g.offset));
     }
-    set_tangent(
-        tensor,
-        as_strided(
-            tangent(base),
-            tensor.sizes(),
-            tensor.strides(),
-            tensor.storage_offset() - base.storage_offset() +
-                tangent(base).storage_offset()));
   }
   Tensor to = tangent(tensor);
   if (along.defined()) {

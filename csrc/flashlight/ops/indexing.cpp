@@ -117,7 +117,7 @@ bool fills(
       "masked_fill_ only supports boolean masks, but got mask with dtype "
       "unsigned char");
   if (mask) {
-    check_number_kind(values.dtype(), self.dtype());
+    check_number_within(values, self.dtype());
   }
   return mask;
 }

@@ -70,9 +70,15 @@ mx::array number_within(const Scalar& value, Dtype dtype) {
   return scalar_array(value, dtype);
 }
 
-void check_number_kind(Dtype value, Dtype dtype) {
-  if (is_complex(value) && !is_complex(dtype) && dtype != Dtype::Bool) {
+void check_number_within(const Tensor& value, Dtype dtype) {
+  Dtype given = value.dtype();
+  if (is_complex(given) && !is_complex(dtype) && dtype != Dtype::Bool) {
     fail_to_fit(dtype, HalfFloats::Direct);
+  }
+  // Read only where it may not fit.
+  if (given != dtype && dtype != Dtype::Bool && given != Dtype::Bool &&
+      !(is_integral(given, false) && is_floating(dtype)) && !value->wrapped) {
+    check_fits(value.item(), dtype, HalfFloats::Direct);
   }
 }
 

@@ -39,8 +39,8 @@ FL_API mx::array wrapped_indices(const mx::array& index, int64_t size);
 // A number in a tensor's dtype, or "value cannot be converted to type int64_t
 // without overflow".
 FL_API mx::array number_within(const Scalar& value, Dtype dtype);
-// The same error for a value that no number of that dtype can be.
-FL_API void check_number_kind(Dtype value, Dtype dtype);
+// The same error for one number in a tensor.
+FL_API void check_number_within(const Tensor& value, Dtype dtype);
 
 // The out= form of ops whose `out` must have the dtype of the result (`dtype`)
 // and share no memory with the inputs. `text` is the error about the dtype.

@@ -476,9 +476,20 @@ std::pair<Device, IntList> place(const Call& call, const IntList& sizes) {
     return {device, contiguous_strides(sizes)};
   }
   std::vector<const Geometry*> inputs;
+  std::vector<Geometry> converted;
+  converted.reserve(n);
   for (size_t i = 0; i < n; ++i) {
-    if (const Tensor* t = call.args[i].tensor()) {
-      inputs.push_back(&t->geometry());
+    const Tensor* t = call.args[i].tensor();
+    if (!t) {
+      continue;
+    }
+    inputs.push_back(&t->geometry());
+    // As PyTorch: what is cast is a copy, which an expanded tensor's is not
+    // laid out as.
+    if (call.cast && call.op.promoted[i] && t->dtype() != call.common) {
+      const Geometry& g = t->geometry();
+      converted.push_back({g.sizes, dense_like(g), 0});
+      inputs.back() = &converted.back();
     }
   }
   if (number) {

@@ -100,6 +100,9 @@ std::pair<size_t, size_t> OpNode::edges_of(int i) const {
 }
 
 bool OpNode::wants(const Formula& formula, Asked asked) const {
+  if (asked == Asked::Forward && op_.differentiable.size() == 1) {
+    return true; // as PyTorch, which asks only where there is a choice
+  }
   for (int i : formula.inputs) {
     auto [first, n] = edges_of(i);
     for (size_t k = first; k < first + n; ++k) {

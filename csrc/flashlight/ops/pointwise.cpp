@@ -63,16 +63,14 @@ mx::array round_even(const mx::array& x, mx::StreamOrDevice = {}) {
 
 // The real result of a complex tensor lies as empty_like does, others as those
 // of TensorIterator: they differ in dimensions of size 1.
-Tensor real_result(const Tensor& self, mx::array result) {
-  const Geometry& g = self.geometry();
-  IntList strides =
-      self.is_complex() ? dense_like(g) : elementwise_strides(g.sizes, {&g});
-  return Tensor(std::move(result), g.sizes, std::move(strides), self.device());
-}
-
 Tensor abs_kernel(const Tensor& self) {
+  const Geometry& g = self.geometry();
   mx::array x = self.value();
-  return real_result(self, x.dtype() == mx::bool_ ? x : mx::abs(x));
+  return Tensor(
+      x.dtype() == mx::bool_ ? x : mx::abs(x),
+      g.sizes,
+      self.is_complex() ? dense_like(g) : elementwise_strides(g.sizes, {&g}),
+      self.device());
 }
 
 // Of complex numbers: x / |x|, and 0 at 0.
@@ -103,15 +101,13 @@ mx::array signbit_kernel(const mx::array& x) {
   }
 }
 
-Tensor angle_kernel(const Tensor& self) {
-  bool integral = is_integral(self.dtype(), true);
-  mx::array x = value_as(self, integral ? default_dtype() : self.dtype());
+mx::array angle_kernel(const mx::array& x) {
   if (x.dtype() == mx::complex64) {
-    return real_result(self, mx::arctan2(mx::imag(x), mx::real(x)));
+    return mx::arctan2(mx::imag(x), mx::real(x));
   }
   mx::array pi = mx::where(
       mx::less(x, number(0, x)), number(std::numbers::pi, x), number(0, x));
-  return real_result(self, mx::where(mx::isnan(x), x, pi));
+  return mx::where(mx::isnan(x), x, pi);
 }
 
 mx::array expm1_kernel(const mx::array& x) {
@@ -688,7 +684,7 @@ void register_pointwise() {
           "self result",
           [](const Tensor& grad, const Tensor& self, const Tensor& result) {
             if (!self.is_complex()) {
-              return zeros_like(grad);
+              return zeros(grad.sizes(), grad.dtype(), {}, grad.device());
             }
             // The part of grad that turns the direction, over the length.
             Tensor size = abs(self);
@@ -706,6 +702,7 @@ void register_pointwise() {
       .doc("True where the sign is negative, also of -0.0.");
   op("angle(Tensor self) -> Tensor")
       .forms("function method out")
+      .promote_float()
       .elementwise()
       .kernel(angle_kernel)
       .complex128(each([](Z x) { return std::arg(x); }))

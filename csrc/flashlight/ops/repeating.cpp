@@ -108,7 +108,9 @@ Tensor repeated(const Tensor& self, const IntList& repeats) {
     wide.insert(wide.end(), {repeats[i], n});
     sizes.push_back(repeats[i] * n);
   }
-  return clone(reshape(expand(reshape(self, apart), wide), sizes));
+  Tensor out = reshape(expand(reshape(self, apart), wide), sizes);
+  bool copied = out->storage != self->storage && out.is_contiguous();
+  return copied ? out : clone(out, MemoryFormat::Contiguous);
 }
 
 TensorList at_least(const TensorList& tensors, int64_t ndim) {

@@ -131,7 +131,7 @@ void register_selection() {
             value.dim(),
             " dimension(s).");
         check_mask(mask);
-        check_number_kind(value.dtype(), self.dtype());
+        check_number_within(value, self.dtype());
       })
       .kernel([](const Tensor& self,
                  const mx::array& mask,

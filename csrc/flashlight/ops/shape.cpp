@@ -27,6 +27,37 @@ TensorList without_legacy_empty(const TensorList& tensors) {
   return out;
 }
 
+// The format that all lie in, which is that of the tensor they are joined to.
+MemoryFormat common_format(const TensorList& parts) {
+  std::optional<MemoryFormat> common;
+  for (const Tensor& t : parts) {
+    MemoryFormat f = suggested_format(t.geometry());
+    if (f == MemoryFormat::Contiguous || (common && *common != f)) {
+      return MemoryFormat::Contiguous;
+    }
+    common = f;
+  }
+  return *common;
+}
+
+// As PyTorch, which joins along `d` and then views that dimension as two; a new
+// last one is joined as itself.
+IntList strides_of_stack(TensorList parts, int64_t d, const IntList& sizes) {
+  if (d == parts[0].dim()) {
+    for (Tensor& t : parts) {
+      t = unsqueeze(t, d);
+    }
+    return strides_for(sizes, common_format(parts));
+  }
+  MemoryFormat format = common_format(parts);
+  if (format == MemoryFormat::Contiguous) {
+    return contiguous_strides(sizes);
+  }
+  IntList joined = parts[0].sizes();
+  joined[static_cast<size_t>(d)] *= static_cast<int64_t>(parts.size());
+  return *view_strides(joined, strides_for(joined, format), sizes);
+}
+
 mx::array cat_kernel(const TensorList& given, int64_t dim, Dtype dtype) {
   TensorList tensors = without_legacy_empty(given);
   if (tensors.empty()) {
@@ -79,7 +110,12 @@ void register_shape() {
             !tensors.empty(),
             "torch.cat(): expected a non-empty list of Tensors");
         Value all = tensors;
-        return cat_kernel(tensors, dim, result_type({&all}));
+        mx::array out = cat_kernel(tensors, dim, result_type({&all}));
+        IntList sizes = to_int_list(out.shape());
+        return Tensor(
+            std::move(out),
+            strides_for(sizes, common_format(tensors)),
+            tensors[0].device());
       })
       .complex128(parts())
       .grad(
@@ -123,7 +159,10 @@ void register_shape() {
               i);
           rows.push_back(mx::astype(tensors[i].value(), dtype));
         }
-        return mx::stack(rows, static_cast<int>(d));
+        mx::array out = mx::stack(rows, static_cast<int>(d));
+        IntList strides =
+            strides_of_stack(tensors, d, to_int_list(out.shape()));
+        return Tensor(std::move(out), std::move(strides), tensors[0].device());
       })
       .complex128(parts())
       .grad(

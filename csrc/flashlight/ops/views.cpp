@@ -29,7 +29,7 @@ Tensor lying_as(const Tensor& self, mx::array value) {
 }
 
 Tensor copied_whole(const Tensor& self) {
-  if (has_internal_overlap(self.geometry())) {
+  if (has_internal_overlap(self.geometry()) || self->conj || self->neg) {
     return copied(self, dense_like(self.geometry()));
   }
   int64_t n = self->storage->nbytes() / itemsize(self.dtype());
@@ -629,7 +629,11 @@ void register_views() {
       .forms("function copy")
       .view(as_real)
       .grad(
-          "self", "", [](const Tensor& grad) { return view_as_complex(grad); })
+          "self",
+          "",
+          [](const Tensor& grad) {
+            return view_as_complex(contiguous(grad, MemoryFormat::Contiguous));
+          })
       .doc("A complex tensor as pairs of reals.");
   op("view_as_complex(Tensor(a) self) -> Tensor(a)")
       .forms("function copy")
