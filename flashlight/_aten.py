@@ -1,6 +1,7 @@
 """``torch.ops.aten``: the rows of the op table by PyTorch's names of overloads."""
 
 import functools
+import sys
 import types
 
 from flashlight import _C
@@ -101,30 +102,22 @@ def _inplace_schema(text):
     return f"{name}_{dot}{which}({args} -> Tensor(a!)"
 
 
-class Aten(types.ModuleType):
-    """``torch.ops.aten``; names are looked up when they are asked for."""
-
-    def __dir__(self):
-        return sorted(_rows())
-
-    def __getattr__(self, name):
-        row, inplace = name, False
-        if name not in _rows() and name.endswith("_"):
-            row, inplace = name[:-1], True
-        if name.startswith("__") or row not in _rows():
-            raise AttributeError(
-                f"'_OpNamespace' 'aten' object has no attribute '{name}'"
-            )
-        packet = RowPacket(name, row, inplace)
-        if not packet.overloads():
-            raise AttributeError(
-                f"'_OpNamespace' 'aten' object has no attribute '{name}'"
-            )
-        setattr(self, name, packet)
-        return packet
+def _packet(name):
+    """A packet, looked up when it is asked for."""
+    row, inplace = name, False
+    if name not in _rows() and name.endswith("_"):
+        row, inplace = name[:-1], True
+    packet = RowPacket(name, row, inplace) if row in _rows() else None
+    if packet is None or not packet.overloads():
+        raise AttributeError(f"'_OpNamespace' 'aten' object has no attribute '{name}'")
+    setattr(aten, name, packet)
+    return packet
 
 
-aten = Aten("torch.ops.aten")
+aten = types.ModuleType("torch.ops.aten")
+aten.__getattr__ = _packet  # type: ignore[method-assign]
+aten.__dir__ = lambda: sorted(_rows())  # type: ignore[method-assign]
+sys.modules["flashlight.ops.aten"] = aten
 
 
 def overload(full_name, inplace):

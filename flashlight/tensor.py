@@ -774,6 +774,15 @@ _C._set_torch_function_handlers(
     Tensor.__torch_function__, _disabled_torch_function_impl
 )
 _C._disabled_torch_function_impl = _disabled_torch_function_impl
+
+
+def _disabled_torch_dispatch_impl(func, types, args=(), kwargs=None):
+    """The ``__torch_dispatch__`` of a class that has none of its own."""
+    return func(*args, **(kwargs or {}))
+
+
+_disabled_torch_dispatch_impl._is_disabled_torch_dispatch = True
+_C._disabled_torch_dispatch_impl = _disabled_torch_dispatch_impl
 _C.DisableTorchFunctionSubclass = DisableTorchFunctionSubclass
 _C.DisableTorchFunction = DisableTorchFunction
 copyreg.pickle(

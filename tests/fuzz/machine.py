@@ -75,7 +75,8 @@ class Machine:
                 raise
             return ["skipped"]
         except Exception as e:
-            seen.append([type(e).__name__, str(e)])
+            # PyTorch goes on with advice of its compiler.
+            seen.append([type(e).__name__, str(e).split("\n\nTip: ")[0].rstrip()])
         seen += self.notes
         self.notes.clear()
         for name in list(self.env):
@@ -196,6 +197,8 @@ def disagreement(lib, lines, expected=None):
         # Nothing after it is defined.
         if _asserted(e) or (i > 0 and _half_done(seen[i - 1], a, e)):
             return None
+        if lines[0] == AT_THE_END and any("is out of bounds" in str(x) for x in seen):
+            return None  # PyTorch may have written a part then
         if len(a) == len(e):
             pairs = [(x, y) for x, y in zip(a, e) if not _near(x, y)]
             if not pairs:

@@ -476,6 +476,18 @@ with torch.no_grad(): x.set_(torch.ones(2, 2))
 x = torch.zeros(2, 3, dtype=torch.complex64).conj().imag
 y = torch.slice_scatter(x, x[:1] * 2, 0, 0, 1)
 """,
+    "the gradient of a view of nothing is contiguous": """
+x = torch.ones(1, 3, requires_grad=True) * 1
+y = x[1:]
+x.swapaxes_(0, 1)
+g = torch.autograd.grad(y.sum(), x, allow_unused=True)[0] * 1
+""",
+    "a stale view is found before what it is indexed with": """
+x = torch.ones(3, requires_grad=True)
+y = x.split(1)[0]
+Doubled.apply(y.split([1, 0])[0])
+y[..., torch.tensor([0, 1, 0], dtype=torch.uint8)]
+""",
     "a copy that is reshaped in inference mode": """
 x = torch.ones(3, 2).t()
 with torch.inference_mode(): y = x.reshape(-1)

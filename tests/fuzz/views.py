@@ -461,7 +461,9 @@ def storage(w):
     # The error counts what holds them.
     if x != y and _alone(w, t) and _alone(w, o):
         forms += ["torch.utils.swap_tensors({x}, {y})"] * 3
-    if not names_twice(t):
+    # A storage of complex numbers has no half of one.
+    part = t._base is not None and t._base.is_complex() and not t.is_complex()
+    if not names_twice(t) and not part:
         # New bytes are not defined: they are all written to at once.
         forms += ["{x}.resize_({s}).zero_()", "{x}.resize_as_({y}).zero_()"]
         room = t.untyped_storage().nbytes() // t.element_size() - t.storage_offset()

@@ -131,4 +131,7 @@ EXTRA = {
     ],
     "qr": [case(t(4, 3), only=wide), case(t(3, 3), False, only=wide)],
     "conj_physical": [case(t(3, 4), only=not_bool)],
+    "conj_physical_": [
+        case(t(3, 4), via=lambda t: t.Tensor.conj_physical_, only=not_bool)
+    ],
 }

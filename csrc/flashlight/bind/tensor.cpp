@@ -631,6 +631,16 @@ PyTypeObject* subclass(PyObject* cls) {
       PyType_IsSubtype(type, base_type),
       "Creating a Tensor subclass from a class that does not inherit from "
       "Tensor is not possible. Make sure your class inherits from Tensor.");
+  // Ops do not look at classes below autograd; modes are there for that.
+  nb::object dispatch =
+      nb::getattr(nb::handle(cls), "__torch_dispatch__", nb::none());
+  FL_CHECK_AS(
+      NotImplementedError,
+      dispatch.is_none() ||
+          nb::hasattr(dispatch, "_is_disabled_torch_dispatch"),
+      "subclasses of Tensor with __torch_dispatch__ are not supported (",
+      type->tp_name,
+      " has one); a TorchDispatchMode sees every op");
   return type;
 }
 PyObject* method_as_subclass(PyObject* self, PyObject* cls) {
@@ -661,6 +671,18 @@ PyObject* method_make_subclass(PyObject*, PyObject* args, PyObject* kwargs) {
       flashlight::bind::require_grad(t);
     }
     return wrap_as(type, t);
+  });
+}
+
+PyObject* method_make_wrapper_subclass(PyObject*, PyObject* args, PyObject*) {
+  return guarded([&]() -> PyObject* {
+    PyObject* cls =
+        PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : Py_None;
+    fail<NotImplementedError>(
+        "_make_wrapper_subclass(): tensors without data of their own, which "
+        "__torch_dispatch__ stands for, are not supported (",
+        PyType_Check(cls) ? reinterpret_cast<PyTypeObject*>(cls)->tp_name : "",
+        ")");
   });
 }
 
@@ -706,6 +728,10 @@ PyMethodDef kMethods[] = {
      FL_KW(method_make_subclass),
      METH_VARARGS | METH_KEYWORDS | METH_STATIC,
      "A tensor of a subclass over the same data."},
+    {"_make_wrapper_subclass",
+     FL_KW(method_make_wrapper_subclass),
+     METH_VARARGS | METH_KEYWORDS | METH_STATIC,
+     "Not supported: raises NotImplementedError."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -187,7 +187,7 @@ void register_complex() {
           })
       .doc("Complex numbers of these lengths and angles.");
   op("_conj_physical(Tensor self) -> Tensor")
-      .forms("function method inplace inplace_node")
+      .forms("function method")
       .elementwise()
       .node("ConjPhysicalBackward0")
       .kernel([](const mx::array& self) { return mx::conjugate(self); })
@@ -201,9 +201,17 @@ void register_complex() {
         return self.is_complex() ? _conj_physical(self) : self;
       })
       .doc("The conjugate, computed; a real tensor itself.");
+  op("_conj_written(Tensor self) -> Tensor")
+      .forms("inplace")
+      .elementwise()
+      .node("ConjPhysicalBackward1")
+      .kernel([](const mx::array& self) { return mx::conjugate(self); })
+      .complex128(each([](Z x) { return std::conj(x); }))
+      .grad("self", "", [](const Tensor& grad) { return conj(grad); })
+      .doc("What conj_physical_ writes.");
   op("conj_physical_(Tensor(a!) self) -> Tensor(a!)")
       .forms("function method")
-      .mutating([](const Tensor& self) { return _conj_physical_(self); })
+      .mutating([](const Tensor& self) { return _conj_written_(self); })
       .doc("The conjugate, in place.");
 }
 

@@ -4,6 +4,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/autograd/autograd_meta.h"
+#include "flashlight/autograd/grad_mode.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/core/wrapped.h"
 #include "flashlight/ops/complex128.h"
@@ -391,6 +392,9 @@ Tensor nonzero_kernel(const Tensor& self) {
 void register_indexing() {
   op("index.Tensor(Tensor self, Tensor?[] indices) -> Tensor")
       .composite([](const Tensor& self, const TensorList& indices) {
+        if (grad_enabled()) {
+          (void)grad_fn(self); // raises of a stale view, before all else
+        }
         check_indices(self, indices);
         return _index(self, indices);
       })

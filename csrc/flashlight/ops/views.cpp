@@ -305,7 +305,7 @@ Tensor scatter_window(
   auto sum = [&](const Tensor& values, const Geometry& g) {
     return _strided_sum(values, g.sizes, g.strides, g.offset - begin, n);
   };
-  if (base.numel() == 0) {
+  if (base.numel() == 0 || grad.numel() == 0) {
     return zeros(base.sizes, grad.dtype(), {}, grad.device());
   }
   Tensor flat = sum(grad, window);
