@@ -488,6 +488,21 @@ y = x.split(1)[0]
 Doubled.apply(y.split([1, 0])[0])
 y[..., torch.tensor([0, 1, 0], dtype=torch.uint8)]
 """,
+    "a mean of narrow integers overflows before it divides": """
+x = torch.full((3,), 100, dtype=torch.uint8)
+y = x.index_reduce(0, torch.tensor([0, 0]), x[:2], "mean")
+""",
+    "data of another dtype makes another leaf": """
+x = torch.ones(2, requires_grad=True)
+y = x * 2
+x.data = torch.ones(2, dtype=torch.float64)
+torch.autograd.grad(y.sum(), x)
+""",
+    "a complex number that is real fits": """
+x = torch.ones(2, dtype=torch.float64)
+x[x > 0] = torch.tensor(-2 + 0j)
+x[x < 0] = torch.tensor(-2 + 1j)
+""",
     "a copy that is reshaped in inference mode": """
 x = torch.ones(3, 2).t()
 with torch.inference_mode(): y = x.reshape(-1)

@@ -461,8 +461,11 @@ def storage(w):
     # The error counts what holds them.
     if x != y and _alone(w, t) and _alone(w, o):
         forms += ["torch.utils.swap_tensors({x}, {y})"] * 3
-    # A storage of complex numbers has no half of one.
-    part = t._base is not None and t._base.is_complex() and not t.is_complex()
+    # A storage has no parts of its elements.
+    part = any(
+        shares(t, other) and t.element_size() < other.element_size()
+        for other in w.tensors.values()
+    )
     if not names_twice(t) and not part:
         # New bytes are not defined: they are all written to at once.
         forms += ["{x}.resize_({s}).zero_()", "{x}.resize_as_({y}).zero_()"]

@@ -335,7 +335,12 @@ int set_data_attr(PyObject* self, PyObject* value) {
         !requires_grad(t) || from.is_floating_point() || from.is_complex(),
         "data set to a tensor that requires gradients must be floating point "
         "or complex dtype");
-    // The tensor keeps its own version counter and history.
+    // The tensor keeps its own version counter and history; what adds up its
+    // gradients is another one for another dtype.
+    if (AutogradMeta* meta = autograd_meta(t);
+        meta && t.dtype() != from.dtype()) {
+      meta->accumulator.reset();
+    }
     t->storage = from->storage;
     t->geometry = from.geometry();
     t->dtype = from.dtype();

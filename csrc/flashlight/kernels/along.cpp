@@ -92,6 +92,24 @@ void each_place(
   }
 }
 
+// A sum as the narrow integer type that it is of would have it.
+int64_t overflowed(int64_t sum, mx::Dtype type) {
+  if (mx::issubdtype(type, mx::unsignedinteger)) {
+    int64_t bits = 8 * mx::size_of(type);
+    return bits < 64 ? sum & ((int64_t{1} << bits) - 1) : sum;
+  }
+  switch (mx::size_of(type)) {
+    case 1:
+      return static_cast<int8_t>(sum);
+    case 2:
+      return static_cast<int16_t>(sum);
+    case 4:
+      return static_cast<int32_t>(sum);
+    default:
+      return sum;
+  }
+}
+
 template <Reduce kReduce, typename T>
 void scatter(
     const Rows& to,
@@ -100,6 +118,7 @@ void scatter(
     bool per_slice,
     const T* source,
     bool with_self,
+    mx::Dtype type,
     T* out) {
   auto each = [&](auto&& f) { each_place(to, count, index, per_slice, f); };
   if (!with_self) {
@@ -117,6 +136,7 @@ void scatter(
       }
       if constexpr (std::is_same_v<T, int64_t>) { // rounds down
         int64_t n = counts[i];
+        out[i] = overflowed(out[i], type);
         out[i] = out[i] / n - (out[i] % n != 0 && out[i] < 0);
       } else {
         out[i] = out[i] / static_cast<decltype(std::real(out[i]))>(counts[i]);
@@ -133,7 +153,7 @@ mx::array scattered(
     int axis,
     bool with_self) {
   bool move = kReduce == Reduce::Set;
-  mx::Dtype type = move ? x.dtype() : sum_type(x.dtype());
+  mx::Dtype narrow = x.dtype(), type = move ? narrow : sum_type(narrow);
   bool per_slice = index.ndim() != source.ndim();
   Rows to(x.shape(), axis);
   int64_t count = source.shape(axis);
@@ -153,6 +173,7 @@ mx::array scattered(
               per_slice,
               in[2].data<T>(),
               with_self,
+              narrow,
               data);
         };
         if constexpr (kReduce == Reduce::Set) {

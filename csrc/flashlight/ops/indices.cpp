@@ -72,14 +72,20 @@ mx::array number_within(const Scalar& value, Dtype dtype) {
 
 void check_number_within(const Tensor& value, Dtype dtype) {
   Dtype given = value.dtype();
-  if (is_complex(given) && !is_complex(dtype) && dtype != Dtype::Bool) {
-    fail_to_fit(dtype, HalfFloats::Direct);
+  bool fits = given == dtype || dtype == Dtype::Bool || given == Dtype::Bool ||
+              (is_integral(given, false) && is_floating(dtype));
+  if (fits || value->wrapped) {
+    return; // not read where it need not be
   }
-  // Read only where it may not fit.
-  if (given != dtype && dtype != Dtype::Bool && given != Dtype::Bool &&
-      !(is_integral(given, false) && is_floating(dtype)) && !value->wrapped) {
-    check_fits(value.item(), dtype, HalfFloats::Direct);
+  Scalar number = value.item();
+  if (number.is_complex() && !is_complex(dtype)) {
+    std::complex<double> z = number.to_complex();
+    if (z.imag() != 0) {
+      fail_to_fit(dtype, HalfFloats::Direct);
+    }
+    number = Scalar(z.real());
   }
+  check_fits(number, dtype, HalfFloats::Direct);
 }
 
 namespace {
