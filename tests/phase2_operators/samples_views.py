@@ -120,6 +120,9 @@ EXTRA = {
     "_conj_copy": [case(t(3, 2), only=complexes)],
     "_neg_view_copy": [case(t(3, 2), only=not_bool)],
     "_conj_physical": [case(t(3, 2)), case(t(2, 3))],
+    "_conj_written": [
+        case(t(3, 2), via=lambda t: lambda x: x.clone().conj_physical_(), direct=False)
+    ],
     "alias_copy": [case(t(3, 2))],
     "_unsafe_view": [
         case(t(3, 2), sizes, via=inner("_unsafe_view")) for sizes in ((2, 3), (-1,))

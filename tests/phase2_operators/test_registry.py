@@ -338,7 +338,7 @@ def test_gradient(name, limit):
 
 
 # In-place forms that calls under another name reach.
-IN_PLACE = {"_index_put": "index_put_"}
+IN_PLACE = {"_index_put": "index_put_", "_conj_written": "conj_physical_"}
 
 
 @each("in_place", [r for r in ROWS if ROWS[r]["inplace"]])
