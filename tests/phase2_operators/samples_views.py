@@ -121,7 +121,7 @@ EXTRA = {
     "_neg_view_copy": [case(t(3, 2), only=not_bool)],
     "_conj_physical": [case(t(3, 2)), case(t(2, 3))],
     "_conj_written": [
-        case(t(3, 2), via=lambda t: lambda x: x.clone().conj_physical_(), direct=False)
+        case(t(3, 2), via=lambda t: lambda x: x.clone().conj_physical_())
     ],
     "alias_copy": [case(t(3, 2))],
     "_unsafe_view": [
