@@ -186,14 +186,18 @@ void register_complex() {
             return flashlight::real(conj(grad) * (result * i));
           })
       .doc("Complex numbers of these lengths and angles.");
-  op("_conj_physical(Tensor self) -> Tensor")
-      .forms("function method")
-      .elementwise()
-      .node("ConjPhysicalBackward0")
-      .kernel([](const mx::array& self) { return mx::conjugate(self); })
-      .complex128(each([](Z x) { return std::conj(x); }))
-      .grad("self", "", [](const Tensor& grad) { return conj(grad); })
-      .doc("The conjugate, computed.");
+  // In place it is a row, and a node, of its own.
+  auto conjugate = [](Row&& row) {
+    return std::move(row)
+        .elementwise()
+        .kernel([](const mx::array& self) { return mx::conjugate(self); })
+        .complex128(each([](Z x) { return std::conj(x); }))
+        .grad("self", "", [](const Tensor& grad) { return conj(grad); });
+  };
+  conjugate(op("_conj_physical(Tensor self) -> Tensor")
+                .forms("function method")
+                .node("ConjPhysicalBackward0")
+                .doc("The conjugate, computed."));
   op("conj_physical(Tensor self) -> Tensor")
       .forms("function method out")
       .exact_out("Found dtype %O but expected %R")
@@ -201,14 +205,10 @@ void register_complex() {
         return self.is_complex() ? _conj_physical(self) : self;
       })
       .doc("The conjugate, computed; a real tensor itself.");
-  op("_conj_written(Tensor self) -> Tensor")
-      .forms("inplace")
-      .elementwise()
-      .node("ConjPhysicalBackward1")
-      .kernel([](const mx::array& self) { return mx::conjugate(self); })
-      .complex128(each([](Z x) { return std::conj(x); }))
-      .grad("self", "", [](const Tensor& grad) { return conj(grad); })
-      .doc("What conj_physical_ writes.");
+  conjugate(op("_conj_written(Tensor self) -> Tensor")
+                .forms("inplace")
+                .node("ConjPhysicalBackward1")
+                .doc("What conj_physical_ writes."));
   op("conj_physical_(Tensor(a!) self) -> Tensor(a!)")
       .forms("function method")
       .mutating([](const Tensor& self) { return _conj_written_(self); })
