@@ -7,25 +7,11 @@
 
 namespace flashlight {
 
-AutogradMeta* autograd_meta(const Tensor& tensor) {
-  return static_cast<AutogradMeta*>(tensor->autograd.get());
-}
-
 AutogradMeta& ensure_autograd_meta(const Tensor& tensor) {
   if (!tensor->autograd) {
     tensor->autograd = std::make_unique<AutogradMeta>();
   }
   return *autograd_meta(tensor);
-}
-
-bool requires_grad(const Tensor& tensor) {
-  const AutogradMeta* meta = autograd_meta(tensor);
-  if (!meta) {
-    return false;
-  }
-  // As PyTorch: a view does where its base does, in whatever mode it was made.
-  return meta->requires_grad || meta->grad_fn ||
-         (meta->is_view && requires_grad(meta->base));
 }
 
 void set_requires_grad(const Tensor& tensor, bool value) {

@@ -59,10 +59,17 @@ class FL_API AutogradMeta : public AutogradMetaBase {
 };
 
 // nullptr if the tensor has none.
-FL_API AutogradMeta* autograd_meta(const Tensor& tensor);
+inline AutogradMeta* autograd_meta(const Tensor& tensor) {
+  return static_cast<AutogradMeta*>(tensor->autograd.get());
+}
 FL_API AutogradMeta& ensure_autograd_meta(const Tensor& tensor);
 
-FL_API bool requires_grad(const Tensor& tensor);
+inline bool requires_grad(const Tensor& tensor) {
+  const AutogradMeta* meta = autograd_meta(tensor);
+  // As PyTorch: a view does where its base does, in whatever mode it was made.
+  return meta && (meta->requires_grad || meta->grad_fn ||
+                  (meta->is_view && requires_grad(meta->base)));
+}
 FL_API void set_requires_grad(const Tensor& tensor, bool requires_grad);
 FL_API bool is_leaf(const Tensor& tensor);
 // The node that made it, or nullptr; a stale view gets a new one here.

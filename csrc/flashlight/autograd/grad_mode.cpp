@@ -2,10 +2,7 @@
 
 namespace flashlight {
 
-AutogradState& autograd_state() {
-  thread_local AutogradState state;
-  return state;
-}
+constinit thread_local AutogradState detail::autograd_state;
 
 AnomalyState& anomaly_state() {
   static AnomalyState state;

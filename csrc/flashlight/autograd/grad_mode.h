@@ -16,10 +16,19 @@ struct AutogradState {
   int64_t hidden_tangents = -1; // but for those at this depth of levels
   bool multithreading = true;
   bool view_replay = false;
+  bool in_transform = false;     // there is a top_level(): autograd/levels.h
+  bool in_dispatch_mode = false; // ... a dispatch_mode(): ops/dispatch_mode.h
 };
 
+namespace detail {
+// constinit: nothing is to be asked of at each use.
+FL_API extern constinit thread_local AutogradState autograd_state;
+} // namespace detail
+
 // The calling thread's.
-FL_API AutogradState& autograd_state();
+inline AutogradState& autograd_state() {
+  return detail::autograd_state;
+}
 
 // Anomaly mode: of all threads, as in PyTorch.
 struct AnomalyState {

@@ -12,9 +12,14 @@ LevelHandle& top() {
   return level;
 }
 
+void set_top(LevelHandle level) {
+  autograd_state().in_transform = level != nullptr;
+  top() = std::move(level);
+}
+
 } // namespace
 
-const LevelHandle& top_level() {
+const LevelHandle& detail::top_level() {
   return top();
 }
 
@@ -31,7 +36,7 @@ LevelHandle push_level(LevelKind kind) {
     autograd_state().grad_mode = true;
     autograd_state().forward_mode = true;
   }
-  top() = level;
+  set_top(level);
   return level;
 }
 
@@ -41,7 +46,7 @@ void pop_level(const LevelHandle& level) {
   autograd_state().grad_mode = level->grad_mode;
   autograd_state().forward_mode = level->forward_mode;
   autograd_state().inference_mode = level->inference_mode;
-  top() = level->below;
+  set_top(level->below);
 }
 
 EnterLevel::EnterLevel(LevelKind kind) : level_(push_level(kind)) {}
@@ -59,11 +64,11 @@ BelowLevel::BelowLevel(const Level& level)
     autograd_state().grad_mode = grad_mode_ && level.grad_mode;
     autograd_state().forward_mode = forward_mode_ && level.forward_mode;
   }
-  top() = level.below;
+  set_top(level.below);
 }
 
 BelowLevel::~BelowLevel() {
-  top() = std::move(before_);
+  set_top(std::move(before_));
   autograd_state().grad_mode = grad_mode_;
   autograd_state().forward_mode = forward_mode_;
 }

@@ -1,12 +1,20 @@
 // The stack of function transforms; see Note [Levels] in core/wrapped.h.
 #pragma once
 
+#include "flashlight/autograd/grad_mode.h"
 #include "flashlight/core/wrapped.h"
 
 namespace flashlight {
 
-// The level at which ops run now; null outside of transforms.
+namespace detail {
 FL_API const LevelHandle& top_level();
+inline const LevelHandle no_level;
+} // namespace detail
+
+// The level at which ops run now; null outside of transforms.
+inline const LevelHandle& top_level() {
+  return autograd_state().in_transform ? detail::top_level() : detail::no_level;
+}
 
 // Enters a level, from construction on to the end of the scope.
 class FL_API EnterLevel {

@@ -72,9 +72,7 @@ PyObject* results_object(const Op& op, Results& results) {
   if (results.size() == 1) {
     // The handle goes to the object: one owner, no shuffling of references.
     if (results[0].is<Tensor>()) {
-      Tensor t = std::move(results[0].as<Tensor>());
-      PyObject* object = wrap(t);
-      return object;
+      return wrap(std::move(results[0].as<Tensor>()));
     }
     return value_object(results[0]);
   }

@@ -27,8 +27,9 @@ const Tensor& to_tensor(PyObject* object, const char* what = "argument");
 
 // The object of a tensor, made if it has none (None for an undefined one).
 PyObject* wrap(const Tensor& tensor);
+PyObject* wrap(Tensor&& tensor);
 // A new object of this class for a tensor that has none yet.
-PyObject* wrap_as(PyTypeObject* type, const Tensor& tensor);
+PyObject* wrap_as(PyTypeObject* type, Tensor tensor);
 
 // tensor[index] and tensor[index] = value (indexing.cpp).
 PyObject* get_item(PyObject* self, PyObject* index);

@@ -768,25 +768,33 @@ const Tensor& to_tensor(PyObject* object, const char* what) {
   return as_tensor(object);
 }
 
-PyObject* wrap_as(PyTypeObject* type, const Tensor& tensor) {
+PyObject* wrap_as(PyTypeObject* type, Tensor tensor) {
   PyObject* self = check(type->tp_alloc(type, 0));
-  new (&tensor_of(self)) Tensor(tensor);
-  tensor->python = self;
-  // The caller's handle (and others) keep the object: Note [Python identity].
-  if (tensor.impl()->use_count() > 1) {
+  TensorImpl* impl = tensor.get();
+  new (&tensor_of(self)) Tensor(std::move(tensor));
+  impl->python = self;
+  // Other handles keep the object: Note [Python identity].
+  if (impl->use_count() > 1) {
     Py_INCREF(self);
   }
   return self;
 }
 
 PyObject* wrap(const Tensor& tensor) {
+  if (tensor.defined() && tensor->python) {
+    return Py_NewRef(static_cast<PyObject*>(tensor->python));
+  }
+  return wrap(Tensor(tensor));
+}
+
+PyObject* wrap(Tensor&& tensor) {
   if (!tensor.defined()) {
     return Py_NewRef(Py_None);
   }
   if (tensor->python) {
     return Py_NewRef(static_cast<PyObject*>(tensor->python));
   }
-  return wrap_as(python_type ? python_type : base_type, tensor);
+  return wrap_as(python_type ? python_type : base_type, std::move(tensor));
 }
 
 void set_leaf_requires_grad(const Tensor& t, bool value) {
@@ -855,15 +863,25 @@ void bind_tensor(nb::module_& m) {
   hooks.acquire_lock = [](void* state) {
     PyEval_RestoreThread(static_cast<PyThreadState*>(state));
   };
+  // (Asking for the lock is quicker than taking it again.)
   hooks.keep_alive = [](void* object) {
+    if (PyGILState_Check()) [[likely]] {
+      Py_INCREF(static_cast<PyObject*>(object));
+      return;
+    }
     nb::gil_scoped_acquire gil;
     Py_INCREF(static_cast<PyObject*>(object));
   };
   hooks.let_go = [](void* object) {
-    if (Py_IsInitialized()) {
-      nb::gil_scoped_acquire gil;
-      Py_DECREF(static_cast<PyObject*>(object));
+    if (!Py_IsInitialized()) {
+      return;
     }
+    if (PyGILState_Check()) [[likely]] {
+      Py_DECREF(static_cast<PyObject*>(object));
+      return;
+    }
+    nb::gil_scoped_acquire gil;
+    Py_DECREF(static_cast<PyObject*>(object));
   };
   hooks.only_kept = [](void* object) {
     nb::gil_scoped_acquire gil;

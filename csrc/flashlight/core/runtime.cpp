@@ -246,11 +246,15 @@ namespace {
 thread_local int tracing = 0;
 thread_local int held = 0;
 
-bool flush_is_due() {
-  PendingList& list = pending();
-  std::lock_guard lock(list.mutex);
+// Under the list's lock.
+bool is_due(const PendingList& list) {
   const PendingLimits& limits = pending_limits();
   return list.nodes >= limits.nodes || list.bytes >= limits.bytes;
+}
+
+bool flush_is_due() {
+  std::lock_guard lock(pending().mutex);
+  return is_due(pending());
 }
 
 } // namespace
@@ -277,14 +281,16 @@ void track_pending(Storage& storage) {
   if (tracing > 0) {
     return;
   }
+  bool due = false;
   {
     PendingList& list = pending();
     std::lock_guard lock(list.mutex);
     storage.link(&list.head);
     list.nodes += 1;
     list.bytes += static_cast<int64_t>(storage.array().nbytes());
+    due = is_due(list);
   }
-  if (held == 0 && flush_is_due()) {
+  if (due && held == 0) {
     flush();
   }
 }

@@ -12,7 +12,7 @@
 namespace flashlight {
 
 namespace detail {
-thread_local bool any_autocast = false;
+constinit thread_local bool any_autocast = false;
 }
 
 namespace {

@@ -26,7 +26,7 @@ FL_API void clear_autocast_cache();
 FL_API int add_autocast_nesting(int by);
 
 namespace detail {
-extern thread_local bool any_autocast;
+extern constinit thread_local bool any_autocast;
 }
 
 // Whether autocast is on for any device on this thread: the door's quick test.

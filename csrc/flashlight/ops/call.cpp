@@ -24,7 +24,8 @@ namespace {
 
 // In inference mode nothing is, whatever grad mode says.
 bool recording() {
-  return grad_enabled() && !autograd_state().inference_mode;
+  const AutogradState& state = autograd_state();
+  return state.grad_mode && !state.inference_mode;
 }
 
 std::atomic<OpObserver> op_observer{nullptr};
@@ -553,15 +554,15 @@ Results run_kernel(const Op& op, const Value* args) {
     }
   }
   if (op.elementwise) {
-    const Tensor* first = nullptr;
-    IntList sizes;
+    const IntList* sizes = nullptr; // of those before, together
+    IntList together;
     for (size_t i = 0; i < op.schema.args.size(); ++i) {
       const Tensor* t = args[i].tensor();
-      if (t && !first) {
-        first = t;
-        sizes = t->sizes();
-      } else if (t && t->sizes() != sizes) {
-        sizes = broadcast_sizes(sizes, t->sizes());
+      if (t && !sizes) {
+        sizes = &t->sizes();
+      } else if (t && t->sizes() != *sizes) {
+        together = broadcast_sizes(*sizes, t->sizes());
+        sizes = &together;
       }
     }
   }

@@ -13,6 +13,7 @@ DispatchMode& detail::dispatch_mode_slot() {
 
 void set_dispatch_mode(DispatchMode mode) {
   detail::dispatch_mode_slot() = mode;
+  autograd_state().in_dispatch_mode = mode != nullptr;
 }
 
 Results run_in_mode(const Op& op, OpForm form, const Value* args) {

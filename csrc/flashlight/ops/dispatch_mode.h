@@ -8,6 +8,7 @@
 // a thread.
 #pragma once
 
+#include "flashlight/autograd/grad_mode.h"
 #include "flashlight/ops/op.h"
 
 namespace flashlight {
@@ -23,7 +24,8 @@ FL_API DispatchMode& dispatch_mode_slot();
 
 // The mode of this thread, or null.
 inline DispatchMode dispatch_mode() {
-  return detail::dispatch_mode_slot();
+  return autograd_state().in_dispatch_mode ? detail::dispatch_mode_slot()
+                                           : nullptr;
 }
 FL_API void set_dispatch_mode(DispatchMode mode);
 

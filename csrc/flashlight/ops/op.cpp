@@ -459,22 +459,22 @@ bool lies_plainly(const Geometry& g) {
 std::pair<Device, IntList> place(const Call& call, const IntList& sizes) {
   const Tensor* first = nullptr;
   bool contiguous = true;
+  bool either_way = !call.op.elementwise || sizes.size() < 2;
   size_t n = call.op.schema.args.size();
-  // A number in place of the other tensor counts as one without dimensions.
-  static const Geometry point{};
-  int other = call.op.elementwise ? call.op.schema.index_of("other") : -1;
-  bool number = other >= 0 && call.args[other].is<Scalar>();
   for (size_t i = 0; i < n; ++i) {
     if (const Tensor* t = call.args[i].tensor()) {
       first = first ? first : t;
-      contiguous =
-          contiguous && (!call.op.elementwise || lies_plainly(t->geometry()));
+      contiguous = contiguous && (either_way || lies_plainly(t->geometry()));
     }
   }
   Device device = first ? first->device() : Device{};
   if (contiguous) [[likely]] {
     return {device, contiguous_strides(sizes)};
   }
+  // A number in place of the other tensor counts as one without dimensions.
+  static const Geometry point{};
+  int other = call.op.schema.index_of("other");
+  bool number = other >= 0 && call.args[other].is<Scalar>();
   std::vector<const Geometry*> inputs;
   std::vector<Geometry> converted;
   converted.reserve(n);
