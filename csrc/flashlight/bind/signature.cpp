@@ -879,7 +879,7 @@ void parse_arguments(
     parsed.args[k] = schema.args[k].default_value; // what it does not name
   }
   if (self) {
-    parsed.args[chosen->self] = operand(self);
+    parsed.args[chosen->self].emplace(operand(self));
   }
   for (size_t i = 0; i < chosen->params.size(); ++i) {
     const Parameter& p = chosen->params[i];
@@ -902,6 +902,8 @@ void parse_arguments(
         list.push_back(is_tensor(x) ? as_tensor(x).item().to_int() : to_int(x));
       }
       parsed.args[k] = std::move(list);
+    } else if (p.type == Type::Tensor && is_tensor(o)) {
+      parsed.args[k].emplace(operand(o)); // made in its place
     } else {
       parsed.args[k] = convert(*chosen, p, o);
     }

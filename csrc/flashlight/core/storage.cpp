@@ -13,6 +13,17 @@ namespace flashlight {
 
 namespace {
 
+// How many handles a node has. MLX says so only of values that are there, so
+// its member is named where C++ lets a private one be: as a template argument.
+long owners(const mx::array& a);
+template <auto kDescription>
+struct Owners {
+  friend long owners(const mx::array& a) {
+    return (a.*kDescription).use_count();
+  }
+};
+template struct Owners<&mx::array::array_desc_>;
+
 bool is_pending(const mx::array& a) {
   return a.status() == mx::array::Status::unscheduled;
 }
@@ -123,6 +134,12 @@ uintptr_t Storage::address() const {
 Storage::~Storage() {
   if (pending_head_) {
     detail::untrack_pending(*this);
+  }
+  // A node that nobody will ever ask for lets go of its inputs here: MLX sorts
+  // out first which of them are nobody's either, at the price of a call.
+  if (is_pending(array_) && owners(array_) == 1) {
+    std::atomic_thread_fence(std::memory_order_acquire);
+    array_.inputs().clear();
   }
 }
 

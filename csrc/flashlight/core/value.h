@@ -73,6 +73,10 @@ class Value {
     return std::get<T>(v_);
   }
   template <typename T>
+  void emplace(T&& x) {
+    v_.template emplace<std::remove_cvref_t<T>>(std::forward<T>(x));
+  }
+  template <typename T>
   const T* get_if() const {
     return std::get_if<T>(&v_);
   }

@@ -23,7 +23,7 @@ namespace flashlight {
 
 namespace {
 
-mx::array scaled(const mx::array& x, const Scalar& alpha) {
+mx::array scaled(mx::array x, const Scalar& alpha) {
   if (alpha == Scalar(1)) {
     return x;
   }
@@ -52,8 +52,7 @@ void check_alpha(Dtype d, const Scalar& alpha) {
       "number.");
 }
 
-mx::array
-add_kernel(const mx::array& self, const mx::array& other, const Scalar& alpha) {
+mx::array add_kernel(mx::array self, mx::array other, const Scalar& alpha) {
   check_alpha(from_mlx(self.dtype()), alpha);
   if (self.dtype() == mx::bool_) {
     return alpha.to_bool() ? mx::logical_or(self, other)
@@ -65,9 +64,9 @@ add_kernel(const mx::array& self, const mx::array& other, const Scalar& alpha) {
     return mx::astype(mx::add(widened(self), y), self.dtype());
   }
   return binary_node(
-      self, scaled(other, alpha), [](const mx::array& a, const mx::array& b) {
-        return mx::add(a, b);
-      });
+      std::move(self),
+      scaled(std::move(other), alpha),
+      [](const mx::array& a, const mx::array& b) { return mx::add(a, b); });
 }
 
 Z scaled(Z x, const Scalar& alpha) {
@@ -141,8 +140,7 @@ void check_no_bools(const Tensor& self, const Tensor& other) {
       "operator instead.");
 }
 
-mx::array
-sub_kernel(const mx::array& self, const mx::array& other, const Scalar& alpha) {
+mx::array sub_kernel(mx::array self, mx::array other, const Scalar& alpha) {
   check_alpha(from_mlx(self.dtype()), alpha);
   if (is_half(self) && alpha != Scalar(1)) {
     mx::array y = mx::multiply(
@@ -150,7 +148,9 @@ sub_kernel(const mx::array& self, const mx::array& other, const Scalar& alpha) {
     return mx::astype(mx::subtract(widened(self), y), self.dtype());
   }
   return binary_node(
-      self, scaled(other, alpha), [](const mx::array& a, const mx::array& b) {
+      std::move(self),
+      scaled(std::move(other), alpha),
+      [](const mx::array& a, const mx::array& b) {
         return mx::subtract(a, b);
       });
 }
@@ -161,25 +161,29 @@ narrow_result(const mx::array& result, const mx::array& a, const mx::array& b) {
   return mx::astype(result, is_half(a) ? a.dtype() : b.dtype());
 }
 
-mx::array mul_kernel(const mx::array& self, const mx::array& other) {
+mx::array mul_kernel(mx::array self, mx::array other) {
   if (self.dtype() == mx::bool_) {
     return mx::logical_and(self, other);
   }
   if (self.dtype() != other.dtype()) { // a half, and a number
     return narrow_result(mx::multiply(self, other), self, other);
   }
-  return binary_node(self, other, [](const mx::array& a, const mx::array& b) {
-    return mx::multiply(a, b);
-  });
+  return binary_node(
+      std::move(self),
+      std::move(other),
+      [](const mx::array& a, const mx::array& b) {
+        return mx::multiply(a, b);
+      });
 }
 
-mx::array div_kernel(const mx::array& self, const mx::array& other) {
+mx::array div_kernel(mx::array self, mx::array other) {
   if (self.dtype() != other.dtype()) {
     return narrow_result(mx::divide(self, other), self, other);
   }
-  return binary_node(self, other, [](const mx::array& a, const mx::array& b) {
-    return mx::divide(a, b);
-  });
+  return binary_node(
+      std::move(self),
+      std::move(other),
+      [](const mx::array& a, const mx::array& b) { return mx::divide(a, b); });
 }
 
 // MLX and C++ divide integers by cutting off; by zero they end the process.

@@ -584,6 +584,65 @@ Results run_kernel(const Op& op, const Value* args) {
   }
 }
 
+namespace {
+
+// The two ends of call(), each a function with one result that is made in
+// place. any: an argument requires gradients, though the tape sees nothing of
+// the call.
+Results call_unrecorded(const Op& op, const Value* args, bool any) {
+  Results results = run(op, args);
+  if (any && is_copy(op)) [[unlikely]] {
+    // PyTorch makes them by copy_, which records.
+    copy_(results[0].as<Tensor>(), *args[0].tensor(), false);
+    return results;
+  }
+  bool inference = autograd_state().inference_mode;
+  // The same bytes under another dtype are no view that autograd follows.
+  if (op.view && op.derivative != Derivative::NotDifferentiable) {
+    for_results(results, [&](const Tensor& t) {
+      if (!t->inference) { // of which nothing is tracked
+        make_view(t, *args[0].tensor(), creation_meta(op, false));
+        keep_replay(op, args, t);
+      }
+    });
+  } else if (op.view) {
+    for_results(results, as_made_now);
+  } else if (inference) {
+    for_results(results, [&](const Tensor& t) {
+      // An alias is what its tensor is.
+      const Tensor* self = args[0].tensor();
+      bool alias = self && t->storage == (*self)->storage;
+      t->inference = t->inference || !alias;
+      if (t->inference) {
+        t->version = {};
+      }
+    });
+  }
+  return results;
+}
+
+Results call_recorded(const Op& op, const Value* args) {
+  auto node = std::make_shared<OpNode>(op, args);
+  Results results = run(op, args);
+  if (op.view) {
+    for_results(results, [&](const Tensor& t) {
+      make_view(t, *args[0].tensor(), creation_meta(op, true));
+      keep_replay(op, args, t);
+    });
+  }
+  for_places(results, [&](const Tensor& t) {
+    if (t.defined() && differentiable_dtype(t.dtype())) {
+      set_history(t, node);
+    } else {
+      node->add_undefined_input();
+    }
+  });
+  node->save_results(results);
+  return results;
+}
+
+} // namespace
+
 Results call(const Op& op, Value* args) {
   enter(op);
   if (op.target) [[unlikely]] {
@@ -630,54 +689,7 @@ Results call(const Op& op, Value* args) {
       return op.complex128(c); // MLX cannot derive this: the graph of its parts
     }
   }
-  if (!record) {
-    Results results = run(op, args);
-    if (any && is_copy(op)) [[unlikely]] {
-      // PyTorch makes them by copy_, which records.
-      copy_(results[0].as<Tensor>(), *args[0].tensor(), false);
-      return results;
-    }
-    bool inference = autograd_state().inference_mode;
-    // The same bytes under another dtype are no view that autograd follows.
-    if (op.view && op.derivative != Derivative::NotDifferentiable) {
-      for_results(results, [&](const Tensor& t) {
-        if (!t->inference) { // of which nothing is tracked
-          make_view(t, *args[0].tensor(), creation_meta(op, false));
-          keep_replay(op, args, t);
-        }
-      });
-    } else if (op.view) {
-      for_results(results, as_made_now);
-    } else if (inference) {
-      for_results(results, [&](const Tensor& t) {
-        // An alias is what its tensor is.
-        const Tensor* self = args[0].tensor();
-        bool alias = self && t->storage == (*self)->storage;
-        t->inference = t->inference || !alias;
-        if (t->inference) {
-          t->version = {};
-        }
-      });
-    }
-    return results;
-  }
-  auto node = std::make_shared<OpNode>(op, args);
-  Results results = run(op, args);
-  if (op.view) {
-    for_results(results, [&](const Tensor& t) {
-      make_view(t, *args[0].tensor(), creation_meta(op, true));
-      keep_replay(op, args, t);
-    });
-  }
-  for_places(results, [&](const Tensor& t) {
-    if (t.defined() && differentiable_dtype(t.dtype())) {
-      set_history(t, node);
-    } else {
-      node->add_undefined_input();
-    }
-  });
-  node->save_results(results);
-  return results;
+  return record ? call_recorded(op, args) : call_unrecorded(op, args, any);
 }
 
 namespace {

@@ -31,16 +31,18 @@ const std::shared_ptr<mx::Primitive>& primitive_of(const F& f, A... numbers) {
 
 // f(a, b), of the operands' dtype; each f has its own type (a lambda).
 template <typename F>
-mx::array binary_node(const mx::array& a, const mx::array& b, const F& f) {
+mx::array binary_node(mx::array a, mx::array b, const F& f) {
   if (a.dtype() != b.dtype() || a.shape() != b.shape()) [[unlikely]] {
     return f(a, b);
   }
+  mx::Shape shape = a.shape();
+  mx::Dtype dtype = a.dtype();
   std::vector<mx::array> inputs;
   inputs.reserve(2);
-  inputs.push_back(a);
-  inputs.push_back(b);
+  inputs.push_back(std::move(a));
+  inputs.push_back(std::move(b));
   return mx::array(
-      a.shape(), a.dtype(), primitive_of(f, 1.0f, 1.0f), std::move(inputs));
+      std::move(shape), dtype, primitive_of(f, 1.0f, 1.0f), std::move(inputs));
 }
 
 } // namespace flashlight

@@ -252,7 +252,7 @@ template <typename T>
 void append_result(const Call& call, Results& results, T&& r) {
   using U = std::remove_cvref_t<T>;
   if constexpr (std::is_same_v<U, mx::array>) {
-    results.push_back(Value(wrap_array(call, std::forward<T>(r))));
+    results.emplace_back(wrap_array(call, std::forward<T>(r)));
   } else if constexpr (std::is_same_v<U, std::vector<mx::array>>) {
     TensorList list;
     for (auto& a : r) {
@@ -260,7 +260,7 @@ void append_result(const Call& call, Results& results, T&& r) {
     }
     results.push_back(Value(std::move(list)));
   } else {
-    results.push_back(Value(std::forward<T>(r)));
+    results.emplace_back(std::forward<T>(r));
   }
 }
 
