@@ -516,6 +516,17 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
     def __rpow__(self, other):
         return _or_not_implemented(_C._VariableFunctions.pow, other, self)
 
+    def __rmod__(self, other):
+        return _or_not_implemented(_C._VariableFunctions.remainder, other, self)
+
+    def __rlshift__(self, other):
+        shift = _C._VariableFunctions.bitwise_left_shift
+        return _or_not_implemented(shift, other, self)
+
+    def __rrshift__(self, other):
+        shift = _C._VariableFunctions.bitwise_right_shift
+        return _or_not_implemented(shift, other, self)
+
     def norm(self, p="fro", dim=None, keepdim=False, dtype=None):
         """See :func:`torch.norm`."""
         from flashlight.functional import norm

@@ -1,17 +1,30 @@
 """Checkpointing: values of a forward are computed again in backward, not kept."""
 
 import contextlib
+import threading
+import traceback
 import warnings
 import weakref
 
 import flashlight
 from flashlight import _C, autograd, nn
 from flashlight.autograd.graph import saved_tensors_hooks
+from flashlight.utils._op_log import OpLog
+from flashlight.utils._selective_checkpoint import (
+    SAC_IGNORED_OPS,
+    CheckpointPolicy,
+    SelectiveCheckpointContext,
+    create_selective_checkpoint_contexts,
+)
 
 __all__ = [
+    "SAC_IGNORED_OPS",
     "CheckpointError",
     "CheckpointFunction",
+    "CheckpointPolicy",
     "DefaultDeviceType",
+    "GraphExecGroup",
+    "SelectiveCheckpointContext",
     "check_backward_validity",
     "checkpoint",
     "checkpoint_sequential",
@@ -25,6 +38,36 @@ __all__ = [
 ]
 
 _early_stop = None  # what set_checkpoint_early_stop says; None: each call says
+_debug = None  # ... and set_checkpoint_debug_enabled
+
+_LOGGED = """An error happened while unpacking tensors; dumping logs of latest
+computation because you passed `debug=True` to `torch.utils.checkpoint.checkpoint()`.
+
+1. Stack traces of the operators that ran in the original forward
+
+{forward_stacks}
+2. Stack traces of the operators that ran during recomputation
+
+{again_stacks}
+3. Log of operators in the original forward and recomputation
+("detach" may differ: checkpointing itself calls it.)
+
+Operations executed during the original forward:
+
+{forward}
+
+Operations executed during recomputation:
+
+{again}
+
+ERROR: Detected non-determinism while running activation checkpointing
+
+ You are seeing this error because you passed `debug=True` to checkpoint and
+ tensors to be saved during the original forward and differ between those saved
+ during recomputation. This can happen if different operators were ran in the
+ original forward and in the recomputation: compare the two logs, and look at the
+ stack traces of the first operator that differs.
+"""
 
 _USE_REENTRANT = (
     " parameter should be passed explicitly. {since} use_reentrant=False is "
@@ -111,22 +154,52 @@ def set_checkpoint_early_stop(enable):
 
 @contextlib.contextmanager
 def set_checkpoint_debug_enabled(enabled):
-    """Not supported when ``enabled``: raises, for operators are not traced."""
-    if enabled:
-        raise NotImplementedError(
-            "set_checkpoint_debug_enabled(True): traces of operators are not supported"
-        )
-    yield
+    """Within, ``debug`` of checkpoints is this; with ``None``, what calls say."""
+    global _debug
+    before, _debug = _debug, enabled
+    try:
+        yield
+    finally:
+        _debug = before
 
 
-def create_selective_checkpoint_contexts(
-    policy_fn_or_list, allow_cache_entry_mutation=False
-):
-    """Not supported: raises."""
-    raise NotImplementedError(
-        "create_selective_checkpoint_contexts(): which operators' results are kept "
-        "cannot be chosen yet"
-    )
+class GraphExecGroup:
+    """Backwards inside it compute each checkpointed region again at most once.
+
+    They must go over parts of the graph that do not overlap. The reentrant kind does
+    not take part.
+
+    Raises:
+        RuntimeError: If groups are nested.
+
+    Example:
+        >>> import flashlight as torch
+        >>> from flashlight.utils.checkpoint import GraphExecGroup, checkpoint
+        >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+        >>> a, b = checkpoint(lambda x: (x.exp(), x.sin()), x, use_reentrant=False)
+        >>> with GraphExecGroup():
+        ...     a.sum().backward()
+        ...     b.sum().backward()
+    """
+
+    _of = threading.local()
+
+    def __enter__(self):
+        current = self._get_current_group()
+        if current is not None:
+            raise RuntimeError(
+                "GraphExecGroup contexts cannot be nested. "
+                f"Already inside group {current}"
+            )
+        self._of.current = self
+        return self
+
+    def __exit__(self, *exception):
+        self._of.current = None
+
+    @classmethod
+    def _get_current_group(cls):
+        return getattr(cls._of, "current", None)
 
 
 @contextlib.contextmanager
@@ -219,6 +292,7 @@ class _Frame:
         self.function, self.kwargs = function, kwargs
         self.rng_state, self.context = rng_state, context
         self.metadata, self.early = metadata, early
+        self.logs = None  # of ops: in the forward, and when it runs again
         self.slots = []  # weak: a slot dies with the node that holds it
         self.expected = []
         self.places = [i for i, a in enumerate(args) if isinstance(a, _C.TensorBase)]
@@ -285,8 +359,33 @@ class _Frame:
             )
 
 
+def _stacks(log, what):
+    count = len(log.lines)
+    return "\n".join(
+        f"{line}   ({i + 1} of {count} in {what})\n\n"
+        + "".join(traceback.format_list(stack))
+        for i, (line, stack) in enumerate(zip(log.lines, log.stacks))
+    )
+
+
 def _unpack(slot):
-    task = _C._current_graph_task_id()
+    logs = slot.frame.logs
+    if logs is None:
+        return _computed_again(slot)
+    try:
+        return _computed_again(slot)
+    except CheckpointError as error:
+        text = _LOGGED.format(
+            forward_stacks=_stacks(logs[0], "original"),
+            again_stacks=_stacks(logs[1], "recompute"),
+            forward="\n".join(logs[0].lines),
+            again="\n".join(logs[1].lines),
+        )
+        raise CheckpointError(text) from error
+
+
+def _computed_again(slot):
+    task = GraphExecGroup._get_current_group() or _C._current_graph_task_id()
     if task == -1:
         task = object()  # looked at outside a backward
     if task in slot.seen:
@@ -329,7 +428,8 @@ def checkpoint(
             recomputation.
         determinism_check: ``"default"`` compares shapes, dtypes and devices of what is
             computed again; ``"none"`` nothing.
-        debug: Not supported.
+        debug: Log the operators, here and when they run again, and show both logs where
+            they turn out to differ.
         early_stop: Stop computing again at the last tensor that is needed.
         preserve_rng_state: Draw the same random numbers again (``True``).
 
@@ -365,16 +465,17 @@ def checkpoint(
                 "use_reentrant=False."
             )
         return CheckpointFunction.apply(function, preserve, *args)
-    if debug:
-        raise NotImplementedError(
-            "checkpoint(debug=True): traces of operators are not supported"
-        )
+    logs = None
+    if debug if _debug is None else _debug:
+        if context_fn is not noop_context_fn:
+            raise ValueError("debug=True is incompatible with non-default context_fn")
+        logs = OpLog(), OpLog()
     if determinism_check not in _DETERMINISM_CHECKS:
         raise ValueError(
             f"determinism_check should be one of {list(_DETERMINISM_CHECKS)}, but got "
             f"{determinism_check}"
         )
-    forward_context, recompute_context = context_fn()
+    forward_context, recompute_context = logs or context_fn()
     if not flashlight.is_grad_enabled():
         with forward_context:
             return function(*args, **kwargs)
@@ -387,8 +488,14 @@ def checkpoint(
         _DETERMINISM_CHECKS[determinism_check],
         early_stop if _early_stop is None else _early_stop,
     )
+    frame.logs = logs
     with saved_tensors_hooks(frame.pack, _unpack), forward_context:
         return function(*args, **kwargs)
+    raise RuntimeError(
+        "torch.utils.checkpoint: the forward context provided by context_fn suppressed "
+        "an exception raised during the checkpointed forward. This is not supported "
+        "because checkpoint cannot return a value for a failed forward."
+    )
 
 
 def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwargs):

@@ -1,5 +1,7 @@
 """torch.utils.checkpoint, both kinds, against PyTorch's."""
 
+import contextlib
+import functools
 import importlib
 import weakref
 
@@ -187,6 +189,117 @@ def sequences(t, log, fails):
 
 
 @pytest.mark.parity
+@script
+def chosen_results(t, log, fails):
+    ck = checkpoints(t)
+    aten = t.ops.aten
+
+    def run(f, keep, **options):
+        calls = []
+
+        def counted(*args):
+            calls.append(1)
+            return f(*args)
+
+        contexts = ck.create_selective_checkpoint_contexts
+        w = t.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+        out = ck.checkpoint(
+            counted,
+            w,
+            use_reentrant=False,
+            context_fn=functools.partial(contexts, keep, **options),
+        )
+        fails(lambda: log(t.autograd.grad(out.sum(), w, retain_graph=True), calls))
+        fails(lambda: t.autograd.grad(out.sum(), w))
+
+    def policy(context, op, *args, **kwargs):
+        log(str(op), context.is_recompute, context.op_output, len(args), kwargs)
+        return (
+            ck.CheckpointPolicy.MUST_SAVE
+            if op is aten.mm.default
+            else ck.CheckpointPolicy.PREFER_RECOMPUTE
+        )
+
+    run(lambda w: (w @ w.t()).sin().exp() * w, policy)
+    run(lambda w: (w @ w).sin().exp(), [aten.mm.default, aten.exp.default])
+    run(lambda w: (w @ w).sin().exp(), lambda *args, **kwargs: False)
+    run(lambda w: sum(w[0].split(1)).exp(), lambda *args, **kwargs: True)
+
+    def write(w):
+        y = w @ w
+        y.mul_(2)
+        return y.cos()
+
+    run(write, [aten.mm.default])
+    run(write, [aten.mm.default], allow_cache_entry_mutation=True)
+    times = []
+
+    def longer(w):
+        times.append(1)
+        y = w.sin().exp()
+        return y if len(times) == 1 else y.exp().cos()
+
+    with ck.set_checkpoint_early_stop(False):
+        run(longer, [aten.mm.default])
+    fails(lambda: ck.create_selective_checkpoint_contexts(2))
+    fails(lambda: ck.create_selective_checkpoint_contexts([2]))
+    log([(p.name, p.value) for p in ck.CheckpointPolicy])
+
+
+@script
+def logs_and_groups(t, log, fails):
+    ck = checkpoints(t)
+    times = []
+
+    def other(x):
+        times.append(1)
+        y = x.sin() * 2
+        return y.exp() if len(times) == 1 else y.exp().cos()
+
+    def text(**options):
+        times.clear()
+        x = leaf(t)
+        out = ck.checkpoint(other, x, use_reentrant=False, early_stop=False, **options)
+        with pytest.raises(ck.CheckpointError) as caught:
+            out.sum().backward()
+        return str(caught.value)
+
+    for given, within in ((True, None), (False, True), (True, False)):
+        with ck.set_checkpoint_debug_enabled(within):
+            said = text(debug=given)
+        log("you passed `debug=True` to checkpoint" in said)
+        before, _, after = said.partition("during recomputation:")
+        lines = before.split("original forward:")[-1].strip().split("\n")
+        log([x for x in lines if "aten" in x], "aten.cos.default" in after)
+    fails(
+        lambda: ck.checkpoint(
+            other, leaf(t), use_reentrant=False, debug=True, context_fn=lambda: (1, 2)
+        )
+    )
+    calls, x = [], leaf(t)
+
+    def two(x):
+        calls.append(1)
+        return x.exp(), x.sin()
+
+    a, b = ck.checkpoint(two, x, use_reentrant=False)
+    with ck.GraphExecGroup():
+        log(t.autograd.grad(a.sum(), x), t.autograd.grad(b.sum(), x), calls)
+        with pytest.raises(RuntimeError, match="cannot be nested"):
+            ck.GraphExecGroup().__enter__()
+    log(ck.GraphExecGroup._get_current_group())
+
+    def raises(x):
+        raise ValueError("lost")
+
+    lost = contextlib.suppress(ValueError)
+    fails(
+        lambda: ck.checkpoint(
+            raises, x, use_reentrant=False, context_fn=lambda: (lost, lost)
+        )
+    )
+
+
 @pytest.mark.parametrize("program", SCRIPTS, ids=lambda f: f.__name__)
 def test_script(program):
     compare_scripts(program)

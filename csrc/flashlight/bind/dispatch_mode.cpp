@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "flashlight/bind/py_tensor.h"
+#include "flashlight/bind/signature.h"
 #include "flashlight/bind/values.h"
 #include "flashlight/ops/dispatch_mode.h"
 #include "flashlight/ops/registry.h"
@@ -41,6 +41,11 @@ std::pair<nb::object, nb::dict> python_arguments(
     const Argument& a = op.schema.args[i];
     bool left_out = a.has_default && is_default(a, args[i]);
     nb::object value = nb::steal(argument_object(args[i]));
+    // As PyTorch: what came as a number is shown as one.
+    if (const Tensor* t = args[i].tensor();
+        t && (*t)->wrapped_number && takes_numbers(op.schema.name)) {
+      value = nb::steal(scalar_object(t->item()));
+    }
     if (!a.keyword_only) {
       positional.push_back(std::move(value));
       needed = left_out ? needed : positional.size();

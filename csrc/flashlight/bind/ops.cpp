@@ -378,6 +378,7 @@ nb::object make_callable(OpGroup* group) {
 // The method that an operator is, found by name on first use.
 struct Operator {
   const char* name;
+  bool commutes = false;
   PyObject* method = nullptr;
 
   PyObject* get() {
@@ -416,6 +417,10 @@ PyObject* binary(PyObject* a, PyObject* b) {
     if (!is_number(a)) {
       Py_RETURN_NOTIMPLEMENTED;
     }
+    if (op.commutes) { // 2 + x is x + 2, as in PyTorch
+      std::swap(args[0], args[1]);
+      return method_call(op.get(), args, 2, nullptr);
+    }
     // A number on the left becomes a tensor that is weak in promotion.
     nb::object left = nb::steal(wrap(wrapped_number(to_scalar(a))));
     args[0] = left.ptr();
@@ -442,12 +447,12 @@ PyObject* unary(PyObject* a) {
   });
 }
 
-Operator op_add{"add"}, op_sub{"sub"}, op_mul{"mul"}, op_div{"div"},
+Operator op_add{"add", true}, op_sub{"sub"}, op_mul{"mul", true}, op_div{"div"},
     op_floordiv{"floor_divide"}, op_mod{"remainder"}, op_pow{"pow"},
-    op_matmul{"matmul"}, op_and{"__and__"}, op_or{"__or__"}, op_xor{"__xor__"},
-    op_lshift{"__lshift__"}, op_rshift{"__rshift__"}, op_neg{"neg"},
-    op_pos{"positive"}, op_abs{"abs"}, op_not{"bitwise_not"}, op_iadd{"add_"},
-    op_isub{"sub_"}, op_imul{"mul_"}, op_idiv{"div_"},
+    op_matmul{"matmul"}, op_and{"__and__", true}, op_or{"__or__", true},
+    op_xor{"__xor__", true}, op_lshift{"__lshift__"}, op_rshift{"__rshift__"},
+    op_neg{"neg"}, op_pos{"positive"}, op_abs{"abs"}, op_not{"bitwise_not"},
+    op_iadd{"add_"}, op_isub{"sub_"}, op_imul{"mul_"}, op_idiv{"div_"},
     op_ifloordiv{"floor_divide_"}, op_imod{"remainder_"}, op_ipow{"pow_"},
     op_iand{"bitwise_and_"}, op_ior{"bitwise_or_"}, op_ixor{"bitwise_xor_"},
     op_ilshift{"bitwise_left_shift_"}, op_irshift{"bitwise_right_shift_"},

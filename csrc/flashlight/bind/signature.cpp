@@ -10,9 +10,6 @@
 
 namespace flashlight::bind {
 
-namespace {
-
-// PyTorch's list: these take a Python number where the schema says Tensor.
 bool takes_numbers(const std::string& name) {
   static const std::unordered_set<std::string> names = {
       "add",
@@ -27,6 +24,8 @@ bool takes_numbers(const std::string& name) {
       "copy"};
   return names.count(name) > 0;
 }
+
+namespace {
 
 // One that a transform has left behind is what it stood for.
 Tensor operand(PyObject* o) {

@@ -60,6 +60,8 @@ struct Parsed {
   bool requires_grad = false;
 };
 
+// Takes Python numbers where the schema says Tensor: PyTorch's list.
+bool takes_numbers(const std::string& name);
 PySignature make_signature(const Op& op, Form form);
 // The orders in which PyTorch once took the same arguments: add(2, other).
 std::vector<PySignature> deprecated_signatures(const Op& op, Form form);

@@ -532,7 +532,7 @@ void register_arithmetic() {
       .elementwise()
       .refuse(kBools + kComplexes, "div_floor_cpu")
       .kernel(floor_divide_kernel)
-      .node("DivBackward0")
+      .node("DivBackward2")
       .zero_grad("self other")
       .doc("The quotient rounded down.");
   op("_div_trunc(Tensor self, Tensor other) -> Tensor")
@@ -541,7 +541,7 @@ void register_arithmetic() {
       .elementwise()
       .refuse(kBools + kComplexes, "div_trunc_cpu")
       .kernel(trunc_divide_kernel)
-      .node("DivBackward0")
+      .node("DivBackward2")
       .zero_grad("self other")
       .doc("The quotient rounded towards 0.");
   op("div.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> "
@@ -555,13 +555,14 @@ void register_arithmetic() {
       .elementwise()
       .refuse(kBools + kComplexes, "div_floor_cpu")
       .kernel(floor_divide_kernel)
-      .not_differentiable()
+      .no_derivative()
       .doc("The quotient rounded down.");
   op("remainder.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
       .promote()
       .elementwise()
       .refuse(kBools + kComplexes, "remainder_cpu")
+      .node("RemainderBackward1")
       .kernel(remainder_kernel)
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .grad(
@@ -573,21 +574,20 @@ void register_arithmetic() {
       .doc("The remainder, with the sign of the divisor.");
   op("remainder.Scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return remainder(self, wrapped_number(other));
-      })
+      .numbers_of("remainder.Tensor")
+      .node("RemainderBackward0")
       .doc("The remainder, with the sign of the divisor.");
   op("remainder.Scalar_Tensor(Scalar self, Tensor other) -> Tensor")
       .forms("function")
-      .composite([](const Scalar& self, const Tensor& other) {
-        return remainder(wrapped_number(self), other);
-      })
+      .numbers_of("remainder.Tensor")
+      .no_derivative()
       .doc("The remainder, with the sign of the divisor.");
   op("fmod.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
       .promote()
       .elementwise()
       .refuse(kBools + kComplexes, "fmod_cpu")
+      .node("FmodBackward1")
       .kernel(fmod_array)
       .grad("self", "", [](const Tensor& grad) { return grad; })
       .grad(
@@ -599,22 +599,31 @@ void register_arithmetic() {
       .doc("The remainder, with the sign of the dividend.");
   op("fmod.Scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return fmod(self, wrapped_number(other));
-      })
+      .numbers_of("fmod.Tensor")
+      .node("FmodBackward0")
       .doc("The remainder, with the sign of the dividend.");
   op("rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor")
       .forms("function")
-      .composite([](const Tensor& self,
-                    const Tensor& other,
-                    const Scalar& alpha) { return sub(other, self, alpha); })
+      .promote("self other")
+      .elementwise()
+      .check(check_no_bools)
+      .kernel([](mx::array self, mx::array other, const Scalar& alpha) {
+        return sub_kernel(std::move(other), std::move(self), alpha);
+      })
+      .complex128(with_alpha(
+          [](Z a, Z b, const Scalar& alpha) { return b - scaled(a, alpha); }))
+      .grad(
+          "self",
+          "alpha",
+          [](const Tensor& grad, const Scalar& alpha) {
+            return alpha == Scalar(1) ? -grad : -(grad * alpha);
+          })
+      .grad("other", "", [](const Tensor& grad) { return grad; })
       .doc("other - alpha * self.");
   op("rsub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor")
       .forms("function")
-      .composite(
-          [](const Tensor& self, const Scalar& other, const Scalar& alpha) {
-            return sub(wrapped_number(other), self, alpha);
-          })
+      .numbers_of("rsub.Tensor")
+      .node("RsubBackward1")
       .doc("other - alpha * self.");
 
   op("pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor")
@@ -631,9 +640,8 @@ void register_arithmetic() {
       .doc("self to the power of `exponent`.");
   op("pow.Scalar(Scalar self, Tensor exponent) -> Tensor")
       .forms("function out")
-      .composite([](const Scalar& self, const Tensor& exponent) {
-        return pow(wrapped_number(self), exponent);
-      })
+      .numbers_of("pow.Tensor_Tensor")
+      .node("PowBackward2")
       .doc("self to the power of `exponent`.");
   op("pow.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor")
       .forms("function method inplace out")
@@ -750,9 +758,8 @@ void register_arithmetic() {
       .doc("|self| with the sign of `other`.");
   op("copysign.Scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return copysign(self, wrapped_number(other));
-      })
+      .numbers_of("copysign.Tensor")
+      .node("CopysignBackward1")
       .doc("|self| with the sign of `other`.");
   op("logaddexp(Tensor self, Tensor other) -> Tensor")
       .forms("function method out")
@@ -828,15 +835,13 @@ void register_arithmetic() {
       .doc("self * log(other), and 0 where self is.");
   op("xlogy.Scalar_Self(Scalar self, Tensor other) -> Tensor")
       .forms("function out")
-      .composite([](const Scalar& self, const Tensor& other) {
-        return xlogy(wrapped_number(self), other);
-      })
+      .numbers_of("xlogy.Tensor")
+      .node("XlogyBackward1")
       .doc("self * log(other), and 0 where self is.");
   op("xlogy.Scalar_Other(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return xlogy(self, wrapped_number(other));
-      })
+      .numbers_of("xlogy.Tensor")
+      .node("XlogyBackward2")
       .doc("self * log(other), and 0 where self is.");
   op("lerp.Scalar(Tensor self, Tensor end, Scalar weight) -> Tensor")
       .forms("function method inplace out")

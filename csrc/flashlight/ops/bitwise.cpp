@@ -90,15 +90,11 @@ void register_bitwise() {
       .doc("self & other.");
   op("bitwise_and.Scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return bitwise_and(self, wrapped_number(other));
-      })
+      .numbers_of("bitwise_and.Tensor")
       .doc("self & other.");
   op("bitwise_and.Scalar_Tensor(Scalar self, Tensor other) -> Tensor")
       .forms("function")
-      .composite([](const Scalar& self, const Tensor& other) {
-        return bitwise_and(wrapped_number(self), other);
-      })
+      .numbers_of("bitwise_and.Tensor")
       .doc("self & other.");
   op("bitwise_or.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
@@ -109,15 +105,11 @@ void register_bitwise() {
       .doc("self | other.");
   op("bitwise_or.Scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return bitwise_or(self, wrapped_number(other));
-      })
+      .numbers_of("bitwise_or.Tensor")
       .doc("self | other.");
   op("bitwise_or.Scalar_Tensor(Scalar self, Tensor other) -> Tensor")
       .forms("function")
-      .composite([](const Scalar& self, const Tensor& other) {
-        return bitwise_or(wrapped_number(self), other);
-      })
+      .numbers_of("bitwise_or.Tensor")
       .doc("self | other.");
   op("bitwise_xor.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
@@ -128,15 +120,11 @@ void register_bitwise() {
       .doc("self ^ other.");
   op("bitwise_xor.Scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return bitwise_xor(self, wrapped_number(other));
-      })
+      .numbers_of("bitwise_xor.Tensor")
       .doc("self ^ other.");
   op("bitwise_xor.Scalar_Tensor(Scalar self, Tensor other) -> Tensor")
       .forms("function")
-      .composite([](const Scalar& self, const Tensor& other) {
-        return bitwise_xor(wrapped_number(self), other);
-      })
+      .numbers_of("bitwise_xor.Tensor")
       .doc("self ^ other.");
   op("bitwise_left_shift.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
@@ -147,15 +135,11 @@ void register_bitwise() {
       .doc("self << other.");
   op("bitwise_left_shift.Tensor_Scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return bitwise_left_shift(self, wrapped_number(other));
-      })
+      .numbers_of("bitwise_left_shift.Tensor")
       .doc("self << other.");
   op("bitwise_left_shift.Scalar_Tensor(Scalar self, Tensor other) -> Tensor")
       .forms("function")
-      .composite([](const Scalar& self, const Tensor& other) {
-        return bitwise_left_shift(wrapped_number(self), other);
-      })
+      .numbers_of("bitwise_left_shift.Tensor")
       .doc("self << other.");
   op("bitwise_right_shift.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")
@@ -166,15 +150,11 @@ void register_bitwise() {
       .doc("self >> other.");
   op("bitwise_right_shift.Tensor_Scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function method inplace out")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return bitwise_right_shift(self, wrapped_number(other));
-      })
+      .numbers_of("bitwise_right_shift.Tensor")
       .doc("self >> other.");
   op("bitwise_right_shift.Scalar_Tensor(Scalar self, Tensor other) -> Tensor")
       .forms("function")
-      .composite([](const Scalar& self, const Tensor& other) {
-        return bitwise_right_shift(wrapped_number(self), other);
-      })
+      .numbers_of("bitwise_right_shift.Tensor")
       .doc("self >> other.");
   alias_op(
       "__and__.Tensor(Tensor self, Tensor other) -> Tensor",

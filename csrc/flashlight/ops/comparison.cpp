@@ -511,9 +511,17 @@ void register_comparison() {
   op("clamp_min(Tensor self, Scalar min) -> Tensor")
       .forms("function method inplace out")
       .exact_out("Found dtype %O but expected %R")
-      .composite([](const Tensor& self, const Scalar& min) {
-        return clamp(self, min, std::optional<Scalar>());
+      .promote()
+      .elementwise()
+      .kernel([](const mx::array& self, const Scalar& min) {
+        return clamp_kernel(self, min, {});
       })
+      .grad(
+          "self",
+          "self min",
+          [](const Tensor& grad, const Tensor& self, const Scalar& min) {
+            return zero_unless(ge(self, min), grad);
+          })
       .doc("Elements not below min.");
   op("clamp_min.Tensor(Tensor self, Tensor min) -> Tensor")
       .forms("function method inplace out")
@@ -538,9 +546,17 @@ void register_comparison() {
   op("clamp_max(Tensor self, Scalar max) -> Tensor")
       .forms("function method inplace out")
       .exact_out("Found dtype %O but expected %R")
-      .composite([](const Tensor& self, const Scalar& max) {
-        return clamp(self, std::optional<Scalar>(), max);
+      .promote()
+      .elementwise()
+      .kernel([](const mx::array& self, const Scalar& max) {
+        return clamp_kernel(self, {}, max);
       })
+      .grad(
+          "self",
+          "self max",
+          [](const Tensor& grad, const Tensor& self, const Scalar& max) {
+            return zero_unless(le(self, max), grad);
+          })
       .doc("Elements not above max.");
   op("clamp_max.Tensor(Tensor self, Tensor max) -> Tensor")
       .forms("function method inplace out")

@@ -120,10 +120,7 @@ void register_bernoulli() {
         return bernoulli_of(
             self, contiguous_strides(self.sizes()), p, generator);
       })
-      .grad(
-          "self",
-          "",
-          [](const Tensor&) -> Tensor { no_derivative("bernoulli"); })
+      .no_derivative()
       .doc("Zeros and ones, a one with probability `p`, shaped as `self`.");
   op("bernoulli.Tensor(Tensor self, Tensor p, *, Generator? generator=None) "
      "-> Tensor")
@@ -292,10 +289,7 @@ void register_samples() {
                       g, type, out, n, counts.data<void>(), probs.data<void>());
                 });
           })
-      .grad(
-          "count prob",
-          "",
-          [](const Tensor&) -> Tensor { no_derivative("binomial"); })
+      .no_derivative()
       .doc("Successes in `count` trials of probability `prob`.");
 }
 

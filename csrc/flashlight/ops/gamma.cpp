@@ -168,10 +168,7 @@ void register_gamma() {
   op("_sample_dirichlet(Tensor self, Generator? generator=None) -> Tensor")
       .forms("function")
       .kernel(dirichlet_kernel)
-      .grad(
-          "self",
-          "",
-          [](const Tensor&) -> Tensor { no_derivative("_sample_dirichlet"); })
+      .no_derivative()
       .doc("Samples of Dirichlet distributions.");
 }
 

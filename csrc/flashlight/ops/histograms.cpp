@@ -348,10 +348,6 @@ One histogram_by_count(
   return {hist, edges[0]};
 }
 
-TensorList no_histogram_derivative(const TensorList&) {
-  no_derivative("histogram");
-}
-
 } // namespace
 
 void register_histograms() {
@@ -360,7 +356,7 @@ void register_histograms() {
       .forms("function method out")
       .exact_out(kHistogramOut)
       .kernel(histogram_by_edges)
-      .grad("self bins weight", "", no_histogram_derivative)
+      .no_derivative()
       .doc("How many elements lie between edges.");
   op("histogram.bin_ct(Tensor self, int bins=100, *, float[]? range=None, "
      "Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor "
@@ -368,26 +364,26 @@ void register_histograms() {
       .forms("function method out")
       .exact_out(kHistogramOut)
       .kernel(histogram_by_count)
-      .grad("self weight", "", no_histogram_derivative)
+      .no_derivative()
       .doc("How many elements lie in bins of one width.");
   op("histogramdd(Tensor self, int[] bins, float[]? range=None, Tensor? "
      "weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)")
       .forms("function")
       .kernel(by_counts)
-      .not_differentiable()
+      .no_derivative()
       .doc("How many points lie in boxes of one size.");
   op("histogramdd.int_bins(Tensor self, int bins, float[]? range=None, Tensor? "
      "weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)")
       .forms("function")
       .kernel(by_count)
-      .not_differentiable()
+      .no_derivative()
       .doc("How many points lie in boxes of one size.");
   op("histogramdd.TensorList_bins(Tensor self, Tensor[] bins, float[]? "
      "range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, "
      "Tensor[] bin_edges)")
       .forms("function")
       .kernel(by_edges)
-      .not_differentiable()
+      .no_derivative()
       .doc("How many points lie between edges of each dimension.");
 }
 

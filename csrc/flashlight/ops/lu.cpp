@@ -481,12 +481,7 @@ void register_lu() {
         }
         return std::tuple(ld, pivots, info);
       })
-      .grad(
-          "self",
-          "",
-          [](const TensorList&) -> TensorList {
-            no_derivative("linalg_ldl_factor_ex");
-          })
+      .no_derivative()
       .doc("L D L^T of symmetric matrices, and error codes.");
   op("linalg_ldl_factor(Tensor self, *, bool hermitian=False) -> (Tensor LD, "
      "Tensor pivots)")
@@ -505,13 +500,7 @@ void register_lu() {
       .forms("function out")
       .exact_out()
       .kernel(ldl_solved)
-      .grad(
-          "LD B",
-          "",
-          [](const Tensor&) -> TensorList {
-            no_derivative("linalg_ldl_solve");
-          })
-      .zero_grad("pivots")
+      .no_derivative()
       .doc("X of A X = B, A given by what ldl_factor gives.");
 }
 

@@ -64,10 +64,6 @@ mx::array heaviside_kernel(const mx::array& x, const mx::array& values) {
       mx::equal(x, zero), values, mx::astype(mx::greater(x, zero), x.dtype()));
 }
 
-Tensor no_derivative_of_heaviside(const Tensor&) {
-  fail("derivative for aten::heaviside is not implemented");
-}
-
 mx::array ldexp_kernel(const mx::array& x, const mx::array& exponent) {
   return mx::multiply(x, mx::power(mx::array(2, x.dtype()), exponent));
 }
@@ -174,7 +170,7 @@ void register_numeric() {
       .elementwise()
       .check(check_heaviside)
       .kernel(heaviside_kernel)
-      .grad("self values", "", no_derivative_of_heaviside)
+      .no_derivative()
       .doc("0 below 0, 1 above, and `values` at 0.");
   op("ldexp.Tensor(Tensor self, Tensor other) -> Tensor")
       .forms("function method inplace out")

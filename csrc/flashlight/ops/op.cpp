@@ -515,6 +515,91 @@ Tensor wrap_pairs(const Call& call, mx::array pairs) {
 
 } // namespace detail
 
+namespace {
+
+// Numbers among what `op` takes as tensors.
+void numbers_to_tensors(const Op& op, int argument, Value& value) {
+  auto i = static_cast<size_t>(argument);
+  if (argument >= 0 && i < op.schema.args.size() &&
+      op.schema.args[i].type == Type::Tensor && value.is<Scalar>()) {
+    value = Value(wrapped_number(value.as<Scalar>()));
+  }
+}
+
+} // namespace
+
+Row&& Row::no_derivative() && {
+  Formula none;
+  for (size_t i = 0; i < op_->schema.args.size(); ++i) {
+    if (op_->schema.args[i].is_tensor() ||
+        op_->schema.args[i].type == Type::TensorList) {
+      none.inputs.push_back(static_cast<int>(i));
+    }
+  }
+  none.fn = [name = op_->schema.name](const TensorList&, const Value*) {
+    fail("derivative for aten::", name, " is not implemented");
+    return TensorList();
+  };
+  op_->formulas.assign({std::move(none)}); // in place of another row's
+  op_->node_name = "torch::autograd::NotImplemented";
+  return std::move(*this);
+}
+
+Row&& Row::numbers_of(std::string_view full_name) && {
+  auto it = registry().by_name.find(std::string(full_name));
+  FL_CHECK(it != registry().by_name.end(), "no row ", full_name, " yet");
+  const Op& other = *it->second;
+  const size_t n = other.schema.args.size();
+  FL_CHECK(
+      n == op_->schema.args.size(),
+      op_->schema.full_name(),
+      ": not of the arguments of ",
+      full_name);
+  op_->elementwise = other.elementwise;
+  op_->autocast_cpu = other.autocast_cpu;
+  op_->autocast_gpu = other.autocast_gpu;
+  op_->complex128 = itself();
+  op_->forward = [&other, n](const Call& c) {
+    std::vector<Value> args(c.args, c.args + n);
+    for (size_t i = 0; i < n; ++i) {
+      numbers_to_tensors(other, static_cast<int>(i), args[i]);
+    }
+    return run_kernel(other, args.data());
+  };
+  op_->derivative =
+      other.formulas.empty() ? other.derivative : Derivative::Unstated;
+  for (const Formula& of_other : other.formulas) {
+    Formula formula;
+    std::copy_if(
+        of_other.inputs.begin(),
+        of_other.inputs.end(),
+        std::back_inserter(formula.inputs),
+        [&](int i) {
+          return op_->schema.args[static_cast<size_t>(i)].type == Type::Tensor;
+        });
+    if (formula.inputs.empty()) {
+      continue;
+    }
+    FL_CHECK(
+        !of_other.fn || formula.inputs.size() == of_other.inputs.size(),
+        op_->schema.full_name(),
+        ": a formula for numbers among others");
+    formula.saved = of_other.saved;
+    if (of_other.fn) {
+      formula.fn = [&other, fn = of_other.fn, saved = of_other.saved](
+                       const TensorList& grads, const Value* given) {
+        std::vector<Value> values(given, given + saved.size());
+        for (size_t k = 0; k < saved.size(); ++k) {
+          numbers_to_tensors(other, saved[k], values[k]);
+        }
+        return fn(grads, values.data());
+      };
+    }
+    op_->formulas.push_back(std::move(formula));
+  }
+  return std::move(*this);
+}
+
 Row&& Row::forms(std::string_view words) && {
   set_forms(*op_, words);
   return std::move(*this);

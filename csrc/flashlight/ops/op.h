@@ -483,6 +483,11 @@ class FL_API Row {
     op_->derivative = Derivative::Vjp;
     return std::move(*this);
   }
+  // Results require gradients, and backward raises that there is no formula.
+  Row&& no_derivative() &&;
+  // All but the node is another row's, which has tensors where there are
+  // numbers here; in promotion these count as Python's.
+  Row&& numbers_of(std::string_view full_name) &&;
   Row&& not_differentiable() && {
     op_->derivative = Derivative::NotDifferentiable;
     return std::move(*this);

@@ -754,6 +754,7 @@ void register_pointwise() {
   op("round.decimals(Tensor self, *, int decimals) -> Tensor")
       .forms("function method inplace out")
       .exact_out("Found dtype %O but expected %R")
+      .node("RoundBackward1")
       .elementwise()
       .kernel([](const mx::array& x, int64_t decimals) {
         FL_CHECK_AS(

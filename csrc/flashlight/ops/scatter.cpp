@@ -314,10 +314,7 @@ void register_scatter() {
         int64_t d = check_scatter(self, dim, index, src);
         return scattered(self, d, index, src.value(), r);
       })
-      .grad(
-          "self index src",
-          "",
-          [](const Tensor&) -> Tensor { no_derivative("scatter"); })
+      .no_derivative()
       .doc("scatter that adds or multiplies.");
   op("scatter.value_reduce(Tensor self, int dim, Tensor index, Scalar value, "
      "*, str reduce) -> Tensor")
@@ -332,10 +329,7 @@ void register_scatter() {
         int64_t d = check_scatter(self, dim, index, {});
         return scattered(self, d, index, number_within(value, self.dtype()), r);
       })
-      .grad(
-          "self index",
-          "",
-          [](const Tensor&) -> Tensor { no_derivative("scatter"); })
+      .no_derivative()
       .doc("scatter that adds or multiplies a number.");
   op("scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor")
       .forms("function method inplace out")

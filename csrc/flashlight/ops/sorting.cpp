@@ -459,6 +459,7 @@ void register_sorting() {
   op("sort.stable(Tensor self, *, bool? stable, int dim=-1, bool "
      "descending=False) -> (Tensor values, Tensor indices)")
       .forms("function method out")
+      .node("SortBackward1")
       .exact_out()
       .kernel(
           [](const mx::array& self,

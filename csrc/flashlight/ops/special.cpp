@@ -375,30 +375,26 @@ void register_special() {
   op("special_xlog1py.self_scalar(Scalar self, Tensor other) -> Tensor")
       .forms("function out")
       .module("special")
-      .composite([](const Scalar& self, const Tensor& other) {
-        return special_xlog1py(wrapped_number(self), other);
-      })
+      .numbers_of("special_xlog1py")
+      .node("SpecialXlog1PyBackward1")
       .doc("xlog1py of a number.");
   op("special_xlog1py.other_scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function out")
       .module("special")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return special_xlog1py(self, wrapped_number(other));
-      })
+      .numbers_of("special_xlog1py")
+      .node("SpecialXlog1PyBackward2")
       .doc("xlog1py of a number.");
   op("special_zeta.self_scalar(Scalar self, Tensor other) -> Tensor")
       .forms("function out")
       .module("special")
-      .composite([](const Scalar& self, const Tensor& other) {
-        return special_zeta(wrapped_number(self), other);
-      })
+      .numbers_of("special_zeta")
+      .node("SpecialZetaBackward1")
       .doc("zeta of a number.");
   op("special_zeta.other_scalar(Tensor self, Scalar other) -> Tensor")
       .forms("function out")
       .module("special")
-      .composite([](const Tensor& self, const Scalar& other) {
-        return special_zeta(self, wrapped_number(other));
-      })
+      .numbers_of("special_zeta")
+      .node("SpecialZetaBackward2")
       .doc("zeta of a number.");
   op("special_bessel_j0(Tensor self) -> Tensor")
       .forms("function out")
