@@ -1,26 +1,12 @@
 """A log of the ops that run, as text, with the Python lines that they come from."""
 
 import traceback
-import weakref
 
 from flashlight import _C
+from flashlight.utils._dtype_abbrs import dtype_abbrs
 from flashlight.utils._python_dispatch import TorchDispatchMode
 from flashlight.utils._pytree import tree_map
-
-_SHORT = {
-    "bfloat16": "bf16",
-    "bool": "b8",
-    "complex128": "c128",
-    "complex64": "c64",
-    "float16": "f16",
-    "float32": "f32",
-    "float64": "f64",
-    "int16": "i16",
-    "int32": "i32",
-    "int64": "i64",
-    "int8": "i8",
-    "uint8": "u8",
-}
+from flashlight.utils.weak import WeakTensorKeyDictionary
 
 
 class _Name:
@@ -39,20 +25,18 @@ class OpLog(TorchDispatchMode):
     def __init__(self):
         super().__init__()
         self.lines, self.stacks, self.count = [], [], 0
-        self.numbers = {}  # id -> (the tensor, weakly; its number)
+        self.numbers = WeakTensorKeyDictionary()
 
     def name(self, x, typed=False):
         if not isinstance(x, _C.TensorBase):
             return x
-        seen, number = self.numbers.get(id(x), (lambda: None, None))
-        if seen() is not x:
-            number, self.count = self.count, self.count + 1
-            self.numbers[id(x)] = weakref.ref(x), number
+        if x not in self.numbers:
+            self.numbers[x], self.count = self.count, self.count + 1
+        number = self.numbers[x]
         if not typed:
             return _Name(f"${number}")
-        dtype = str(x.dtype).split(".")[-1]
         sizes = ", ".join(map(str, x.shape))
-        return _Name(f"${number}: {_SHORT.get(dtype, dtype)}[{sizes}]")
+        return _Name(f"${number}: {dtype_abbrs[x.dtype]}[{sizes}]")
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
