@@ -508,6 +508,23 @@ x = torch.ones(3, 2).t()
 with torch.inference_mode(): y = x.reshape(-1)
 y.div_(2)
 """,
+    "the layout of a clamped gradient": """
+x = torch.tensor([[0.77, 0.38, -1.46]], dtype=torch.float64, requires_grad=True)
+y = x.swapaxes(0, -1).clamp(-1, 1)
+y.sum().backward()
+""",
+    "a result that relu saved elsewhere and that was turned since": """
+x = torch.tensor([[0.77, 0.49, 0.01], [1.86, 0.25, 0.54]], requires_grad=True)
+with torch.autograd.graph.save_on_cpu(): y = x.relu()
+y.transpose_(0, -1)
+y.sum().backward()
+""",
+    "a gradient of inference mode that is added to": """
+x = torch.tensor([1.63, 1.99], dtype=torch.float64, requires_grad=True)
+y = x.transpose(-1, 0)
+with torch.inference_mode(): y.backward(torch.ones_like(y), retain_graph=True)
+z = x.grad.is_inference()
+""",
 }
 
 

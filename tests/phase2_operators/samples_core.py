@@ -20,20 +20,6 @@ from sampling import (
     wide,
 )
 
-
-def of_tensors(remainder):
-    """PyTorch has no derivative of a number's remainder, but of a tensor's."""
-
-    def call(self, other, *args, **kwargs):
-        if not isinstance(self, torch.Tensor) and other.requires_grad:
-            self = torch.tensor(self, dtype=other.dtype)
-        return remainder(self, other, *args, **kwargs)
-
-    return call
-
-
-CORRECTED = {"remainder": of_tensors}
-
 # Rows that PyTorch's tables have no samples for. torch has the function of that name.
 EXTRA = {
     "convolution": [

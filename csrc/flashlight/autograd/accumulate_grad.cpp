@@ -48,6 +48,15 @@ Tensor fresh(const Tensor& grad, const Tensor& variable) {
   return autograd_ops().add_(copied(zeros, variable.strides()), grad);
 }
 
+// A copy is a tensor of the mode of the moment.
+Tensor made_now(Tensor t) {
+  if (autograd_state().inference_mode) {
+    t->inference = true;
+    t->version = {};
+  }
+  return t;
+}
+
 // The first gradient. One that nothing else holds is taken over; else it is
 // copied, which counts as a write to a dense one.
 Tensor
@@ -55,7 +64,7 @@ first_grad(const Tensor& grad, const Tensor& variable, int64_t expected) {
   if (!grad_enabled() && only_held_by(grad, expected) &&
       lies_right(grad, variable)) {
     bool alone = grad->storage->use_count() == 1;
-    return alone ? detached(grad) : copied(grad, grad.strides());
+    return alone ? detached(grad) : made_now(copied(grad, grad.strides()));
   }
   Tensor out = fresh(grad, variable);
   if (grad_enabled()) { // with its history
@@ -64,13 +73,10 @@ first_grad(const Tensor& grad, const Tensor& variable, int64_t expected) {
     copy->geometry = out->geometry;
     out = copy;
   }
-  if (autograd_state().inference_mode) {
-    out->inference = true;
-    out->version = {};
-  } else if (is_dense(variable)) {
+  if (!autograd_state().inference_mode && is_dense(variable)) {
     out.bump_version();
   }
-  return out;
+  return made_now(out);
 }
 
 } // namespace

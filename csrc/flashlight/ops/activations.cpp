@@ -264,6 +264,9 @@ void register_activations() {
      "Tensor")
       .forms("")
       .elementwise()
+      .check([](const Tensor& grad, const Tensor& self) {
+        (void)broadcast_sizes(self.sizes(), grad.sizes()); // in this order
+      })
       .kernel([](const mx::array& grad,
                  const mx::array& self,
                  const Scalar& threshold) {

@@ -455,14 +455,13 @@ void register_comparison() {
              const Tensor& self,
              const std::optional<Scalar>& min,
              const std::optional<Scalar>& max) {
-            Tensor g = grad;
-            if (min) {
-              g = zero_unless(ge(self, *min), g);
+            if (min && max) {
+              return zero_unless(
+                  logical_and_(ge(self, *min), le(self, *max)), grad);
             }
-            if (max) {
-              g = zero_unless(le(self, *max), g);
-            }
-            return g;
+            return min   ? zero_unless(ge(self, *min), grad)
+                   : max ? zero_unless(le(self, *max), grad)
+                         : grad;
           })
       .doc("Elements moved into [min, max].");
   op("clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor")
