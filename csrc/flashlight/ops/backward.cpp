@@ -33,10 +33,6 @@ Tensor root_gradient(const Tensor& root, const Tensor& given) {
 
 } // namespace
 
-void no_derivative(const char* op) {
-  fail("derivative for aten::", op, " is not implemented");
-}
-
 void backward(
     const Tensor& root,
     const Tensor& gradient,

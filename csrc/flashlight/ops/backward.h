@@ -25,7 +25,4 @@ FL_API TensorList grad_of(
     const TensorList& grad_outputs = {},
     const GradOptions& options = {});
 
-// The derivative that PyTorch has not either: raises its error for that op.
-[[noreturn]] FL_API void no_derivative(const char* op);
-
 } // namespace flashlight

@@ -2,7 +2,6 @@
 // parameter.
 #include "flashlight/ops/functions/distributions.h"
 #include "flashlight/core/runtime.h"
-#include "flashlight/ops/backward.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/views.h"

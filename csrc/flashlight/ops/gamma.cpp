@@ -10,7 +10,6 @@
 #include "flashlight/core/runtime.h"
 #include "flashlight/kernels/map.h"
 #include "flashlight/kernels/special_functions.h"
-#include "flashlight/ops/backward.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/gamma.h"
 #include "flashlight/ops/op.h"

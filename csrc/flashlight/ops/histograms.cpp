@@ -6,7 +6,6 @@
 #include <mlx/ops.h>
 
 #include "flashlight/core/runtime.h"
-#include "flashlight/ops/backward.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/histograms.h"
 #include "flashlight/ops/functions/sequences.h"

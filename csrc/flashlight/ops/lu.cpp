@@ -4,7 +4,6 @@
 
 #include <mlx/ops.h>
 
-#include "flashlight/ops/backward.h"
 #include "flashlight/ops/batches.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"

@@ -25,8 +25,9 @@
 // engine's. A formula for several inputs returns a TensorList.
 //
 // A row says exactly one thing of its derivative: grad(...), composite (the
-// graph of its parts), vjp() (MLX's of the forward, itself differentiable), or
-// not_differentiable().
+// graph of its parts), vjp() (MLX's of the forward, itself differentiable),
+// no_derivative() (backward raises) or not_differentiable(). numbers_of(row)
+// takes another row's.
 #pragma once
 
 #include <functional>

@@ -3,7 +3,6 @@
 
 #include "flashlight/core/runtime.h"
 #include "flashlight/kernels/along.h"
-#include "flashlight/ops/backward.h"
 #include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
