@@ -5,6 +5,7 @@ import re
 import warnings
 
 import numpy
+import pytest
 import torch
 
 import flashlight
@@ -97,6 +98,18 @@ def compare_scripts(script):
     for i, (a, e) in enumerate(zip(actual, expected)):
         assert same(a, e), f"entry {i}:\n  ours  {a}\n  torch {e}"
     assert len(actual) == len(expected)
+
+
+class Scripts(list):
+    """The scripts of a test file: ``@script`` adds one, ``@script.each`` runs all."""
+
+    def __call__(self, f):
+        self.append(f)
+        return f
+
+    def each(self, test):
+        of_each = pytest.mark.parametrize("program", self, ids=lambda f: f.__name__)
+        return pytest.mark.parity(of_each(test))
 
 
 def line_outcome(setup, library, text):

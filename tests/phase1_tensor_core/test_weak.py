@@ -4,14 +4,9 @@ import copy
 import importlib
 
 import pytest
-from comparing import compare_scripts
+from comparing import Scripts, compare_scripts
 
-SCRIPTS = []
-
-
-def script(f):
-    SCRIPTS.append(f)
-    return f
+script = Scripts()
 
 
 def weak(t):
@@ -71,7 +66,6 @@ def references(t, log, fails):
     fails(lambda: w.TensorWeakRef(3))
 
 
-@pytest.mark.parity
-@pytest.mark.parametrize("program", SCRIPTS, ids=lambda f: f.__name__)
+@script.each
 def test_script(program):
     compare_scripts(program)

@@ -78,6 +78,14 @@ EXTRA = {
             only=wide,
         )
     ],
+    "_histogramdd_from_bin_tensors": [
+        case(
+            *(t(7, 2), [ordered, ordered]),
+            weight=t(7, seed=2),
+            via=lambda t: of_values(t._histogramdd_from_bin_tensors),
+            only=wide,
+        )
+    ],
     "histogramdd": [
         case(
             *(t(2, 7, 2), [3, 2]),

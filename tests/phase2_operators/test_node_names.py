@@ -14,16 +14,15 @@ OTHER_PARTS = set("""
     _addmm_activation _chunk_cat _pack_padded_sequence _pad_circular
     _pad_packed_sequence _softmax_backward_data _unsafe_masked_index
     _unsafe_masked_index_put_accumulate _weight_norm block_diag cdist cholesky
-    clamp.Tensor clip.Tensor combinations conv_tbc cumulative_trapezoid.x deg2rad
-    detach_copy diff dist fft_fft fft_ifft frobenius_norm.dim gru.input gru_cell
-    histogramdd.TensorList_bins kron linalg_cond linalg_cond.p_str linalg_lu
-    linalg_lu_solve linalg_matrix_power linalg_solve linalg_solve_ex linalg_tensorinv
-    linear logdet lstm.input lstm_cell lu_solve lu_unpack matrix_power mvlgamma
-    nanquantile nanquantile.scalar native_channel_shuffle norm_except_dim nuclear_norm
-    nuclear_norm.dim pad_sequence pairwise_distance pdist quantile quantile.scalar
-    rad2deg renorm repeat_interleave.self_int rms_norm rnn_relu.input rnn_tanh.input
-    rot90 special_multigammaln special_ndtr stft tile trapezoid.dx trapezoid.x
-    trapz.dx trapz.x triangular_solve vander
+    clamp.Tensor clip.Tensor conv_tbc cumulative_trapezoid.x deg2rad detach_copy diff
+    dist frobenius_norm.dim gru.input gru_cell kron linalg_cond linalg_cond.p_str
+    linalg_lu linalg_lu_solve linalg_matrix_power linalg_solve linalg_solve_ex
+    linalg_tensorinv linear logdet lstm.input lstm_cell lu_solve lu_unpack matrix_power
+    mvlgamma nanquantile nanquantile.scalar native_channel_shuffle norm_except_dim
+    nuclear_norm nuclear_norm.dim pad_sequence pairwise_distance pdist quantile
+    quantile.scalar rad2deg renorm repeat_interleave.self_int rms_norm rnn_relu.input
+    rnn_tanh.input rot90 special_multigammaln special_ndtr stft tile trapezoid.dx
+    trapezoid.x trapz.dx trapz.x triangular_solve vander
     """.split())
 # Rows of ours that others are made of, under names that PyTorch has as well.
 HELPERS = {

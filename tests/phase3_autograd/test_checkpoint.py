@@ -6,16 +6,11 @@ import importlib
 import weakref
 
 import pytest
-from comparing import compare_scripts
+from comparing import Scripts, compare_scripts
 
 import flashlight
 
-SCRIPTS = []
-
-
-def script(f):
-    SCRIPTS.append(f)
-    return f
+script = Scripts()
 
 
 def checkpoints(t):
@@ -300,7 +295,7 @@ def logs_and_groups(t, log, fails):
     )
 
 
-@pytest.mark.parametrize("program", SCRIPTS, ids=lambda f: f.__name__)
+@script.each
 def test_script(program):
     compare_scripts(program)
 

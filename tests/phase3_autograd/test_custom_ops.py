@@ -5,17 +5,12 @@ from typing import List, Optional, Sequence, Tuple, Union
 
 import pytest
 import torch
-from comparing import compare_scripts
+from comparing import Scripts, compare_scripts
 
 import flashlight
 
-SCRIPTS = []
+script = Scripts()
 NAMES = itertools.count()
-
-
-def script(f):
-    SCRIPTS.append(f)
-    return f
 
 
 def new_name(t):
@@ -183,10 +178,9 @@ def libraries(t, log, fails):
     fails(lambda: t.library.Library(ns, "X"))
 
 
-@pytest.mark.parity
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda f: f.__name__)
-def test_custom_ops(script):
-    compare_scripts(script)
+@script.each
+def test_custom_ops(program):
+    compare_scripts(program)
 
 
 def test_under_transforms():

@@ -1,14 +1,9 @@
 """backward, grad, hooks and the graph: one script for both libraries, compared."""
 
 import pytest
-from comparing import compare_scripts
+from comparing import Scripts, compare_scripts
 
-SCRIPTS = []
-
-
-def script(f):
-    SCRIPTS.append(f)
-    return f
+script = Scripts()
 
 
 def leaf(t, *values):
@@ -589,7 +584,6 @@ def multiple_threads_see_their_own_mode(t, log, fails):
         log(seen, t.is_grad_enabled())
 
 
-@pytest.mark.parity
-@pytest.mark.parametrize("program", SCRIPTS, ids=lambda f: f.__name__)
+@script.each
 def test_script(program):
     compare_scripts(program)

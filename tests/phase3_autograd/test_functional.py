@@ -1,14 +1,8 @@
 """torch.autograd.functional, against PyTorch's."""
 
-import pytest
-from comparing import compare_scripts
+from comparing import Scripts, compare_scripts
 
-SCRIPTS = []
-
-
-def script(f):
-    SCRIPTS.append(f)
-    return f
+script = Scripts()
 
 
 def inputs(t):
@@ -120,7 +114,6 @@ def errors(t, log, fails):
     fails(lambda: F.jacobian(lambda x: t.ones(2), x, strict=True))
 
 
-@pytest.mark.parity
-@pytest.mark.parametrize("program", SCRIPTS, ids=lambda f: f.__name__)
+@script.each
 def test_script(program):
     compare_scripts(program)

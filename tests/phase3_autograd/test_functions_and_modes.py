@@ -1,14 +1,9 @@
 """Custom functions, recording modes, anomaly mode and hooks on saved tensors."""
 
 import pytest
-from comparing import compare_scripts
+from comparing import Scripts, compare_scripts
 
-SCRIPTS = []
-
-
-def script(f):
-    SCRIPTS.append(f)
-    return f
+script = Scripts()
 
 
 def leaf(t, *values):
@@ -448,8 +443,7 @@ def saved_tensors(t, log, fails):
     log(t.autograd.grad(g.sum(), x))
 
 
-@pytest.mark.parity
-@pytest.mark.parametrize("program", SCRIPTS, ids=lambda f: f.__name__)
+@script.each
 def test_script(program):
     compare_scripts(program)
 

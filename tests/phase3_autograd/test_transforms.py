@@ -3,14 +3,9 @@
 import importlib
 
 import pytest
-from comparing import LIBRARIES, compare_scripts
+from comparing import LIBRARIES, Scripts, compare_scripts
 
-SCRIPTS = []
-
-
-def script(f):
-    SCRIPTS.append(f)
-    return f
+script = Scripts()
 
 
 def double(t, *shape, seed=0):
@@ -501,10 +496,9 @@ def dual_numbers(t, log, fails):
     fails(lambda: fw.exit_dual_level())
 
 
-@pytest.mark.parity
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda f: f.__name__)
-def test_transforms(script):
-    compare_scripts(script)
+@script.each
+def test_transforms(program):
+    compare_scripts(program)
 
 
 VIEWS_IN_BACKWARD = {

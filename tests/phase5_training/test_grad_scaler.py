@@ -1,14 +1,8 @@
 """GradScaler: what it scales by, when steps are left out, what it remembers."""
 
-import pytest
-from comparing import compare_scripts
+from comparing import Scripts, compare_scripts
 
-SCRIPTS = []
-
-
-def script(f):
-    SCRIPTS.append(f)
-    return f
+script = Scripts()
 
 
 def scaler_of(t, **options):
@@ -100,7 +94,6 @@ def it_may_be_told_the_scale(t, log, fails):
     fails(lambda: scaler_of(t, backoff_factor=1.0))
 
 
-@pytest.mark.parity
-@pytest.mark.parametrize("program", SCRIPTS, ids=lambda f: f.__name__)
+@script.each
 def test_script(program):
     compare_scripts(program)

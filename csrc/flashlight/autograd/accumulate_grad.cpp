@@ -5,6 +5,7 @@
 
 #include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/grad_mode.h"
+#include "flashlight/autograd/view_autograd.h"
 #include "flashlight/core/complex128.h"
 #include "flashlight/core/runtime.h"
 
@@ -46,15 +47,6 @@ Tensor fresh(const Tensor& grad, const Tensor& variable) {
   Tensor zeros =
       autograd_ops().zeros(variable.sizes(), grad.dtype(), grad.device());
   return autograd_ops().add_(copied(zeros, variable.strides()), grad);
-}
-
-// A copy is a tensor of the mode of the moment.
-Tensor made_now(Tensor t) {
-  if (autograd_state().inference_mode) {
-    t->inference = true;
-    t->version = {};
-  }
-  return t;
 }
 
 // The first gradient. One that nothing else holds is taken over; else it is

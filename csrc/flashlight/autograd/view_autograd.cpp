@@ -291,6 +291,16 @@ void check_inplace(const Tensor& tensor, bool records) {
       "operation.");
 }
 
+Tensor made_now(const Tensor& tensor) {
+  bool inference = autograd_state().inference_mode;
+  if (tensor->inference || inference) {
+    tensor->inference = inference;
+    tensor->version =
+        inference ? Ref<VersionCounter>() : make_ref<VersionCounter>();
+  }
+  return tensor;
+}
+
 void check_inference_write(const Tensor& tensor) {
   FL_CHECK(
       tensor->version || autograd_state().inference_mode,

@@ -27,6 +27,9 @@ extern const char* const kBackwardTwice;
 // Raises for an inference tensor that is written to outside inference mode.
 FL_API void check_inference_write(const Tensor& tensor);
 
+// Makes it a tensor of the mode of the moment: inference mode, or not.
+FL_API Tensor made_now(const Tensor& tensor);
+
 // A tensor whose history is replaced leaves its hooks to the old one. The
 // binding is told, so that the host's list of hooks is a new one from then on.
 using ForgetHooks = void (*)(void* host_object);

@@ -8,6 +8,7 @@
 
 #include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/grad_mode.h"
+#include "flashlight/ops/transforms.h"
 
 namespace flashlight {
 
@@ -52,19 +53,6 @@ Tensor cast(const Tensor& t, Dtype to) {
     it->second = {t, autograd_ops().to_dtype(t, to)};
   }
   return it->second.cast;
-}
-
-template <typename F>
-void for_tensors(Value& v, F&& f) {
-  if (v.tensor()) {
-    f(v.as<Tensor>());
-  } else if (v.is<TensorList>()) {
-    for (Tensor& t : v.as<TensorList>()) {
-      if (t.defined()) {
-        f(t);
-      }
-    }
-  }
 }
 
 } // namespace
@@ -120,11 +108,10 @@ bool autocast_args(const Op& op, Value* args) {
     to = Dtype::Float32;
   }
   for (size_t i = 0; i < n; ++i) {
-    for_tensors(args[i], [&](Tensor& t) {
-      if (t.is_floating_point() && t.dtype() != to &&
-          t.dtype() != Dtype::Float64) {
-        t = cast(t, to);
-      }
+    args[i] = mapped_tensors(args[i], [&](const Tensor& t) {
+      bool takes = t.is_floating_point() && t.dtype() != to &&
+                   t.dtype() != Dtype::Float64;
+      return takes ? cast(t, to) : t;
     });
   }
   return true;

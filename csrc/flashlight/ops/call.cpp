@@ -95,15 +95,6 @@ struct Operands {
   }
 };
 
-// The same bytes under another dtype are a tensor of the mode of the moment.
-void as_made_now(const Tensor& t) {
-  bool inference = autograd_state().inference_mode;
-  if (t->inference || inference) {
-    t->inference = inference;
-    t->version = inference ? Ref<VersionCounter>() : make_ref<VersionCounter>();
-  }
-}
-
 bool is_copy(const Op& op) {
   return op.schema.name == "clone" || op.schema.name == "_to_copy";
 }
@@ -605,8 +596,8 @@ Results call_unrecorded(const Op& op, const Value* args, bool any) {
         keep_replay(op, args, t);
       }
     });
-  } else if (op.view) {
-    for_results(results, as_made_now);
+  } else if (op.view) { // the same bytes under another dtype
+    for_results(results, made_now);
   } else if (inference) {
     for_results(results, [&](const Tensor& t) {
       // An alias is what its tensor is.
@@ -641,6 +632,45 @@ Results call_recorded(const Op& op, const Value* args) {
   return results;
 }
 
+// Has the result a storage of its own?
+bool fresh_output(const Tensor& result, const Op& op, const Value* args) {
+  bool fresh = true;
+  for (size_t i = 0; fresh && i < op.schema.args.size(); ++i) {
+    for_tensors(args[i], [&](const Tensor& t) {
+      fresh = fresh && t->storage.get() != result->storage.get();
+    });
+  }
+  return fresh;
+}
+
+// Conjugates and negatives that are not computed yet are.
+void resolve_bits(const Op& op, Value* args) {
+  for (size_t i = 0; i < op.schema.args.size(); ++i) {
+    bool any = false;
+    for_tensors(
+        args[i], [&](const Tensor& t) { any = any || t->conj || t->neg; });
+    if (any) [[unlikely]] {
+      args[i] = mapped_tensors(args[i], [](const Tensor& t) {
+        return resolve_neg(resolve_conj(t));
+      });
+    }
+  }
+}
+
+Results run_parts_in_inference_mode(const Op& op, Value* args) {
+  if (!op.keeps_bits) {
+    resolve_bits(op, args);
+  }
+  Results results = op.forward(Call{op, args});
+  // What was no op's result (it came from numbers, say) is of the mode too.
+  for_results(results, [&](const Tensor& t) {
+    if (!t->inference && fresh_output(t, op, args)) {
+      made_now(t);
+    }
+  });
+  return results;
+}
+
 } // namespace
 
 Results call(const Op& op, Value* args) {
@@ -657,7 +687,9 @@ Results call(const Op& op, Value* args) {
       return run_in_mode(op, OpForm::Functional, args);
     }
     try {
-      return op.forward(Call{op, args});
+      return autograd_state().inference_mode && !op.mutates
+                 ? run_parts_in_inference_mode(op, args)
+                 : op.forward(Call{op, args});
     } catch (const NotForComplex128&) {
       fail_complex128(op);
     } catch (const NotOneValue&) {
@@ -759,17 +791,6 @@ void check_fits(const Tensor& result, const Tensor& self) {
 void check_write(const Tensor& result, const Tensor& self) {
   check_fits(result, self);
   check_inference_write(self);
-}
-
-// Has the result a storage of its own?
-bool fresh_output(const Tensor& result, const Op& op, const Value* args) {
-  bool fresh = true;
-  for (size_t i = 0; fresh && i < op.schema.args.size(); ++i) {
-    for_tensors(args[i], [&](const Tensor& t) {
-      fresh = fresh && t->storage.get() != result->storage.get();
-    });
-  }
-  return fresh;
 }
 
 // The parts run on what self was; self takes their result and its history.

@@ -6,9 +6,11 @@
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/combining.h"
+#include "flashlight/ops/functions/comparison.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/index_along.h"
+#include "flashlight/ops/functions/masks.h"
 #include "flashlight/ops/functions/padding.h"
 #include "flashlight/ops/functions/repeating.h"
 #include "flashlight/ops/functions/reshaping.h"
@@ -89,32 +91,20 @@ Tensor combinations_of(const Tensor& self, int64_t r, bool with_replacement) {
   if (r == 0) {
     return empty({0}, self.dtype(), {}, self.device());
   }
-  int64_t n = self.size(0);
   auto width = static_cast<size_t>(r);
-  std::vector<int64_t> all, at(width);
-  if (!with_replacement) {
-    std::iota(at.begin(), at.end(), int64_t{0});
+  // Of all rows those whose places are in order.
+  Tensor range = constant(mx::arange(static_cast<int>(self.size(0))), self);
+  TensorList places = meshgrid_of(TensorList(width, range));
+  Tensor mask = ones(places[0].sizes(), Dtype::Bool, {}, self.device());
+  for (size_t i = 1; i < width; ++i) {
+    const Tensor &a = places[i - 1], &b = places[i];
+    mask = logical_and(mask, with_replacement ? le(a, b) : lt(a, b));
   }
-  bool more = n > 0 && at.back() < n;
-  while (more) {
-    all.insert(all.end(), at.begin(), at.end());
-    // The last that can move moves; those after it follow.
-    more = false;
-    for (size_t i = width; i-- > 0;) {
-      int64_t last = n - (with_replacement ? 1 : r - static_cast<int64_t>(i));
-      if (at[i] < last) {
-        ++at[i];
-        for (size_t k = i + 1; k < width; ++k) {
-          at[k] = with_replacement ? at[i] : at[k - 1] + 1;
-        }
-        more = true;
-        break;
-      }
-    }
+  TensorList columns;
+  for (const Tensor& grid : meshgrid_of(TensorList(width, self))) {
+    columns.push_back(masked_select(grid, mask));
   }
-  auto count = static_cast<int>(all.size());
-  mx::array picks(all.data(), {count}, mx::int64);
-  return reshape(index_select(self, 0, constant(picks, self)), {count / r, r});
+  return stack(columns, 1);
 }
 
 Tensor blocks(const TensorList& tensors) {

@@ -5,6 +5,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/ops/registry.h"
+#include "flashlight/ops/transforms.h"
 
 namespace flashlight {
 
@@ -29,19 +30,6 @@ Tensor part_of(const Tensor& t, Part part) {
 
 std::vector<Value> arguments_of(const Call& call) {
   return std::vector<Value>(call.args, call.args + call.op.schema.args.size());
-}
-
-template <typename F>
-void for_tensors(const Value& v, F&& f) {
-  if (const Tensor* t = v.tensor()) {
-    f(*t);
-  } else if (const auto* list = v.get_if<TensorList>()) {
-    std::for_each(list->begin(), list->end(), [&](const Tensor& t) {
-      if (t.defined()) {
-        f(t);
-      }
-    });
-  }
 }
 
 std::optional<Dtype> dtype_argument(const Call& call) {

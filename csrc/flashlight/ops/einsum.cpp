@@ -476,13 +476,13 @@ Tensor tensordot_kernel(
     sizes.push_back(d);
   }
   if (rows == 1 && cols == 1) { // as PyTorch, which matters to autocast
-    return reshape(
-        sum(reshape(permute(x, left), {inner}) *
-                reshape(permute(y, order_b), {inner}),
-            IntList{0},
-            false,
-            x.dtype()),
-        sizes);
+    x = permute(x, left);
+    y = permute(y, order_b);
+    bool plain = x.is_contiguous() && y.is_contiguous();
+    x = reshape(x, {inner});
+    y = reshape(y, {inner});
+    Tensor out = plain ? dot(x, y) : sum(x * y, IntList{0}, false, x.dtype());
+    return reshape(out, sizes);
   }
   return reshape(
       mm(reshape(permute(x, left), {rows, inner}),

@@ -271,11 +271,16 @@ Tensor fft_1d(
     int64_t dim,
     const Text& norm,
     bool forward) {
-  Tensor x = promoted(self, true);
+  Tensor x = promoted(self, false);
   int64_t d = dim_of(x, dim), size = n.value_or(x.size(d));
   check_points(size);
-  return _fft_c2c(
-      padded_to(x, d, size), {d}, scaling_of(norm, forward), forward);
+  x = padded_to(x, d, size);
+  int64_t scaling = scaling_of(norm, forward);
+  if (x.is_complex()) {
+    return _fft_c2c(x, {d}, scaling, forward);
+  }
+  Tensor out = _fft_r2c(x, {d}, scaling, false);
+  return forward ? out : conj(out);
 }
 
 Tensor rfft_1d(

@@ -270,17 +270,16 @@ mx::array histogram_of(
 using Several = std::tuple<Tensor, TensorList>;
 using One = std::tuple<Tensor, Tensor>;
 
-Several by_edges(
+Tensor by_edges(
     const Tensor& self,
     const TensorList& bins,
-    const Range&,
     const Tensor& weight,
     bool density) {
   TensorList edges;
   for (const Tensor& b : bins) {
     edges.push_back(constant(b.value(), b));
   }
-  return {constant(histogram_of(self, weight, edges, density), self), edges};
+  return constant(histogram_of(self, weight, edges, density), self);
 }
 
 Several by_counts(
@@ -332,8 +331,7 @@ One histogram_by_edges(
     const Tensor& weight,
     bool density) {
   auto [x, w] = column(self, weight);
-  auto [hist, edges] = by_edges(x, {bins}, {}, w, density);
-  return {hist, edges[0]};
+  return {by_edges(x, {bins}, w, density), constant(bins.value(), bins)};
 }
 
 One histogram_by_count(
@@ -377,12 +375,24 @@ void register_histograms() {
       .kernel(by_count)
       .no_derivative()
       .doc("How many points lie in boxes of one size.");
+  op("_histogramdd_from_bin_tensors(Tensor self, Tensor[] bins, *, Tensor? "
+     "weight=None, bool density=False) -> Tensor")
+      .forms("function")
+      .kernel(by_edges)
+      .no_derivative()
+      .doc("How many points lie between edges of each dimension.");
   op("histogramdd.TensorList_bins(Tensor self, Tensor[] bins, float[]? "
      "range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, "
      "Tensor[] bin_edges)")
       .forms("function")
-      .kernel(by_edges)
-      .no_derivative()
+      .composite([](const Tensor& self,
+                    const TensorList& bins,
+                    const Range&,
+                    const Tensor& weight,
+                    bool density) {
+        return Several(
+            _histogramdd_from_bin_tensors(self, bins, weight, density), bins);
+      })
       .doc("How many points lie between edges of each dimension.");
 }
 

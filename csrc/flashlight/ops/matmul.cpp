@@ -10,6 +10,7 @@
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/halves.h"
 #include "flashlight/ops/op.h"
+#include "flashlight/ops/reduce.h"
 
 namespace flashlight {
 
@@ -597,7 +598,16 @@ void register_matmul() {
       .exact_out("result dtype %O does not match input dtype %R")
       .kernel([](const Tensor& self, const Tensor& tensor) {
         check_vectors(self, tensor);
-        return dot_kernel(self.value(), tensor.value());
+        if (!self->conj || !tensor->conj) {
+          return constant(dot_kernel(self.value(), tensor.value()), self);
+        }
+        // As PyTorch's: the conjugate, not computed yet, of what is stored.
+        Tensor out = constant(
+            dot_kernel(
+                mx::conjugate(self.value()), mx::conjugate(tensor.value())),
+            self);
+        out->conj = true;
+        return out;
       })
       .complex128(products())
       .grad(

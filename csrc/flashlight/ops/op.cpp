@@ -9,6 +9,7 @@
 
 #include "flashlight/core/runtime.h"
 #include "flashlight/ops/complex128.h"
+#include "flashlight/ops/reduce.h"
 #include "flashlight/ops/registry.h"
 
 namespace flashlight {
@@ -165,9 +166,14 @@ std::unique_ptr<Op> copy_row(const Op& view) {
   op->doc = "As " + view.schema.name + ", but a copy.";
   op->complex128 = itself();
   op->forward = [&view](const Call& call) {
-    const Tensor& self = *call.args[0].tensor();
+    Tensor self = *call.args[0].tensor();
+    std::vector<Value> args(call.args, call.args + view.schema.args.size());
+    if (self->conj || self->neg) {
+      self = constant(self.value(), self);
+      args[0] = self;
+    }
     TensorList copies;
-    for (ViewSpec& spec : view.view_fn(call)) {
+    for (ViewSpec& spec : view.view_fn(Call{view, args.data()})) {
       Tensor window = self.alias(std::move(spec.geometry), spec.dtype);
       window->conj = spec.conj;
       window->neg = spec.neg;
@@ -306,6 +312,9 @@ void Op::finish() {
         "; zero_grad says that there is none");
   }
   multi_output_view = view && list_result;
+  for (const Return& r : schema.returns) {
+    keeps_bits = keeps_bits || r.view;
+  }
 }
 
 // Note [Generic derivative]

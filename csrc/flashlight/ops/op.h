@@ -126,6 +126,9 @@ class FL_API Op {
   bool wide_numbers = false;
   bool view = false;
   bool composite = false;
+  // In inference mode its parts see conjugates and negatives that are not
+  // computed yet, as in PyTorch those of ops do whose results may be views.
+  bool keeps_bits = false;
   bool elementwise = false; // results lie as TensorIterator's do
   Promotion promotion = Promotion::None;
   std::vector<bool> promoted; // per argument
@@ -431,6 +434,10 @@ class FL_API Row {
     set_forward(f, "composite");
     op_->composite = true;
     op_->derivative = Derivative::Composite;
+    return std::move(*this);
+  }
+  Row&& keeps_bits() && {
+    op_->keeps_bits = true;
     return std::move(*this);
   }
   // Composite that writes to its arguments, or otherwise is not a pure op.

@@ -213,9 +213,10 @@ void register_repeating() {
   op("repeat_interleave.Tensor(Tensor repeats, *, SymInt? output_size=None) -> "
      "Tensor")
       .forms("function")
-      .composite([](const Tensor& repeats, std::optional<int64_t>) {
+      .kernel([](const Tensor& repeats, std::optional<int64_t>) {
         return repeat_places(repeats);
       })
+      .not_differentiable()
       .doc("Each index as often as it says.");
   op("repeat_interleave.self_Tensor(Tensor self, Tensor repeats, int? "
      "dim=None, "
@@ -243,8 +244,14 @@ void register_repeating() {
               ") = ",
               n);
         }
-        return index_select(x, d, repeat_places(counts));
+        // PyTorch picks from what lies in the storage.
+        Tensor stored = x->conj ? conj(x) : x;
+        stored = x->neg ? _neg_view(stored) : stored;
+        Tensor out = index_select(stored, d, repeat_interleave(counts));
+        out = x->conj ? conj(out) : out;
+        return x->neg ? _neg_view(out) : out;
       })
+      .keeps_bits()
       .doc("Each element (or slice along `dim`) as often as `repeats` says.");
   op("repeat_interleave.self_int(Tensor self, SymInt repeats, int? dim=None, "
      "*, "
