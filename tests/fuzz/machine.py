@@ -181,7 +181,7 @@ def _largest(x):
 
 def _near(a, e):
     """Whether two rows are the same up to the rounding of the row's largest number."""
-    return same(a, e, rtol=1e-4, atol=max(1e-5, 1e-6 * _largest(e)))
+    return same(a, e, rtol=1e-4, atol=max(1e-5, 4e-6 * _largest(e)))
 
 
 def disagreement(lib, lines, expected=None):

@@ -525,6 +525,58 @@ y = x.transpose(-1, 0)
 with torch.inference_mode(): y.backward(torch.ones_like(y), retain_graph=True)
 z = x.grad.is_inference()
 """,
+    "a negative in inference mode, of an op of parts": """
+x = torch.tensor([[-0.72 - 0.11j], [1.07 - 1.81j]], requires_grad=True)
+v = x.conj().imag.view((1, 2))
+with torch.inference_mode(): y = torch.atleast_3d(v)
+""",
+    "out= is a conjugate of what is read": """
+x = torch.tensor([[1.06 - 1.56j, -0.68 + 1.61j], [0.01 + 0.16j, -0.6 - 1.36j]])
+torch.eq(x, x, out=x.adjoint())
+""",
+    "... or what is read is one of what is written": """
+x = torch.tensor([[1.06 - 1.56j, -0.68 + 1.61j], [0.01 + 0.16j, -0.6 - 1.36j]])
+x.add_(x.conj().mT)
+y = torch.add(x.conj().mT, x, out=x)
+""",
+    "a result saved in place through a view that has gone": """
+x = torch.tensor([1.0, 2.0, 3.0], requires_grad=True) * 1
+x[:2].relu_()
+x.mul_(2)
+x.sum().backward()
+""",
+    "a stale view is met before an overlap": """
+x = torch.tensor([[-0.22, -0.0, 1.02], [-1.55, 0.11, -1.37]], requires_grad=True)
+y = x.detach().requires_grad_() * 1
+a, b, *_ = y.split(2, dim=-1)
+y.square_()
+z = torch.zeros(2).expand((2, -1))
+z.add_(b[:, 0], alpha=2)
+""",
+    "strides of what is computed from a conjugate": """
+x = torch.tensor([[1.0 + 2j, 3 - 1j, 2j], [1.0, 2 - 1j, 0.5j]])
+y = -x.split(1, 1)[1].adjoint()
+""",
+    "bytes of other numbers as bools": """
+x = torch.tensor([0.24, 0.0, -1.79, 0.1])
+y = x > 0
+y.set_(x.untyped_storage())
+z = y + 1
+y[1] = True
+""",
+    "a gradient that backward was given is copied": """
+x = torch.tensor(1.26, requires_grad=True)
+x.backward()
+y = x.grad
+x.grad = None
+""",
+    "what several formulas take is saved though nothing is wanted": """
+x = torch.tensor([-0.84, -1.27, -1.07], requires_grad=True)
+with torch.inference_mode(): v = x[:]
+y = v.index_copy(-1, torch.tensor([1, 2]), torch.full((2,), 2.0))
+y.abs().sum().backward()
+(y * y).sum().backward()
+""",
 }
 
 

@@ -466,10 +466,10 @@ def storage(w):
         shares(t, other) and t.element_size() < other.element_size()
         for other in w.tensors.values()
     )
-    if not names_twice(t) and not part:
-        # New bytes are not defined: they are all written to at once.
+    # New bytes are not defined: they are all written to at once.
+    room = t.untyped_storage().nbytes() // t.element_size() - t.storage_offset()
+    if not names_twice(t) and not part and room >= 0:
         forms += ["{x}.resize_({s}).zero_()", "{x}.resize_as_({y}).zero_()"]
-        room = t.untyped_storage().nbytes() // t.element_size() - t.storage_offset()
         forms += ["{x}.resize_({s})"] if o.numel() <= room else []
     if not forms:
         return None

@@ -119,8 +119,8 @@ Tensor SavedTensor::unpack(const std::shared_ptr<Node>& owner) const {
   std::shared_ptr<Node> node = grad_fn_;
   if (is_output_ && !is_leaf_) {
     node = owner;
-    if (inplace_view_) {
-      node = weak_grad_fn_.lock();
+    if (auto of_view = inplace_view_ ? weak_grad_fn_.lock() : nullptr) {
+      node = std::move(of_view);
     }
   } else if (original_) {
     node = grad_fn(data_);

@@ -400,8 +400,9 @@ nb::object backward(
     }
     wanted.push_back(std::move(edge));
   }
+  // Its own copy of the list, as in PyTorch: no leaf takes over what was given.
   TensorList out = run_backward(
-      roots, std::move(grads), {keep_graph, create_graph, accumulate}, wanted);
+      roots, grads, {keep_graph, create_graph, accumulate}, wanted);
   if (accumulate) {
     return nb::none();
   }

@@ -97,7 +97,10 @@ mx::array flat_as(const mx::array& array, const Layout& layout, Dtype dtype) {
   if (static_cast<size_t>(n) != flat.size()) {
     flat = mx::slice(flat, {0}, {n});
   }
-  return mx::view(flat, to_mlx(dtype));
+  // Any byte that is not 0 is true.
+  return dtype == Dtype::Bool && array.dtype() != mx::bool_
+             ? mx::not_equal(mx::view(flat, mx::uint8), mx::array(0, mx::uint8))
+             : mx::view(flat, to_mlx(dtype));
 }
 
 Layout flat_layout(const mx::array& flat) {
@@ -192,9 +195,14 @@ void Storage::write(const Geometry& view, Dtype dtype, const mx::array& value) {
     set_array(std::move(next));
     return;
   }
-  mx::array flat = flat_as(array_, layout_, dtype);
+  // Bools are written as bytes: the others stay what they are.
+  bool bools = dtype == Dtype::Bool;
+  mx::array flat = flat_as(array_, layout_, bools ? Dtype::UInt8 : dtype);
   Layout layout = flat_layout(flat);
-  mx::array next = flatten(write_back(flat, layout, view, value), layout);
+  mx::array next = flatten(
+      write_back(
+          flat, layout, view, bools ? mx::astype(value, mx::uint8) : value),
+      layout);
   next = mx::view(next, to_mlx(dtype_));
   if (next.size() != array_.size()) {
     mx::array before = flatten(array_, layout_);

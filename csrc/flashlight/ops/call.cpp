@@ -417,8 +417,17 @@ bool copies_itself(const Op& op, const Value* args, const Tensor& to) {
          from->conj == to->conj && from->neg == to->neg;
 }
 
-// May the op write to `to` while it reads its arguments?
-void check_overlap(const Op& op, const Value* args, const Tensor& to) {
+bool has_bits(const Tensor& t) {
+  return t->conj || t->neg;
+}
+
+// May the op write to `to` while it reads its arguments? Views with bits are
+// copied first, as in PyTorch; so is an out= (not what is written in place).
+void check_overlap(
+    const Op& op,
+    const Value* args,
+    const Tensor& to,
+    bool out = false) {
   const std::string& name = op.schema.name;
   if (name == "index_put" || name == "_index_put" || name == "masked_fill" ||
       name == "index_fill") {
@@ -456,11 +465,14 @@ void check_overlap(const Op& op, const Value* args, const Tensor& to) {
   if (has_internal_overlap(to.geometry()) && !op.fills) {
     check_writable(to);
   }
-  if (!op.elementwise && !op.out_apart) {
+  if ((!op.elementwise && !op.out_apart) || (out && has_bits(to))) {
     return;
   }
   for (size_t i = 0; i < op.schema.args.size(); ++i) {
     for_tensors(args[i], [&](const Tensor& t) {
+      if (has_bits(t) && !t.is_same(to)) {
+        return;
+      }
       FL_CHECK(
           t.is_same(to) ? !op.out_apart : !overlaps_partly(to, t, op.out_apart),
           "unsupported operation: some elements of the input tensor and the "
@@ -647,8 +659,7 @@ bool fresh_output(const Tensor& result, const Op& op, const Value* args) {
 void resolve_bits(const Op& op, Value* args) {
   for (size_t i = 0; i < op.schema.args.size(); ++i) {
     bool any = false;
-    for_tensors(
-        args[i], [&](const Tensor& t) { any = any || t->conj || t->neg; });
+    for_tensors(args[i], [&](const Tensor& t) { any = any || has_bits(t); });
     if (any) [[unlikely]] {
       args[i] = mapped_tensors(args[i], [](const Tensor& t) {
         return resolve_neg(resolve_conj(t));
@@ -861,7 +872,6 @@ Tensor call_inplace(const Op& op, Value* args) {
   FL_CHECK(
       op.schema.name != "abs" || !self.is_complex(),
       "In-place abs is not supported for complex tensors.");
-  check_overlap(op, args, self);
   bool record = any && differentiable_dtype(self.dtype());
   std::shared_ptr<OpNode> node;
   if (record) {
@@ -871,6 +881,7 @@ Tensor call_inplace(const Op& op, Value* args) {
       for_tensors(args[i], [](const Tensor& t) { (void)grad_fn(t); });
     }
   }
+  check_overlap(op, args, self);
   Results results;
   if (self->wrapped) [[unlikely]] {
     run_inplace_below(top_level(), op, args);
@@ -967,7 +978,7 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
   NoGrad guard;
   WithoutAutocast no_casts;
   for (const Tensor& t : outs) {
-    check_overlap(op, args, t);
+    check_overlap(op, args, t, /*out=*/true);
   }
   Results results = call(op, args);
   TensorList values;

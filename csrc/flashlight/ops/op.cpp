@@ -493,9 +493,10 @@ std::pair<Device, IntList> place(const Call& call, const IntList& sizes) {
       continue;
     }
     inputs.push_back(&t->geometry());
-    // As PyTorch: what is cast is a copy, which an expanded tensor's is not
-    // laid out as.
-    if (call.cast && call.op.promoted[i] && t->dtype() != call.common) {
+    // As PyTorch: what is cast (or conjugated, negated) first is a copy, which
+    // an expanded tensor's is not laid out as.
+    bool cast = call.cast && call.op.promoted[i] && t->dtype() != call.common;
+    if (cast || (*t)->conj || (*t)->neg) {
       const Geometry& g = t->geometry();
       converted.push_back({g.sizes, dense_like(g), 0});
       inputs.back() = &converted.back();

@@ -80,12 +80,26 @@ OpNode::OpNode(const Op& op, const Value* args, bool inplace)
     return;
   }
   for (const Formula& f : op.formulas) {
-    if (f.fn && wants(f, Asked::Forward)) {
-      for (int key : f.saved) {
+    bool wanted = wants(f, Asked::Forward);
+    for (int key : f.saved) {
+      if (f.fn && (wanted || is_shared(key))) {
         keep(key);
       }
     }
   }
+}
+
+// As PyTorch, which saves what several formulas take whatever is wanted, and
+// results.
+bool OpNode::is_shared(int key) const {
+  if (key < 0) {
+    return true;
+  }
+  const auto& formulas = op_.formulas;
+  return std::count_if(formulas.begin(), formulas.end(), [&](const Formula& f) {
+           const auto& saved = f.saved;
+           return std::find(saved.begin(), saved.end(), key) != saved.end();
+         }) > 1;
 }
 
 std::pair<size_t, size_t> OpNode::edges_of(int i) const {
@@ -142,11 +156,8 @@ void OpNode::save_results(const Results& results, bool inplace_view) {
     return;
   }
   for (const Formula& f : op_.formulas) {
-    if (!f.fn || !wants(f, Asked::Forward)) {
-      continue;
-    }
     for (int key : f.saved) {
-      if (key < 0) {
+      if (f.fn && key < 0) {
         save(key, results[static_cast<size_t>(~key)], true, inplace_view);
       }
     }

@@ -54,6 +54,7 @@ class FL_API OpNode : public Node {
   };
 
   enum class Asked { Forward, Backward };
+  bool is_shared(int key) const;
   bool wants(const Formula& formula, Asked asked) const;
   void save(int key, const Value& value, bool is_output, bool inplace_view);
   void save_shape(int key, const Value& value);
