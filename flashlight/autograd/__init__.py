@@ -6,6 +6,7 @@ from flashlight.autograd.grad_mode import (
     detect_anomaly,
     enable_grad,
     inference_mode,
+    is_multithreading_enabled,
     no_grad,
     set_detect_anomaly,
     set_grad_enabled,
@@ -16,10 +17,12 @@ from flashlight.autograd.variable import Variable
 
 # isort: split
 from flashlight.autograd import forward_ad, function, functional, graph
+from flashlight.autograd.graph import SavedTensor
 
 __all__ = [
     "Function",
     "NestedIOFunction",
+    "SavedTensor",
     "Variable",
     "backward",
     "detect_anomaly",
@@ -32,6 +35,7 @@ __all__ = [
     "gradgradcheck",
     "graph",
     "inference_mode",
+    "is_multithreading_enabled",
     "no_grad",
     "set_detect_anomaly",
     "set_grad_enabled",

@@ -112,6 +112,9 @@ def unpack_dual(tensor, *, level=None):
     return UnpackedDualTensor(*_C._unpack_dual(tensor))
 
 
+_is_fwd_grad_enabled = _C._is_fwd_grad_enabled
+
+
 class _set_fwd_grad_enabled:
     """Whether tangents are computed; as a call, or for a scope."""
 

@@ -1,5 +1,6 @@
 """Custom autograd functions."""
 
+import contextvars
 import functools
 import inspect
 import warnings
@@ -206,6 +207,10 @@ class Function(metaclass=_FunctionMeta):
         return _C._run_function(cls, cls._backward_cls(), args)
 
 
+# Whether vmap takes the forward of a Function as the ops that it is made of.
+_of_parts = contextvars.ContextVar("_of_parts", default=False)
+
+
 def _tangent_of(x):
     return _C._tangent(x) if isinstance(x, Tensor) else None
 
@@ -214,27 +219,110 @@ def _apply_dual(cls, args, tangents):
     """``apply``, and the tangents of its outputs by ``jvp``."""
     ctx = cls._backward_cls()
     level = _C._top_level()
+    constants = []
+    ctx.mark_non_differentiable = functools.partial(_mark, ctx, constants)
     with _C._HideTangents():
         if level is None:
             outputs = _C._run_function(cls, ctx, args)
         else:
             outputs = _apply_at(level, cls, args, ctx)
+        del ctx.mark_non_differentiable
+        given = tangents
+        if ctx.materialize_grads:
+            given = [_materialized(x, t) for x, t in zip(args, tangents)]
+        versions = [None if t is None else t._version for t in tangents]
         ctx._in_jvp = True
-        along = cls.jvp(ctx, *tangents)
+        along = _tuple(cls.jvp(ctx, *given))
         ctx._in_jvp = False
-    pairs = zip(_tuple(outputs), _tuple(along))
-    for i, (output, tangent) in enumerate(pairs):
-        if tangent is None or not isinstance(output, Tensor):
+    results = _tuple(outputs)
+    if len(along) != len(results):
+        raise RuntimeError(
+            "Function's jvp returned an invalid number of forward gradients (expected "
+            f"{len(results)} but got {len(along)})"
+        )
+    for i, (output, tangent) in enumerate(zip(results, along)):
+        if not isinstance(output, Tensor):
             continue
-        if tangent.shape != output.shape:
+        if tangent is not None and not isinstance(tangent, Tensor):
             raise RuntimeError(
-                "Trying to set a forward gradient that has a different size than that "
-                "of the original Tensor, this is not supported. Tensor is of size "
-                f"{list(output.shape)} while the given forward gradient is of size "
-                f"{list(tangent.shape)}."
+                f"expected Variable or None (got {type(tangent).__name__}) for grad "
+                f"output {i}."
             )
-        _C._set_tangent(output, tangent)
+        if any(output is x for x in constants) or not _differentiable(output):
+            if tangent is not None:
+                raise RuntimeError(
+                    f"Function's jvp returned a gradient at position {i}, but  the "
+                    "corresponding forward output is not a differentiable Tensor."
+                    "You should return None at that position instead."
+                )
+            continue
+        _check_alias(output, tangent, args, zip(tangents, versions))
+        if tangent is not None:
+            _set_tangent(output, tangent)
     return outputs
+
+
+def _mark(ctx, constants, *args):
+    constants.extend(args)
+    FunctionCtx.mark_non_differentiable(ctx, *args)
+
+
+def _differentiable(x):
+    return x.is_floating_point() or x.is_complex()
+
+
+def _materialized(x, tangent):
+    if tangent is None and isinstance(x, Tensor) and _differentiable(x):
+        import flashlight
+
+        return flashlight.zeros_like(x)
+    return tangent
+
+
+def _check_alias(output, tangent, args, tangents):
+    """What aliases an input in ``forward`` has a tangent that aliases the input's.
+
+    Tangents come with their versions before ``jvp``.
+    """
+    for x, (given, version) in zip(args, tangents):
+        if given is None:
+            continue
+        if output is x:
+            if tangent is not given or given._version == version:
+                raise RuntimeError(
+                    "An inplace custom Function is not modifying the forward mode "
+                    "gradients inplace. If the forward is modifying an input inplace, "
+                    "then the jvp function must modify the corresponding gradient "
+                    "inplace."
+                )
+            return
+        base = x if x._base is None else x._base
+        if tangent is None or output._base is not base:
+            continue
+        if not tangent._is_view():
+            raise RuntimeError(
+                "A custom Function's forward is returning a view (or an input as-is) "
+                "but the jvp is not returning a view."
+            )
+        base_of_given = given if given._base is None else given._base
+        if tangent._base is not base_of_given:
+            what = "same base as the given" if given._is_view() else "given"
+            raise RuntimeError(
+                "A custom Function is returning a view but the jvp is not returning a "
+                f"view of the {what} grad input."
+            )
+        return
+
+
+def _set_tangent(output, tangent):
+    if tangent.shape != output.shape:
+        raise RuntimeError(
+            "Trying to set a forward gradient that has a different size than that "
+            "of the original Tensor, this is not supported. Tensor is of size "
+            f"{list(output.shape)} while the given forward gradient is of size "
+            f"{list(tangent.shape)}."
+        )
+    _C._set_tangent(output, tangent)
 
 
 def _tuple(x):
@@ -246,6 +334,8 @@ def _apply_at(level, cls, args, ctx=None):
     from flashlight.autograd import _function_levels
 
     if not cls._has_setup_context():
+        if level.is_batch and _of_parts.get():
+            return _C._run_function(cls, ctx or cls._backward_cls(), args)
         raise RuntimeError(
             "In order to use an autograd.Function with functorch transforms (vmap, "
             "grad, jvp, jacrev, ...), it must override the setup_context staticmethod. "

@@ -139,6 +139,11 @@ class inference_mode(_Decorator):
         return type(self)(self.mode)
 
 
+def is_multithreading_enabled():
+    """Whether ``set_multithreading_enabled`` was left on; backward needs no threads."""
+    return _C._is_multithreading_enabled()
+
+
 class set_multithreading_enabled(_Decorator):
     """Accepted: backward runs on the calling thread in any case."""
 

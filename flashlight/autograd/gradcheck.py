@@ -1,10 +1,39 @@
 """Checks of derivatives against finite differences."""
 
-import itertools
+import warnings
 
 import flashlight
 from flashlight import _C
+from flashlight._vmap_internals import _vmap
 from flashlight.autograd import forward_ad
+from flashlight.autograd._nodes import UndefinedGrad
+
+__all__ = [
+    "GradcheckError",
+    "get_analytical_jacobian",
+    "get_numerical_jacobian",
+    "gradcheck",
+    "gradgradcheck",
+]
+
+_IMAGINARY = "While considering the imaginary part of complex {} only, "
+_REAL = "While considering the real part of complex {} only, "
+_NOTES = (
+    'Please look at "Notes about undefined output gradients" in '
+    '"tools/autograd/derivatives.yaml"'
+)
+_NOT_REENTRANT = (
+    "Backward is not reentrant, i.e., running backward with same input and grad_output "
+    "multiple times gives different values, although analytical gradient matches "
+    "numerical gradient.The tolerance for nondeterminism was {}."
+    """
+
+NOTE: If your op relies on non-deterministic operations i.e., it is listed here:
+https://pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html
+this failure might be expected. Calls of gradcheck and gradgradcheck take it with
+`nondet_tol=<tol>`.
+"""
+)
 
 
 class GradcheckError(RuntimeError):
@@ -15,138 +44,502 @@ def _as_tuple(x):
     return (x,) if isinstance(x, _C.TensorBase) else tuple(x)
 
 
-def _diff(tensors):
-    return [t for t in tensors if isinstance(t, _C.TensorBase) and t.requires_grad]
+def _differentiable(t):
+    return isinstance(t, _C.TensorBase) and (t.is_floating_point() or t.is_complex())
+
+
+def _wanted(inputs):
+    return [t for t in inputs if isinstance(t, _C.TensorBase) and t.requires_grad]
 
 
 def _outputs(func, inputs):
-    out = _as_tuple(func(*inputs))
-    return [o for o in out if isinstance(o, _C.TensorBase)]
+    """The outputs that have a derivative: those that require gradients, or any."""
+    out = [o for o in _as_tuple(func(*inputs)) if _differentiable(o)]
+    return [o for o in out if o.requires_grad] or out
+
+
+def _parts(x):
+    """Directions of one number of x: 1, and the imaginary unit where there is one."""
+    return [1.0, 1j] if x.is_complex() else [1.0]
+
+
+# --- numerical -----------------------------------------------------------------------
+#
+# What is moved is the input itself, so that a function that holds on to it sees it.
+
+
+def _difference(func, inputs, x, step, eps, where=""):
+    """How each output changes where x goes by ``step`` (a tensor), over ``2 * eps``."""
+    before = x.detach().clone()
+    at = []
+    try:
+        for sign in (1, -1):
+            x.data.copy_(before + sign * step)
+            at.append([o.detach().clone() for o in _outputs(func, inputs)])
+    finally:
+        x.data.copy_(before)
+    for plus, minus in zip(*at):
+        for what in ("shape", "dtype"):
+            a, b = getattr(plus, what), getattr(minus, what)
+            if a != b:
+                raise AssertionError(
+                    f"Expected `func` to return outputs with the same {what} when "
+                    f"inputs are perturbed {where}by {eps}, but got: {what}s {b} and "
+                    f"{a}."
+                )
+    return [(plus - minus) / (2 * eps) for plus, minus in zip(*at)]
 
 
 def _numerical(func, inputs, x, eps):
-    """Gradients of the parts of outputs by x: [x.numel(), out.numel()] for each output.
-
-    One matrix for a real output; for a complex one a second, of its imaginary part.
-    """
-    columns = None
-    flat = x.detach().reshape(-1)
-    n = flat.numel()
-    deltas = [eps] if not x.is_complex() else [eps, eps * 1j]
-    for i in range(n):
-        rows = []
-        for delta in deltas:
-            values = []
-            for sign in (1, -1):
-                moved = flat.clone()
-                moved[i] = moved[i] + sign * delta
-                moved = moved.reshape(x.shape)
-                args = [moved if a is x else a for a in inputs]
-                with flashlight.no_grad():
-                    values.append([o.clone() for o in _outputs(func, args)])
-            rows.append([(p - m) / (2 * eps) for p, m in zip(*values)])
-        if columns is None:
-            columns = [[] for _ in rows[0]]
-        for k in range(len(rows[0])):
-            by = [row[k].reshape(-1) for row in rows]
-            if by[0].is_complex():
-                parts = [[b.real for b in by], [b.imag for b in by]]
-            else:
-                parts = [by]
-            # What backward gives: the derivative by the real part, and i times that
-            # by the imaginary part.
-            columns[k].append(
-                [p[0] if len(p) == 1 else p[0] + 1j * p[1] for p in parts]
+    """For each output its changes along the parts of x: [part][x.numel(), numel()]."""
+    rows = []
+    indices = flashlight.unravel_index(flashlight.arange(x.numel()), x.shape)
+    for i in range(x.numel()):
+        index = tuple(int(k[i]) for k in indices)
+        of_parts = []
+        for part in _parts(x):
+            step = flashlight.zeros_like(x.detach())
+            step[index] = part * eps
+            of_parts.append(
+                _difference(func, inputs, x, step, eps, f"on index {index} ")
             )
-    return [[flashlight.stack(p) for p in zip(*c)] for c in (columns or [])]
+        rows.append(of_parts)
+    if not rows:
+        return []
+    return [
+        [
+            flashlight.stack([row[part][k].reshape(-1) for row in rows])
+            for part in range(len(rows[0]))
+        ]
+        for k in range(len(rows[0][0]))
+    ]
 
 
-def _analytical(outputs, x, k, part=0):
-    """The same by backward, of the real (0) or the imaginary part of output k."""
-    out = outputs[k]
+def _as_gradient(by_parts):
+    """Derivatives by the parts of an input as backward gives them."""
+    return by_parts[0] if len(by_parts) == 1 else by_parts[0] + 1j * by_parts[1]
+
+
+def _gradient_of(columns, imaginary):
+    """From the changes of an output the gradients of its real or imaginary part."""
+    if columns[0].is_complex():
+        columns = [c.imag if imaginary else c.real for c in columns]
+    return _as_gradient(columns)
+
+
+# --- analytical ----------------------------------------------------------------------
+
+
+def _backward(out, x, seed):
+    (g,) = flashlight.autograd.grad(out, x, seed, retain_graph=True, allow_unused=True)
+    return g
+
+
+def _analytical(out, x, imaginary=False):
+    """Gradients of the parts of an output by x: [x.numel(), out.numel()]."""
     columns = []
     for j in range(out.numel()):
-        seed = flashlight.zeros_like(out).reshape(-1)
-        seed[j] = 1j if part else 1
-        (g,) = flashlight.autograd.grad(
-            out, x, seed.reshape(out.shape), retain_graph=True, allow_unused=True
-        )
+        seed = flashlight.zeros_like(out.detach()).reshape(-1)
+        seed[j] = 1j if imaginary else 1
+        g = _backward(out, x, seed.reshape(out.shape))
+        if g is not None and g.numel() != x.numel():
+            raise GradcheckError("Analytical gradient has incorrect size")
         columns.append(
             flashlight.zeros(x.numel(), dtype=x.dtype)
             if g is None
             else g.detach().reshape(-1)
         )
-    return flashlight.stack(columns, 1) if columns else None
+    if not columns:
+        return flashlight.zeros(x.numel(), 0, dtype=x.dtype)
+    return flashlight.stack(columns, 1)
 
 
-def _along(func, inputs, x, tangent):
-    """The outputs' derivatives along one tangent of ``x``; None for outputs without."""
+def _along(func, inputs, tangents):
+    """The outputs' derivatives along tangents of inputs, {place: tangent}.
+
+    Inputs come without requiring gradients, as they would have no use.
+    """
     with forward_ad.dual_level():
         args = [
-            forward_ad.make_dual(a.detach(), tangent) if a is x else a for a in inputs
+            a.detach() if isinstance(a, _C.TensorBase) and a.requires_grad else a
+            for a in inputs
         ]
-        return [forward_ad.unpack_dual(o).tangent for o in _outputs(func, args)]
+        for i, tangent in tangents.items():
+            args[i] = forward_ad.make_dual(args[i], tangent)
+        duals = [forward_ad.unpack_dual(o) for o in _outputs(func, args)]
+        return [
+            flashlight.zeros_like(d.primal) if d.tangent is None else d.tangent
+            for d in duals
+        ]
 
 
-def _forward_mismatch(func, inputs, x, numerical, atol, rtol):
-    """What is wrong with forward mode beside the numerical Jacobian, or None."""
-    units = [1.0, 1j] if x.is_complex() else [1.0]
-    for j in range(x.numel()):
-        for part, unit in enumerate(units):
-            tangent = flashlight.zeros_like(x.detach()).reshape(-1)
-            tangent[j] = unit
-            found = _along(func, inputs, x, tangent.reshape(x.shape))
-            for k, (matrices, got) in enumerate(zip(numerical, found)):
-                parts = [m[j].imag if part else m[j].real for m in matrices]
-                expected = parts[0] if len(parts) == 1 else parts[0] + 1j * parts[1]
-                if got is None:
-                    got = flashlight.zeros_like(expected)
-                got = got.detach().reshape(-1)
-                if not flashlight.allclose(
-                    got, expected.to(got.dtype), rtol=rtol, atol=atol
-                ):
-                    return k, expected, got
-    return None
+def _places(inputs):
+    """Where the inputs are that are differentiated."""
+    return [
+        i
+        for i, t in enumerate(inputs)
+        if isinstance(t, _C.TensorBase) and t.requires_grad
+    ]
 
 
-def _batched_forward_mismatch(func, inputs, x, atol, rtol):
-    """What is wrong with ``vmap`` of forward mode beside one call a tangent."""
-    tangents = flashlight.randn(2, *x.shape, dtype=x.dtype)
-
-    def run(t):
-        return tuple(d for d in _along(func, inputs, x, t) if d is not None)
-
-    rows = [run(t) for t in tangents]
-    if not rows[0]:
-        return None
-    for k, (got, *each) in enumerate(zip(flashlight.vmap(run)(tangents), *rows)):
-        expected = flashlight.stack(each)
-        if not flashlight.allclose(got, expected, rtol=rtol, atol=atol):
-            return k, expected, got
-    return None
+def _with_zeros(inputs, place, tangent):
+    tangents = {i: flashlight.zeros_like(inputs[i].detach()) for i in _places(inputs)}
+    tangents[place] = tangent
+    return tangents
 
 
-def _batched_mismatch(outputs, wanted, atol, rtol):
-    """What is wrong with ``is_grads_batched`` beside one backward a row, or None."""
-    for k, out in enumerate(outputs):
-        if not out.requires_grad:
-            continue
-        seeds = flashlight.randn(2, *out.shape, dtype=out.dtype)
-        options = {"retain_graph": True, "allow_unused": True}
-        rows = [flashlight.autograd.grad(out, wanted, s, **options) for s in seeds]
-        batched = flashlight.autograd.grad(
-            out, wanted, seeds, is_grads_batched=True, **options
+def _forward(func, inputs, place, part):
+    """Derivatives of each output along the numbers of an input: rows of _numerical."""
+    x = inputs[place]
+    rows = []
+    for i in range(x.numel()):
+        tangent = flashlight.zeros_like(x.detach()).reshape(-1)
+        tangent[i] = part
+        tangents = _with_zeros(inputs, place, tangent.reshape(x.shape))
+        rows.append([d.reshape(-1) for d in _along(func, inputs, tangents)])
+    return [flashlight.stack(d) for d in zip(*rows)]
+
+
+def _repeats(a, b, tolerance):
+    return flashlight.allclose(a, b, atol=tolerance, rtol=0.0, equal_nan=True)
+
+
+# --- comparing -----------------------------------------------------------------------
+
+
+class _Check:
+    """One call of gradcheck."""
+
+    def __init__(self, func, inputs, eps, atol, rtol):
+        self.func, self.inputs = func, inputs
+        self.eps, self.atol, self.rtol = eps, atol, rtol
+
+    def close(self, analytical, numerical, scale=1.0):
+        numerical = numerical.to(analytical.dtype)
+        return flashlight.allclose(
+            analytical, numerical, rtol=self.rtol, atol=self.atol * scale
         )
-        for i, (got, *each) in enumerate(zip(batched, *rows)):
-            if got is None and all(g is None for g in each):
+
+    def mismatch(self, k, i, numerical, analytical, forward=False):
+        mode = "computed with forward mode " if forward else ""
+        return (
+            f"Jacobian {mode}mismatch for output {k} with respect to input {i},\n"
+            f"numerical:{numerical}\nanalytical:{analytical}\n"
+        )
+
+    # Every number of inputs and outputs.
+
+    def slow_backward(self, outputs, numerical, imaginary, nondet_tol):
+        for i, x in enumerate(_wanted(self.inputs)):
+            for k, out in enumerate(outputs):
+                if not out.requires_grad or (imaginary and not out.is_complex()):
+                    continue
+                if not numerical[i]:
+                    continue  # of an input without elements
+                expected = _gradient_of(numerical[i][k], imaginary)
+                found = _analytical(out, x, imaginary)
+                if not self.close(found, expected):
+                    return self.mismatch(k, i, expected, found)
+                again = _analytical(out, x, imaginary)
+                if not _repeats(found, again, nondet_tol):
+                    return _NOT_REENTRANT.format(nondet_tol)
+        return None
+
+    def slow_forward(self, numerical, imaginary):
+        for i, place in enumerate(_places(self.inputs)):
+            parts = _parts(self.inputs[place])
+            if imaginary >= len(parts):
                 continue
-            expected = flashlight.stack(each)
-            if not flashlight.allclose(got, expected, rtol=rtol, atol=atol):
-                return (
-                    f"For output {k} and input {i}: the gradient of a batch is not "
-                    f"that of its rows.\nGot:\n{got}\nExpected:\n{expected}\n"
+            found = _forward(self.func, self.inputs, place, parts[imaginary])
+            for k, got in enumerate(found):
+                expected = numerical[i][k][imaginary]
+                if not self.close(got, expected):
+                    return self.mismatch(k, i, expected, got, forward=True)
+        return None
+
+    # One direction of each.
+
+    def directions(self, x):
+        """Random unit vectors of real numbers, one for each part of x."""
+        size = x.shape
+        vectors = [flashlight.rand(size, dtype=flashlight.float64) for _ in _parts(x)]
+        return [v / max(float(v.norm()), 1e-30) for v in vectors]
+
+    def weighted(self, derivative, v):
+        """A derivative of an output over the direction of that."""
+        return (derivative.detach().reshape(-1) * v.reshape(-1)).sum()
+
+    def fast(self, outputs, imaginary, nondet_tol, forward):
+        weights = [self.directions(o.real if o.is_complex() else o)[0] for o in outputs]
+        for i, place in enumerate(_places(self.inputs)):
+            x = self.inputs[place]
+            parts, along = _parts(x), self.directions(x)
+            if forward and imaginary >= len(parts):
+                continue
+            changes = [
+                _difference(
+                    self.func, self.inputs, x, (p * u * self.eps).to(x.dtype), self.eps
                 )
-    return None
+                for p, u in zip(parts, along)
+            ]
+            if forward:
+                tangent = (parts[imaginary] * along[imaginary]).to(x.dtype)
+                found = _along(
+                    self.func, self.inputs, _with_zeros(self.inputs, place, tangent)
+                )
+            for k, (out, v) in enumerate(zip(outputs, weights)):
+                if forward:
+                    got = self.weighted(found[k], v)
+                    expected = self.weighted(changes[imaginary][k], v)
+                else:
+                    if not out.requires_grad or (imaginary and not out.is_complex()):
+                        continue
+                    seed = ((1j if imaginary else 1) * v).to(out.dtype)
+                    g = _backward(out, x, seed)
+                    g = flashlight.zeros_like(x.detach()) if g is None else g.detach()
+                    of_parts = [g.real, g.imag] if g.is_complex() else [g]
+                    got = _as_gradient([(a * u).sum() for a, u in zip(of_parts, along)])
+                    expected = _gradient_of(
+                        [self.weighted(c[k], v) for c in changes], imaginary
+                    )
+                    again = _backward(out, x, seed)
+                    if again is not None and not _repeats(g, again, nondet_tol):
+                        return _NOT_REENTRANT.format(nondet_tol)
+                scale = float(sum(u.sum() for u in along) * v.sum())
+                if not self.close(got, expected, scale):
+                    text = self.mismatch(k, i, expected.item(), got.item(), forward)
+                    return text + self.slowly(outputs, k, i, place, imaginary, forward)
+        return None
+
+    def slowly(self, outputs, k, i, place, imaginary, forward):
+        x = self.inputs[place]
+        changes = _numerical(self.func, self.inputs, x, self.eps)[k]
+        if forward:
+            part = _parts(x)[imaginary]
+            numerical = changes[imaginary]
+            found = _forward(self.func, self.inputs, place, part)[k]
+        else:
+            numerical = _gradient_of(changes, imaginary)
+            found = _analytical(outputs[k], x, imaginary)
+        most = float((numerical - found).abs().max())
+        return (
+            "\nThe above quantities relating the numerical and analytical jacobians "
+            "are computed \nin fast mode. Below, we recompute numerical and analytical "
+            f"jacobians in slow mode:\n\nNumerical:\n {numerical}\nAnalytical:\n{found}"
+            f"\n\nThe max per-element difference (slow mode) is: {most}.\n"
+        )
+
+    # What else backward and forward mode are to do.
+
+    def batched_backward(self, outputs):
+        """``is_grads_batched`` beside one backward a row."""
+        wanted = _wanted(self.inputs)
+        for k, out in enumerate(outputs):
+            if not out.requires_grad:
+                continue
+            seeds = flashlight.randn(2, *out.shape, dtype=out.dtype)
+            options = {"retain_graph": True, "allow_unused": True}
+            rows = [flashlight.autograd.grad(out, wanted, s, **options) for s in seeds]
+            try:
+                batched = flashlight.autograd.grad(
+                    out, wanted, seeds, is_grads_batched=True, **options
+                )
+            except RuntimeError as e:
+                raise GradcheckError(
+                    f"While computing batched gradients, got: {e}\n\ngradcheck or "
+                    "gradgradcheck failed while testing batched gradient computation."
+                ) from e
+            for i, (got, *each) in enumerate(zip(batched, *rows)):
+                if got is None and all(g is None for g in each):
+                    continue
+                expected = flashlight.stack(each)
+                if not flashlight.allclose(
+                    got, expected, rtol=self.rtol, atol=self.atol
+                ):
+                    return (
+                        f"For output {k} and input {i}:\n\ngradcheck or gradgradcheck "
+                        "failed while testing batched gradient computation.\n\nGot:\n"
+                        f"{got}\n\nExpected:\n{expected}\n"
+                    )
+        return None
+
+    def batched_forward(self):
+        """``vmap`` of forward mode beside one call a tangent."""
+        for place in _places(self.inputs):
+            x = self.inputs[place]
+            tangents = flashlight.randn(2, *x.shape, dtype=x.dtype)
+
+            def run(t):
+                return tuple(_along(self.func, self.inputs, {place: t}))
+
+            rows = [run(t) for t in tangents]
+            if not rows[0]:
+                continue
+            try:
+                batched = _vmap(run)(tangents)
+            except RuntimeError as e:
+                raise GradcheckError(
+                    f"While computing batched gradients, got: {e}\n\ngradcheck failed "
+                    "while testing batched gradient computation with forward mode AD."
+                ) from e
+            for k, (got, *each) in enumerate(zip(batched, *rows)):
+                expected = flashlight.stack(each)
+                if not flashlight.allclose(
+                    got, expected, rtol=self.rtol, atol=self.atol
+                ):
+                    return (
+                        f"For output {k} and input {place}:\n\ngradcheck failed while "
+                        "testing batched gradient computation with forward mode AD.\n\n"
+                        f"Got:\n{got}\n\nExpected:\n{expected}\n"
+                    )
+        return None
+
+    def of_zeros(self, outputs):
+        """Gradients of zeros are zeros."""
+        wanted = _wanted(self.inputs)
+        zeros = [flashlight.zeros_like(o.detach()) for o in outputs]
+        grads = flashlight.autograd.grad(
+            outputs, wanted, zeros, retain_graph=True, allow_unused=True
+        )
+        for g, x in zip(grads, wanted):
+            if g is None:
+                continue
+            if not bool(g.eq(0).all()):
+                return "backward not multiplied by grad_output"
+            if g.dtype != x.dtype or g.layout != x.layout:
+                return "grad is incorrect type"
+            if g.device != x.device:
+                return "grad is incorrect device"
+            if g.size() != x.size():
+                return "grad is incorrect size"
+        return None
+
+    def of_undefined(self):
+        """Gradients of what gets none are none or zeros: of all outputs, of each."""
+        n = len([o for o in _outputs(self.func, self.inputs) if o.requires_grad])
+        for chosen in [range(n), *([[k] for k in range(n)] if n > 1 else [])]:
+            outputs = [o for o in _outputs(self.func, self.inputs) if o.requires_grad]
+            outputs = [
+                UndefinedGrad()(o) if k in chosen else o for k, o in enumerate(outputs)
+            ]
+            zeros = [flashlight.zeros_like(o.detach()) for o in outputs]
+            try:
+                grads = flashlight.autograd.grad(
+                    outputs, _wanted(self.inputs), zeros, allow_unused=True
+                )
+            except RuntimeError as e:
+                _warn_of_undefined()
+                raise GradcheckError(
+                    "Expected backward function to handle undefined output grads. "
+                    f"{_NOTES}"
+                ) from e
+            if any(g is not None and not bool(g.eq(0).all()) for g in grads):
+                _warn_of_undefined()
+                return (
+                    "Expected all input grads to be undefined or zero when all output "
+                    f"grads are undefined or zero. {_NOTES}"
+                )
+        return None
+
+    def of_undefined_tangents(self):
+        """No tangent is as zeros."""
+        places = _places(self.inputs)
+        for place in places:
+            x = self.inputs[place]
+            others = {
+                i: flashlight.rand_like(self.inputs[i].detach())
+                for i in places
+                if i != place
+            }
+            zeros = {place: flashlight.zeros_like(x.detach())}
+            with_zeros = _along(self.func, self.inputs, others | zeros)
+            if not others:
+                continue
+            without = _along(self.func, self.inputs, others)
+            for k, (a, b) in enumerate(zip(with_zeros, without)):
+                if not flashlight.allclose(a, b, rtol=self.rtol, atol=self.atol):
+                    return (
+                        f"Mismatch in tangent values for output with index: {k} when "
+                        f"input: {x} has an undefined tangent value.  Got: {b} but "
+                        f"expected: {a}"
+                    )
+        return None
+
+
+def _warn_of_undefined():
+    warnings.warn(
+        "Backwards compatibility: New undefined gradient support checking feature is "
+        "enabled by default, but it may break existing callers of this function. If "
+        "this is true for you, you can call this function with "
+        '"check_undefined_grad=False" to disable the feature',
+        stacklevel=4,
+    )
+
+
+def _check_inputs(inputs):
+    wanted = _wanted(inputs)
+    if not wanted:
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none "
+            "of them have requires_grad=True."
+        )
+    for i, x in enumerate(inputs):
+        if not (isinstance(x, _C.TensorBase) and x.requires_grad):
+            continue
+        if x.layout != flashlight.strided:
+            raise NotImplementedError(f"gradcheck: inputs of layout {x.layout}")
+        if x.dtype not in (flashlight.float64, flashlight.complex128):
+            warnings.warn(
+                f"Input #{i} requires gradient and is not a double precision floating "
+                "point or complex. This check will likely fail if all the inputs are "
+                "not of double precision floating point or complex. ",
+                stacklevel=4,
+            )
+        if any(st == 0 and n > 1 for st, n in zip(x.stride(), x.shape)):
+            raise RuntimeError(
+                f"The {i}th input has a dimension with stride 0. gradcheck only "
+                "supports inputs that are non-overlapping to be able to compute the "
+                "numerical gradients correctly. You should call .contiguous on the "
+                "input before passing it to gradcheck."
+            )
+        if not x.is_leaf:
+            x.retain_grad()
+
+
+def _first(texts):
+    """The first text that is not None; those after it are not made."""
+    return next((t for t in texts if t is not None), None)
+
+
+def _mismatches(check, outputs, fast_mode, backward, forward, nondet_tol):
+    """What is wrong with the derivatives, one text after another."""
+    numerical = None
+    if not fast_mode:
+        wanted = _wanted(check.inputs)
+        numerical = [_numerical(check.func, check.inputs, x, check.eps) for x in wanted]
+
+    def of_backward(imaginary):
+        if fast_mode:
+            return check.fast(outputs, imaginary, nondet_tol, forward=False)
+        return check.slow_backward(outputs, numerical, imaginary, nondet_tol)
+
+    def of_forward(imaginary):
+        if fast_mode:
+            return check.fast(outputs, imaginary, nondet_tol, forward=True)
+        return check.slow_forward(numerical, imaginary)
+
+    modes = []
+    if backward:
+        modes.append((of_backward, "outputs", outputs))
+    if forward:
+        modes.append((of_forward, "inputs", _wanted(check.inputs)))
+    for run, what, tensors in modes:
+        if any(t.is_complex() for t in tensors):
+            for imaginary, said in ((1, _IMAGINARY), (0, _REAL)):
+                text = run(imaginary)
+                yield text if text is None else said.format(what) + text
+        else:
+            yield run(0)
 
 
 def gradcheck(
@@ -171,89 +564,87 @@ def gradcheck(
 
     Args:
         func: A function of tensors that returns tensors.
-        inputs: Its arguments; those of float64 that require grad are checked.
+        inputs: Its arguments; those that require grad are checked, and should be of
+            float64 or complex128.
         eps: The step of the differences.
         atol: The absolute tolerance.
         rtol: The relative tolerance.
         raise_exception: Raise, or return ``False``.
         nondet_tol: How much two runs of backward may differ.
+        check_undefined_grad: Whether outputs may get no gradient, inputs no tangent.
+        check_grad_dtypes: Whether gradients have the dtypes of inputs; the engine
+            casts them, so that they always have.
         check_batched_grad: Compare ``is_grads_batched`` with a loop, too.
-        check_forward_ad: Compare forward mode with finite differences, too.
         check_batched_forward_grad: Compare ``vmap`` of forward mode with a loop.
+        check_forward_ad: Compare forward mode with finite differences, too.
         check_backward_ad: Whether backward is compared.
+        fast_mode: Compare along one random direction only.
+        masked: Of sparse inputs only, which are not supported.
 
     Raises:
-        RuntimeError: A gradient is wrong, or nothing could be checked.
+        GradcheckError: A gradient is wrong.
+        ValueError: No input requires grad.
+        NotImplementedError: An input that requires grad is not strided.
     """
     if not (check_forward_ad or check_backward_ad):
         raise AssertionError(
             "Expected at least one of check_forward_ad or check_backward_ad to be True"
+        )
+    if check_batched_grad and not check_backward_ad:
+        raise AssertionError(
+            "Setting check_batched_grad=True requires check_backward_ad to be True"
         )
     if check_batched_forward_grad and not check_forward_ad:
         raise AssertionError(
             "Setting check_batched_forward_grad=True requires check_forward_ad to be "
             "True"
         )
-
-    def bad(text):
-        if raise_exception:
-            raise GradcheckError(text)
-        return False
-
+    if masked and any(
+        isinstance(x, _C.TensorBase) and x.layout != flashlight.strided
+        for x in _as_tuple(inputs)
+    ):
+        raise NotImplementedError("gradcheck: masked=True of sparse inputs")
     inputs = _as_tuple(inputs)
-    wanted = _diff(inputs)
-    if not wanted:
-        raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none "
-            "of the them have requires_grad=True."
+    check = _Check(func, inputs, eps, atol, rtol)
+
+    def texts():
+        _check_inputs(inputs)
+        outputs = _outputs(func, inputs)
+        if not any(o.requires_grad for o in outputs):
+            yield _not_zero(check, outputs)
+            return
+        yield from _mismatches(
+            check, outputs, fast_mode, check_backward_ad, check_forward_ad, nondet_tol
         )
-    outputs = _outputs(func, inputs)
-    if not any(o.requires_grad for o in outputs):
-        for x in wanted:
-            for n in itertools.chain(*_numerical(func, inputs, x, eps)):
-                if not flashlight.allclose(n, flashlight.zeros_like(n), atol=atol):
-                    return bad("Numerical gradient for function expected to be zero")
-        return True
-    for i, x in enumerate(wanted):
-        numerical = _numerical(func, inputs, x, eps)
-        wrong = None
-        if check_forward_ad:
-            wrong = _forward_mismatch(func, inputs, x, numerical, atol, rtol)
-        if check_batched_forward_grad and wrong is None:
-            wrong = _batched_forward_mismatch(func, inputs, x, atol, rtol)
-        if wrong is not None:
-            k, expected, got = wrong
-            return bad(
-                f"Jacobian computed with forward mode mismatch for output {k} with "
-                f"respect to input {i},\nnumerical:{expected}\nanalytical:{got}\n"
-            )
-        for k, out in enumerate(outputs):
-            if not (out.requires_grad and check_backward_ad):
-                continue
-            for part, matrix in enumerate(numerical[k]):
-                analytical = _analytical(outputs, x, k, part)
-                if analytical is None:
-                    continue
-                again = _analytical(outputs, x, k, part)
-                if not flashlight.allclose(
-                    analytical, again, atol=nondet_tol, rtol=0.0, equal_nan=True
-                ):
-                    return bad(
-                        "Backward is not reentrant, i.e., running backward with "
-                        "same input and grad_output multiple times gives different "
-                        "values"
-                    )
-                expected = matrix.to(analytical.dtype)
-                if not flashlight.allclose(analytical, expected, rtol=rtol, atol=atol):
-                    return bad(
-                        f"Jacobian mismatch for output {k} with respect to input {i},"
-                        f"\nnumerical:{expected}\nanalytical:{analytical}\n"
-                    )
-    if check_batched_grad:
-        text = _batched_mismatch(outputs, wanted, atol, rtol)
+        if check_forward_ad and check_undefined_grad:
+            yield check.of_undefined_tangents()
+        if check_batched_forward_grad:
+            yield check.batched_forward()
+        if check_backward_ad:
+            if check_batched_grad:
+                yield check.batched_backward(outputs)
+            yield check.of_zeros([o for o in outputs if o.requires_grad])
+            if check_undefined_grad:
+                yield check.of_undefined()
+
+    try:
+        text = _first(texts())
         if text is not None:
-            return bad(text)
+            raise GradcheckError(text)
+    except GradcheckError:
+        if raise_exception:
+            raise
+        return False
     return True
+
+
+def _not_zero(check, outputs):
+    """A function whose outputs require no gradient is constant."""
+    for x in _wanted(check.inputs):
+        for columns in _numerical(check.func, check.inputs, x, check.eps):
+            if any(not flashlight.allclose(c, c * 0, atol=check.atol) for c in columns):
+                return "Numerical gradient for function expected to be zero"
+    return None
 
 
 def gradgradcheck(
@@ -278,53 +669,119 @@ def gradgradcheck(
     """Compare the gradients of the gradients of ``func`` with finite differences.
 
     Args:
+        grad_outputs: Gradients of the outputs; random ones else.
+        gen_non_contig_grad_outputs: Whether random ones are not contiguous.
         check_fwd_over_rev: Compare forward mode over the gradients, too.
         check_rev_over_rev: Whether the gradients' own gradients are compared.
+
+    The others are those of :func:`gradcheck`.
     """
+    if not (check_fwd_over_rev or check_rev_over_rev):
+        raise AssertionError(
+            "Expected at least one of check_fwd_over_rev or check_rev_over_rev to be "
+            "True"
+        )
+    for name, asked in (
+        ("check_undefined_grad", check_undefined_grad),
+        ("check_batched_grad", check_batched_grad),
+    ):
+        if asked and not check_rev_over_rev:
+            raise AssertionError(
+                f"Setting {name}=True requires check_rev_over_rev to be True"
+            )
     inputs = _as_tuple(inputs)
     outputs = [o for o in _outputs(func, inputs) if o.requires_grad]
     if grad_outputs is None:
         grad_outputs = [
-            flashlight.randn(o.shape, dtype=o.dtype).requires_grad_() for o in outputs
+            _random_like(o, gen_non_contig_grad_outputs).requires_grad_()
+            for o in outputs
         ]
-    grad_outputs = list(_as_tuple(grad_outputs))
+    grad_outputs = _as_tuple(grad_outputs)
     n = len(grad_outputs)
+    places = _places(inputs)
 
     def first(*args):
-        given, grads = args[:-n], args[-n:]
-        given = tuple(
-            (
-                (a if _C._tangent(a) is not None else a.detach()).requires_grad_()
-                if isinstance(a, _C.TensorBase)
-                and a.is_leaf
-                and not a.requires_grad
-                and i < len(inputs)
-                and inputs[i].requires_grad
-                else a
-            )
-            for i, a in enumerate(given)
+        given, grads = list(args[: len(args) - n]), args[len(args) - n :]
+        for i in places:  # forward mode gives them without
+            given[i] = given[i].requires_grad_()
+        outs = [o for o in _outputs(func, given) if o.requires_grad]
+        found = flashlight.autograd.grad(
+            outs,
+            [given[i] for i in places],
+            grads,
+            create_graph=True,
+            allow_unused=True,
         )
-        with flashlight.enable_grad():
-            outs = [o for o in _outputs(func, given) if o.requires_grad]
-            wanted = [
-                a
-                for a, b in zip(given, inputs)
-                if isinstance(b, _C.TensorBase) and b.requires_grad
-            ]
-            found = flashlight.autograd.grad(
-                outs, wanted, grads, create_graph=True, allow_unused=True
-            )
         return tuple(g for g in found if g is not None)
 
     return gradcheck(
         first,
-        inputs + tuple(grad_outputs),
+        inputs + grad_outputs,
         eps=eps,
         atol=atol,
         rtol=rtol,
         raise_exception=raise_exception,
         nondet_tol=nondet_tol,
+        check_undefined_grad=check_undefined_grad,
+        check_grad_dtypes=check_grad_dtypes,
         check_batched_grad=check_batched_grad,
         check_forward_ad=check_fwd_over_rev,
         check_backward_ad=check_rev_over_rev,
+        fast_mode=fast_mode,
+        masked=masked,
     )
+
+
+def _random_like(t, apart):
+    """Random numbers of that shape; ``apart``: every other one of a larger tensor."""
+    if apart and t.dim():
+        wide = (*t.shape[:-1], 2 * t.shape[-1])
+        return flashlight.randn(wide, dtype=t.dtype)[..., ::2]
+    return flashlight.randn(t.shape, dtype=t.dtype)
+
+
+# --- older names ---------------------------------------------------------------------
+
+
+def _deprecated(name, grad_out, tensors):
+    warnings.warn(
+        f"`{name}` was part of PyTorch's private API and not meant to be exposed. We "
+        "are deprecating it and it will be removed in a future version of PyTorch.",
+        FutureWarning,
+        stacklevel=3,
+    )
+    if grad_out != 1.0:
+        raise ValueError(
+            f"Expected grad_out to be 1.0. {name} no longer supports values of "
+            "grad_out != 1.0."
+        )
+    if any(t.is_complex() for t in tensors):
+        raise ValueError(
+            f"Expected output to be non-complex. {name} no longer supports functions "
+            "that return complex outputs."
+        )
+
+
+def get_numerical_jacobian(fn, inputs, target=None, eps=1e-3, grad_out=1.0):
+    """The Jacobians of ``fn(inputs)[0]`` by differences; deprecated."""
+    outputs = _outputs(lambda *args: fn(args), inputs)
+    _deprecated("get_numerical_jacobian", grad_out, outputs)
+    wanted = _wanted(inputs if target is None else _as_tuple(target))
+    return [
+        _gradient_of(_numerical(lambda *args: fn(args), inputs, x, eps)[0], False)
+        for x in wanted
+    ]
+
+
+def get_analytical_jacobian(inputs, output, nondet_tol=0.0, grad_out=1.0):
+    """The Jacobians of ``output`` by backward; deprecated.
+
+    Returns:
+        They, and whether backward is reentrant, gradients are of the sizes and of the
+        types of inputs.
+    """
+    _deprecated("get_analytical_jacobian", grad_out, [output])
+    wanted = _wanted(inputs)
+    first, again = ([_analytical(output, x) for x in wanted] for _ in range(2))
+    reentrant = all(_repeats(a, b, nondet_tol) for a, b in zip(first, again))
+    return first, reentrant, True, True

@@ -74,8 +74,16 @@ class _InputMetadata(typing.NamedTuple):
 class SavedTensor:
     """A tensor that a node keeps for its backward."""
 
-    def __init__(self, node, name):
+    def __init__(self):
+        raise RuntimeError(
+            "Trying to create a SavedTensor object from Python is forbidden."
+        )
+
+    @classmethod
+    def _of(cls, node, name):
+        self = cls.__new__(cls)
         self._node, self._name = node, name
+        return self
 
     def register_hooks(self, pack_hook, unpack_hook):
         """Keep what ``pack_hook`` makes of the tensor; ``unpack_hook`` undoes it."""
@@ -90,7 +98,7 @@ def _node_getattr(self, name):
             if prefix == "_saved_":
                 return value
             if isinstance(value, _C.TensorBase):
-                return SavedTensor(self, saved)
+                return SavedTensor._of(self, saved)
     raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
 
@@ -179,11 +187,29 @@ def disable_saved_tensors_hooks(error_message):
         _C._disable_saved_tensors_hooks(before)
 
 
-@contextlib.contextmanager
 def allow_mutation_on_saved_tensors():
-    """Not supported: raises."""
-    raise NotImplementedError("allow_mutation_on_saved_tensors is not supported")
-    yield
+    """Within, tensors that are saved for backward may be written to in place.
+
+    They are copied then. Backward is to run within, too.
+
+    Raises:
+        RuntimeError: One is open already.
+        AssertionError: In backward, where it runs outside of its context.
+
+    Example:
+        >>> import flashlight as torch
+        >>> x = torch.tensor([2.0, 3.0], requires_grad=True)
+        >>> with torch.autograd.graph.allow_mutation_on_saved_tensors():
+        ...     y = x.clone()
+        ...     z = (y**2).sum()
+        ...     _ = y.zero_()
+        ...     z.backward()
+        >>> x.grad
+        tensor([4., 6.])
+    """
+    from flashlight.autograd import _mutation  # its modes need this module
+
+    return _mutation.allow()
 
 
 def increment_version(tensor):

@@ -20,6 +20,19 @@ __all__ = [
 WeakRef = weakref.ref
 
 
+class _WeakTensorRef:
+    """``torch._C._WeakTensorRef``: whether a tensor is still there."""
+
+    def __init__(self, tensor):
+        self._ref = weakref.ref(tensor)
+
+    def expired(self):
+        return self._ref() is None
+
+
+_C._WeakTensorRef = _WeakTensorRef
+
+
 class WeakIdRef(weakref.ref):
     """A weak reference that is equal to others of the same object.
 

@@ -443,6 +443,159 @@ def saved_tensors(t, log, fails):
     log(t.autograd.grad(g.sum(), x))
 
 
+@script
+def tangents_of_functions(t, log, fails):
+    fw = t.autograd.forward_ad
+
+    def function(forward, jvp):
+        methods = {"forward": forward, "jvp": jvp, "backward": lambda ctx, *g: g}
+        methods = {k: staticmethod(f) for k, f in methods.items()}
+        return type("Custom", (t.autograd.Function,), methods).apply
+
+    def leaf():
+        return fw.make_dual(t.ones(4, 2, requires_grad=True), t.full((4, 2), 2.0))
+
+    def dual():
+        return fw.make_dual(t.ones(4, 2), t.full((4, 2), 3.0))
+
+    def window():
+        return leaf()[:]
+
+    def plain():
+        return t.ones(4, 2)
+
+    def run(forward, jvp, *makers):
+        def call():
+            args = [make() for make in makers]
+            out = function(forward, jvp)(*args)
+            for o in out if isinstance(out, tuple) else (out,):
+                tangent = fw.unpack_dual(o).tangent if isinstance(o, t.Tensor) else o
+                log(o, tangent, o is args[0])
+
+        with fw.dual_level():
+            fails(call)
+
+    def given(ctx, *tangents):
+        log(*tangents)
+        return tangents[0] * 1
+
+    def as_they_are(ctx, *args):
+        ctx.set_materialize_grads(False)
+        return args[0] * 1
+
+    # What has no tangent: zeros, or None.
+    run(lambda ctx, *args: args[0] * 1, given, leaf, plain, lambda: 3, lambda: None)
+    run(as_they_are, given, leaf, plain, lambda: 3)
+    run(lambda ctx, x, y: x * 1, given, leaf, lambda: t.arange(3))
+    # As many as there are outputs, and tensors.
+    run(lambda ctx, x: (x * 1, x * 2), lambda ctx, g: g, leaf)
+    run(lambda ctx, x: x * 1, lambda ctx, g: (g, g), leaf)
+    run(lambda ctx, x: (x * 1, 5), lambda ctx, g: (g * 1, None), leaf)
+    run(lambda ctx, x: x * 1, lambda ctx, g: 3, leaf)
+    run(lambda ctx, x: x * 1, lambda ctx, g: g[:1] * 1, leaf)
+
+    def written(ctx, x):
+        ctx.mark_dirty(x)
+        return x.mul_(2)
+
+    for jvp in (
+        lambda ctx, g: g.mul_(2),
+        lambda ctx, g: g * 2,
+        lambda ctx, g: g,
+        lambda ctx, g: None,
+    ):
+        run(written, jvp, dual)
+    for jvp in (lambda ctx, g: g.view_as(g), lambda ctx, g: g, lambda ctx, g: g * 2):
+        for make in (leaf, dual):
+            run(lambda ctx, x: x, jvp, make)
+    run(lambda ctx, x, y: (x * 1, y), lambda ctx, g, h: (g * 1, g * 2), dual, plain)
+    for make in (leaf, window):
+        for jvp in (
+            lambda ctx, g: g.narrow(0, 0, 2),
+            lambda ctx, g: g.narrow(0, 0, 2).clone(),
+            lambda ctx, g: g.narrow(0, 0, 2).clone()[:],
+        ):
+            run(lambda ctx, x: x.narrow(0, 0, 2), jvp, make)
+
+    def constant(ctx, x):
+        y = x * 1
+        ctx.mark_non_differentiable(y)
+        return y, x * 2
+
+    run(constant, lambda ctx, g: (g * 1, g * 2), leaf)
+    run(constant, lambda ctx, g: (None, g * 2), leaf)
+
+
+@script
+def saved_tensors_that_are_written_to(t, log, fails):
+    graph = t.autograd.graph
+
+    def leaf():
+        return t.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+
+    def view(x):
+        return x[:1]
+
+    def whole(x):
+        return x
+
+    for saved in (whole, view):
+        for wrote in (whole, view):
+            for write in (
+                lambda x: x.sin_(),
+                lambda x: x.__setitem__(0, 7.0),
+                lambda x: t.exp(x.detach(), out=x.detach()),
+                lambda x: x.square_().mul_(x),
+            ):
+                with graph.allow_mutation_on_saved_tensors() as context:
+                    a = leaf()
+                    b = a * 1
+                    c = (saved(b) ** 2).sum()
+                    d = (saved(b) ** 3).sum()
+                    write(wrote(b))
+                    e = (saved(b) ** 2).sum()
+                    (c + d + e).backward()
+                    log(a.grad, len(context.cloned), len(context.original))
+    with graph.allow_mutation_on_saved_tensors() as context:
+        a = leaf()
+        b = a * 1
+        kept = b**2
+        b.sin_()
+        log(len(context.cloned), len(context.tid_to_weakhandle))
+        (first,) = t.autograd.grad(kept.sum(), a, create_graph=True)
+        log(first, t.autograd.grad(first.sum(), a))
+        del kept, first
+        log(len(context.cloned))
+    with graph.allow_mutation_on_saved_tensors():
+        fails(lambda: graph.allow_mutation_on_saved_tensors().__enter__())
+        out = (leaf() ** 2).sum()
+    fails(out.backward)
+    with graph.allow_mutation_on_saved_tensors():
+        fails(out.backward)
+
+
+@script
+def nodes_that_undo_gradients(t, log, fails):
+    F = t._C._functions
+    x = t.tensor([1.0, 2.0], requires_grad=True)
+    log(F.UndefinedGrad()(x * 2), t.autograd.grad(x.sum(), x))
+    (F.UndefinedGrad()(x * 2) + x).sum().backward()
+    log(x.grad)
+    y = F.DelayedError("no way back", 1)(x * 2)
+    log(y)
+    fails(lambda: y.sum().backward())
+    log(isinstance((x * 2).grad_fn.next_functions[0][0], F.AccumulateGrad))
+    fails(lambda: t.autograd.SavedTensor())
+    saved = (x * x).grad_fn._raw_saved_self
+    log(isinstance(saved, t.autograd.SavedTensor))
+    log(t._C._autograd._saved_tensors_hooks_is_enabled())
+    with t.autograd.graph.disable_saved_tensors_hooks("not now"):
+        log(t._C._autograd._saved_tensors_hooks_is_enabled())
+    ref = t._C._WeakTensorRef(x)
+    log(ref.expired())
+    log(t.autograd.is_multithreading_enabled())
+
+
 @script.each
 def test_script(program):
     compare_scripts(program)
