@@ -354,7 +354,6 @@ def module_stub(module, operators):
                 "_dtypes": "list[_dtype]",
                 "_schemas": "list[_str]",
                 "_return_types": "dict[_str, type]",
-                "_functions": "dict[_str, dict[_str, OpFunction]]",
             }
             yield f"{name}: {known.get(name, 'Any')}"
     for place, functions in module._functions.items():
