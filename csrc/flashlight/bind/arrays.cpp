@@ -316,8 +316,9 @@ nb::object to_list(const Tensor& t) {
 
 nb::object to_numpy(const Tensor& t, bool force) {
   if (!force) {
+    const AutogradState& state = autograd_state();
     FL_CHECK(
-        !requires_grad(t),
+        !(state.grad_mode && !state.inference_mode && requires_grad(t)),
         "Can't call numpy() on Tensor that requires grad. Use "
         "tensor.detach().numpy() instead.");
     FL_CHECK(

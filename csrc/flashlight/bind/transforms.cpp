@@ -98,8 +98,7 @@ nb::object unpack_dual(nb::handle tensor) {
   }
   Tensor along = tangent(t);
   HideTangents hidden;
-  return nb::make_tuple(
-      nb::steal(wrap(alias(t))), nb::steal(wrap(alias(along))));
+  return nb::make_tuple(nb::steal(wrap(alias(t))), nb::steal(wrap(along)));
 }
 
 // A scope of C++ as a context manager.

@@ -815,7 +815,8 @@ Tensor call_composite_inplace(const Op& op, Value* args) {
   any = any && any_normal(op, args);
   check_inplace(self, any);
   check_overlap(op, args, self);
-  bool plain = !top_level() && !forward_enabled();
+  // A mode is to see the write.
+  bool plain = !top_level() && !forward_enabled() && !dispatch_mode();
   bool adopt = plain && any && differentiable_dtype(self.dtype());
   if (adopt) {
     args[0] = Value(snapshot(self));
