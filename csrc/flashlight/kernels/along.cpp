@@ -43,7 +43,13 @@ void bring(T& to, T value) {
   if constexpr (kReduce == Reduce::Set) {
     to = value;
   } else if constexpr (kReduce == Reduce::Prod) {
-    to = to * value;
+    if constexpr (requires { value.imag(); }) { // no infinity made of NaN
+      to = {
+          to.real() * value.real() - to.imag() * value.imag(),
+          to.real() * value.imag() + to.imag() * value.real()};
+    } else {
+      to = to * value;
+    }
   } else if constexpr (kReduce == Reduce::Sum || kReduce == Reduce::Mean) {
     to = to + value;
   } else if constexpr (requires { value < to; }) {
@@ -151,11 +157,16 @@ mx::array scattered(
     const mx::array& index,
     const mx::array& source,
     int axis,
-    bool with_self) {
+    bool with_self,
+    bool pairs) {
   bool move = kReduce == Reduce::Set;
   mx::Dtype narrow = x.dtype(), type = move ? narrow : sum_type(narrow);
-  bool per_slice = index.ndim() != source.ndim();
-  Rows to(x.shape(), axis);
+  bool per_slice = index.ndim() + size_t{pairs} != source.ndim();
+  mx::Shape shape = x.shape();
+  if (pairs) {
+    shape.pop_back();
+  }
+  Rows to(shape, axis);
   int64_t count = source.shape(axis);
   auto out = host_op(
       "Scatter",
@@ -164,19 +175,21 @@ mx::array scattered(
       [=](const std::vector<mx::array>& in, std::vector<mx::array>& results) {
         auto run = [&](auto zero) {
           using T = decltype(zero);
-          T* data = results[0].data<T>();
-          std::copy_n(in[0].data<T>(), in[0].size(), data);
+          char* bytes = results[0].data<char>();
+          std::copy_n(in[0].data<char>(), in[0].nbytes(), bytes);
           scatter<kReduce, T>(
               to,
               count,
               in[1].data<int64_t>(),
               per_slice,
-              in[2].data<T>(),
+              reinterpret_cast<const T*>(in[2].data<char>()),
               with_self,
               narrow,
-              data);
+              reinterpret_cast<T*>(bytes));
         };
-        if constexpr (kReduce == Reduce::Set) {
+        if (pairs) {
+          run(std::complex<double>{});
+        } else if constexpr (kReduce == Reduce::Set) {
           for_width(mx::size_of(type), run);
         } else {
           for_sum(type, run);
@@ -245,7 +258,8 @@ mx::array scatter_along(
     const mx::array& source,
     int axis,
     Reduce reduce,
-    bool with_self) {
+    bool with_self,
+    bool pairs) {
   if (!use_host() && index.ndim() == source.ndim() && with_self) {
     if (reduce == Reduce::Set) {
       return mx::put_along_axis(x, index, source, axis);
@@ -260,17 +274,17 @@ mx::array scatter_along(
   }
   switch (reduce) {
     case Reduce::Set:
-      return scattered<Reduce::Set>(x, index, source, axis, with_self);
+      return scattered<Reduce::Set>(x, index, source, axis, with_self, pairs);
     case Reduce::Sum:
-      return scattered<Reduce::Sum>(x, index, source, axis, with_self);
+      return scattered<Reduce::Sum>(x, index, source, axis, with_self, pairs);
     case Reduce::Prod:
-      return scattered<Reduce::Prod>(x, index, source, axis, with_self);
+      return scattered<Reduce::Prod>(x, index, source, axis, with_self, pairs);
     case Reduce::Mean:
-      return scattered<Reduce::Mean>(x, index, source, axis, with_self);
+      return scattered<Reduce::Mean>(x, index, source, axis, with_self, pairs);
     case Reduce::Min:
-      return scattered<Reduce::Min>(x, index, source, axis, with_self);
+      return scattered<Reduce::Min>(x, index, source, axis, with_self, pairs);
     default:
-      return scattered<Reduce::Max>(x, index, source, axis, with_self);
+      return scattered<Reduce::Max>(x, index, source, axis, with_self, pairs);
   }
 }
 

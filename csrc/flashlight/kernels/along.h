@@ -22,13 +22,15 @@ select_along(const mx::array& x, const mx::array& index, int axis);
 
 // x with `source` brought in at `index`, which has source's sizes
 // (torch.scatter_reduce) or is one place per slice of it (torch.index_add).
-// Without `with_self` what is written to counts from the source alone.
+// Without `with_self` what is written to counts from the source alone. Of
+// `pairs` (see Note [Complex128]) x and `source` have one dimension more.
 FL_API mx::array scatter_along(
     const mx::array& x,
     const mx::array& index,
     const mx::array& source,
     int axis,
     Reduce reduce,
-    bool with_self = true);
+    bool with_self = true,
+    bool pairs = false);
 
 } // namespace flashlight

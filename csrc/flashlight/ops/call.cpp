@@ -421,13 +421,14 @@ bool has_bits(const Tensor& t) {
   return t->conj || t->neg;
 }
 
+// Is the op to compute beside a view with bits, and be copied to it? As PyTorch.
+bool on_copy(const Op& op, const Tensor& self) {
+  return has_bits(self) && op.schema.name != "copy";
+}
+
 // May the op write to `to` while it reads its arguments? Views with bits are
-// copied first, as in PyTorch; so is an out= (not what is written in place).
-void check_overlap(
-    const Op& op,
-    const Value* args,
-    const Tensor& to,
-    bool out = false) {
+// copied first, as in PyTorch.
+void check_overlap(const Op& op, const Value* args, const Tensor& to) {
   const std::string& name = op.schema.name;
   if (name == "index_put" || name == "_index_put" || name == "masked_fill" ||
       name == "index_fill") {
@@ -446,7 +447,8 @@ void check_overlap(
       for (size_t i : {1, 2}) {
         for_tensors(args[i], [&](const Tensor& t) {
           FL_CHECK(
-              !t.is_same(to) && !overlaps_partly(to, t, /*wholly_too=*/true),
+              has_bits(t) || (!t.is_same(to) &&
+                              !overlaps_partly(to, t, /*wholly_too=*/true)),
               "unsupported operation: some elements of the input tensor and "
               "the written-to tensor refer to a single memory location. Please "
               "clone() the tensor before performing the operation.");
@@ -465,7 +467,7 @@ void check_overlap(
   if (has_internal_overlap(to.geometry()) && !op.fills) {
     check_writable(to);
   }
-  if ((!op.elementwise && !op.out_apart) || (out && has_bits(to))) {
+  if ((!op.elementwise && !op.out_apart) || has_bits(to)) {
     return;
   }
   for (size_t i = 0; i < op.schema.args.size(); ++i) {
@@ -804,6 +806,12 @@ void check_write(const Tensor& result, const Tensor& self) {
   check_inference_write(self);
 }
 
+void check_copy(const Tensor& result, const Tensor& self) {
+  check_fits(result, self);
+  check_writable(self);
+  check_inference_write(self);
+}
+
 // The parts run on what self was; self takes their result and its history.
 Tensor call_composite_inplace(const Op& op, Value* args) {
   Tensor self = *args[0].tensor();
@@ -814,7 +822,10 @@ Tensor call_composite_inplace(const Op& op, Value* args) {
   }
   any = any && any_normal(op, args);
   check_inplace(self, any);
-  check_overlap(op, args, self);
+  bool beside = on_copy(op, self);
+  if (!beside) {
+    check_overlap(op, args, self);
+  }
   // A mode is to see the write.
   bool plain = !top_level() && !forward_enabled() && !dispatch_mode();
   bool adopt = plain && any && differentiable_dtype(self.dtype());
@@ -823,8 +834,7 @@ Tensor call_composite_inplace(const Op& op, Value* args) {
   }
   Results results = call(op, args);
   const Tensor& result = results[0].as<Tensor>();
-  check_fits(result, self);
-  check_inference_write(self);
+  (beside ? check_copy : check_write)(result, self);
   if (adopt && result.dtype() == self.dtype() &&
       fresh_output(result, op, args) && can_adopt_history(self, result)) {
     self.assign(result);
@@ -882,7 +892,10 @@ Tensor call_inplace(const Op& op, Value* args) {
       for_tensors(args[i], [](const Tensor& t) { (void)grad_fn(t); });
     }
   }
-  check_overlap(op, args, self);
+  bool beside = on_copy(op, self);
+  if (!beside) {
+    check_overlap(op, args, self);
+  }
   Results results;
   if (self->wrapped) [[unlikely]] {
     run_inplace_below(top_level(), op, args);
@@ -893,10 +906,10 @@ Tensor call_inplace(const Op& op, Value* args) {
   } else if (copies_itself(op, args, self)) {
     check_inference_write(self);
     results.push_back(Value(self));
-  } else if (node || !run_in_parts(op, args, self, check_write)) {
+  } else if (node || beside || !run_in_parts(op, args, self, check_write)) {
     results = run_kernel(op, args);
     const Tensor& result = results[0].as<Tensor>();
-    check_write(result, self);
+    (beside ? check_copy : check_write)(result, self);
     self.assign(result);
   }
   if (counts_writes(op, args)) [[likely]] {
@@ -979,7 +992,7 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
   NoGrad guard;
   WithoutAutocast no_casts;
   for (const Tensor& t : outs) {
-    check_overlap(op, args, t, /*out=*/true);
+    check_overlap(op, args, t);
   }
   Results results = call(op, args);
   TensorList values;

@@ -83,6 +83,17 @@ Results run_each(
 
 } // namespace detail
 
+// The kernel f where any_value() is all that it asks its tensors for: what it
+// gives are pairs then too.
+template <typename F>
+ForwardFn of_pairs(F f) {
+  return [f = detail::bind(f)](const Call& call) {
+    Results results;
+    results.push_back(Value(wrap_pairs(call, f(call))));
+    return results;
+  };
+}
+
 // f of each element (of the tensors broadcast): Z f(Z...), double f(Z...) or
 // bool f(Z...), one Z for each of the leading tensors, then the other
 // arguments.

@@ -1,6 +1,7 @@
 // One index for each slice along a dimension: index_select and its kin.
 #include <mlx/ops.h>
 
+#include "flashlight/core/complex128.h"
 #include "flashlight/kernels/along.h"
 #include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
@@ -145,18 +146,42 @@ mx::array brought(
     const mx::array& source,
     Reduce reduce,
     bool with_self = true) {
+  mx::array value = any_value(self);
   if (index.numel() == 0) {
-    return self.value();
+    return value;
   }
-  mx::array x = at_least_1d(self.value());
+  bool pairs = self.dtype() == Dtype::Complex128;
+  mx::array x = self.dim() == 0 ? mx::expand_dims(value, 0) : value;
   mx::Shape shape = x.shape();
   shape[static_cast<size_t>(d)] = static_cast<int>(index.numel());
-  mx::array from = source.size() == 1
-                       ? mx::broadcast_to(mx::reshape(source, {1}), shape)
+  mx::array from = source.size() == (pairs ? 2 : 1)
+                       ? mx::broadcast_to(mx::flatten(source), shape)
                        : mx::reshape(source, shape);
   mx::array out = scatter_along(
-      x, places(index), from, static_cast<int>(d), reduce, with_self);
-  return mx::reshape(out, to_shape(self.sizes()));
+      x, places(index), from, static_cast<int>(d), reduce, with_self, pairs);
+  return mx::reshape(out, value.shape());
+}
+
+mx::array index_reduce_kernel(
+    const Tensor& self,
+    int64_t dim,
+    const Tensor& index,
+    const Tensor& source,
+    const std::string& reduce,
+    bool include_self) {
+  FL_CHECK(
+      reduce == "prod" || reduce == "mean" || reduce == "amax" ||
+          reduce == "amin",
+      "index_reduce(): Expected reduce to be one of prod, mean, amax or amin "
+      "but got ",
+      reduce,
+      ".");
+  Reduce r = reduce_of(reduce);
+  int64_t d = check_source(self, dim, index, source, "index_reduce_");
+  check_ordered(self, r, "index_func_");
+  FL_CHECK_INDEX(
+      !misplaced(index, size_along(self, d)), "index out of range in self");
+  return brought(self, d, index, any_value(source), r, include_self);
 }
 
 void check_fill(const Tensor& self, const Tensor& index, int64_t d) {
@@ -425,27 +450,8 @@ void register_index_along() {
      "reduce, *, bool include_self=True) -> Tensor")
       .forms("function method inplace out")
       .exact_out()
-      .kernel([](const Tensor& self,
-                 int64_t dim,
-                 const Tensor& index,
-                 const Tensor& source,
-                 const std::string& reduce,
-                 bool include_self) {
-        FL_CHECK(
-            reduce == "prod" || reduce == "mean" || reduce == "amax" ||
-                reduce == "amin",
-            "index_reduce(): Expected reduce to be one of prod, mean, amax or "
-            "amin but got ",
-            reduce,
-            ".");
-        Reduce r = reduce_of(reduce);
-        int64_t d = check_source(self, dim, index, source, "index_reduce_");
-        check_ordered(self, r, "index_func_");
-        FL_CHECK_INDEX(
-            !misplaced(index, size_along(self, d)),
-            "index out of range in self");
-        return brought(self, d, index, source.value(), r, include_self);
-      })
+      .kernel(index_reduce_kernel)
+      .complex128(of_pairs(index_reduce_kernel))
       .grad(
           "self source",
           "self dim index source reduce include_self result",

@@ -1,6 +1,7 @@
 // gather and scatter: an index for each element, along one dimension.
 #include <mlx/ops.h>
 
+#include "flashlight/core/complex128.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/kernels/along.h"
 #include "flashlight/ops/complex128.h"
@@ -181,23 +182,28 @@ mx::array scattered(
     const mx::array& source,
     Reduce reduce,
     bool with_self = true) {
+  mx::array value = any_value(self);
   if (index.numel() == 0) {
-    return self.value();
+    return value;
   }
   auto axis = static_cast<int>(d);
+  bool pairs = self.dtype() == Dtype::Complex128;
   mx::array at = places(index);
-  mx::array from = at_least_1d(source);
-  from = source.ndim() == 0 && !(at.shape() == from.shape())
-             ? mx::broadcast_to(source, at.shape())
-             : cut(from, at.shape(), -1);
-  mx::array x = at_least_1d(self.value());
-  mx::array part = cut(x, at.shape(), axis);
-  mx::array out = scatter_along(part, at, from, axis, reduce, with_self);
+  mx::Shape sizes = at.shape();
+  if (pairs) {
+    sizes.push_back(2);
+  }
+  mx::array from = source.size() == (pairs ? 2 : 1)
+                       ? mx::broadcast_to(source, sizes)
+                       : cut(source, sizes, -1);
+  mx::array x = self.dim() == 0 ? mx::expand_dims(value, 0) : value;
+  mx::array part = cut(x, sizes, axis);
+  mx::array out = scatter_along(part, at, from, axis, reduce, with_self, pairs);
   if (part.shape() != x.shape()) {
     out = mx::slice_update(
         x, out, mx::Shape(x.ndim(), 0), mx::Shape(part.shape()));
   }
-  return mx::reshape(out, to_shape(self.sizes()));
+  return mx::reshape(out, value.shape());
 }
 
 Reduce old_reduce(const std::string& name) {
@@ -205,6 +211,50 @@ Reduce old_reduce(const std::string& name) {
       name == "add" || name == "multiply",
       "reduce argument must be either add or multiply.");
   return name == "add" ? Reduce::Sum : Reduce::Prod;
+}
+
+mx::array scatter_reduced(
+    const Tensor& self,
+    int64_t dim,
+    const Tensor& index,
+    const Tensor& src,
+    const std::string& reduce) {
+  warn(
+      "The reduce argument of torch.scatter with Tensor src is deprecated and "
+      "will be removed in a future PyTorch release. Use torch.scatter_reduce "
+      "instead for more reduction options.");
+  Reduce r = old_reduce(reduce);
+  int64_t d = check_scatter(self, dim, index, src);
+  return scattered(self, d, index, any_value(src), r);
+}
+
+mx::array scatter_number_reduced(
+    const Tensor& self,
+    int64_t dim,
+    const Tensor& index,
+    const Scalar& value,
+    const std::string& reduce) {
+  Reduce r = old_reduce(reduce);
+  int64_t d = check_scatter(self, dim, index, {});
+  Dtype dtype = self.dtype();
+  mx::array number =
+      dtype == Dtype::Complex128
+          ? pairs_of(complex128_number(value, {}, {}, self.device()))
+          : number_within(value, dtype);
+  return scattered(self, d, index, number, r);
+}
+
+mx::array scatter_reduce_kernel(
+    const Tensor& self,
+    int64_t dim,
+    const Tensor& index,
+    const Tensor& src,
+    const std::string& reduce,
+    bool include_self) {
+  Reduce r = reduce_of(reduce);
+  int64_t d = check_scatter(self, dim, index, src);
+  check_ordered(self, r, "scatter_gather_tensor_cpu_reduce_");
+  return scattered(self, d, index, any_value(src), r, include_self);
 }
 
 // The gradient of what was written. As in PyTorch, a source that is larger than
@@ -300,34 +350,16 @@ void register_scatter() {
      "reduce) -> Tensor")
       .forms("function method inplace out")
       .exact_out()
-      .kernel([](const Tensor& self,
-                 int64_t dim,
-                 const Tensor& index,
-                 const Tensor& src,
-                 const std::string& reduce) {
-        warn(
-            "The reduce argument of torch.scatter with Tensor src is "
-            "deprecated and will be removed in a future PyTorch release. Use "
-            "torch.scatter_reduce instead for more reduction options.");
-        Reduce r = old_reduce(reduce);
-        int64_t d = check_scatter(self, dim, index, src);
-        return scattered(self, d, index, src.value(), r);
-      })
+      .kernel(scatter_reduced)
+      .complex128(of_pairs(scatter_reduced))
       .no_derivative()
       .doc("scatter that adds or multiplies.");
   op("scatter.value_reduce(Tensor self, int dim, Tensor index, Scalar value, "
      "*, str reduce) -> Tensor")
       .forms("function method inplace out")
       .exact_out()
-      .kernel([](const Tensor& self,
-                 int64_t dim,
-                 const Tensor& index,
-                 const Scalar& value,
-                 const std::string& reduce) {
-        Reduce r = old_reduce(reduce);
-        int64_t d = check_scatter(self, dim, index, {});
-        return scattered(self, d, index, number_within(value, self.dtype()), r);
-      })
+      .kernel(scatter_number_reduced)
+      .complex128(of_pairs(scatter_number_reduced))
       .no_derivative()
       .doc("scatter that adds or multiplies a number.");
   op("scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor")
@@ -350,17 +382,8 @@ void register_scatter() {
       .forms("function method inplace out")
       .exact_out()
       .node("ScatterReduceBackward0")
-      .kernel([](const Tensor& self,
-                 int64_t dim,
-                 const Tensor& index,
-                 const Tensor& src,
-                 const std::string& reduce,
-                 bool include_self) {
-        Reduce r = reduce_of(reduce);
-        int64_t d = check_scatter(self, dim, index, src);
-        check_ordered(self, r, "scatter_gather_tensor_cpu_reduce_");
-        return scattered(self, d, index, src.value(), r, include_self);
-      })
+      .kernel(scatter_reduce_kernel)
+      .complex128(of_pairs(scatter_reduce_kernel))
       .grad(
           "self src",
           "self dim index src reduce include_self result",
