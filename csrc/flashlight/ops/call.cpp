@@ -421,7 +421,8 @@ bool has_bits(const Tensor& t) {
   return t->conj || t->neg;
 }
 
-// Is the op to compute beside a view with bits, and be copied to it? As PyTorch.
+// Is the op to compute beside a view with bits, and be copied to it? As
+// PyTorch.
 bool on_copy(const Op& op, const Tensor& self) {
   return has_bits(self) && op.schema.name != "copy";
 }

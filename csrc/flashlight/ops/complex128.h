@@ -89,7 +89,7 @@ template <typename F>
 ForwardFn of_pairs(F f) {
   return [f = detail::bind(f)](const Call& call) {
     Results results;
-    results.push_back(Value(wrap_pairs(call, f(call))));
+    results.push_back(Value(detail::wrap_pairs(call, f(call))));
     return results;
   };
 }
