@@ -298,7 +298,8 @@ def binary(w):
     x, t = _operands(w)
     y = w.any(lambda o: broadcasts(t.shape, o.shape))
     forms = BINARY
-    if t.shape == w.tensors[y].shape and t.dim():
+    unseen = t.is_inference() and w.tensors[y].is_inference()
+    if t.shape == w.tensors[y].shape and t.dim() and not unseen:
         forms = BINARY + SAME_SHAPE
     form = w.rng.choice(forms)
     if "expand_as" in form and not t.is_floating_point():

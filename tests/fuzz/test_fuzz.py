@@ -577,6 +577,51 @@ y = v.index_copy(-1, torch.tensor([1, 2]), torch.full((2,), 2.0))
 y.abs().sum().backward()
 (y * y).sum().backward()
 """,
+    "a conjugate that is written to computes beside itself": """
+x = torch.tensor([[1.98 + 0.64j], [0.73 - 1.98j]])
+y = x.clone().conj()
+y[1:].add_(x[:-1]).add_(y[:-1])
+z = torch.broadcast_to(x, (2, 2, 1)).conj().imag.add_(torch.ones(2, 1, 3))
+""",
+    "... and may hold what is read, not its shape": """
+x = torch.tensor([[-1.89 + 0.34j], [-1.36 - 1.05j]])
+y = x.conj()
+y[torch.tensor([1, -2])] = y
+y[torch.tensor([1, -2]), ..., 0] = y
+""",
+    "... and what is expanded is not written to": """
+x = torch.tensor([1.0 + 2j, 3.0]).expand(2, 2).conj()
+x.fill_(2)
+""",
+    "products of complex128 at indices": """
+x = torch.tensor([[1.5 + 2j, 3 - 1j, 0.5j], [2, 4, 5j]], dtype=torch.complex128)
+y = x.clone().scatter_(1, torch.tensor([[2]]), 2, reduce="multiply")
+z = x.scatter_reduce(1, torch.tensor([[2, 2], [0, 1]]), x.clone(), "prod")
+w = x.scatter_reduce(1, torch.tensor([[2, 2]]), x.clone(), "mean", include_self=False)
+v = x.index_reduce(0, torch.tensor([1, 1]), x.clone(), "prod")
+u = x[0, 0].scatter(0, torch.tensor(0), 2, reduce="multiply")
+""",
+    "strides of indexed complex128": """
+x = torch.zeros(2, 1, 3, dtype=torch.complex128).movedim(0, -1)
+y = x[torch.tensor([0, -1, -1]), -4:1]
+""",
+    "a gradient is laid out as what clamps": """
+x = torch.tensor([[1.71, -1.99, -1.78]], requires_grad=True)
+y = x.permute(1, 0).clamp(-1, 1).chunk(2)[0]
+y.sum().backward()
+""",
+    "a set_ in inference mode leaves what takes the gradient": """
+x = torch.tensor([[1.81, 1.64], [0.94, -1.96]], requires_grad=True)
+y = x.t()
+with torch.inference_mode(): x.set_(x.untyped_storage())
+z = torch.autograd.grad(y.abs().sum(), x)[0]
+""",
+    "a storage is resized under a narrower dtype": """
+x = torch.zeros(2, dtype=torch.int64)
+y = x.view(torch.int16)
+y.resize_(7)[:] = 3
+x.resize_(3)
+""",
 }
 
 

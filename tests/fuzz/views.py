@@ -251,7 +251,9 @@ def arithmetic(w):
     x = w.any()
     t = w.tensors[x]
     forms = ["{x} * 2", "{x} + 1", "-{x}", "{x} * {y}", "{x} + {y}", "{x}.sum()"]
-    forms += ["torch.stack([{x}, {x}])", "torch.cat([{x}, {x}])"]
+    forms += ["torch.cat([{x}, {x}])"]
+    if not t.is_inference():  # PyTorch's is a view of what nobody has, outside the mode
+        forms += ["torch.stack([{x}, {x}])"]
     if t.numel() or not t.is_complex():  # that of nothing has strides of its own
         forms += ["{x}.abs()"]
     if is_float(t):

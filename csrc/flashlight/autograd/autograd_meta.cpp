@@ -44,8 +44,13 @@ std::shared_ptr<Node> grad_fn(const Tensor& tensor) {
   if (meta->replay) {
     GradMode recording(true);
     Tensor again = meta->replay(meta->base);
-    node = autograd_meta(again)->grad_fn;
-    output = autograd_meta(again)->output_nr;
+    const AutogradMeta* made = autograd_meta(again);
+    FL_CHECK(
+        made && made->grad_fn,
+        "The history of a view cannot be made again: its base was written to "
+        "when detach_() had taken the history away.");
+    node = made->grad_fn;
+    output = made->output_nr;
   } else {
     node = as_strided_node(meta->base, tensor);
     node->add_input(tensor);

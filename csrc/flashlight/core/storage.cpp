@@ -216,6 +216,11 @@ void Storage::write(const Geometry& view, Dtype dtype, const mx::array& value) {
 
 void Storage::resize(int64_t bytes) {
   FL_CHECK(resizable_, "Trying to resize storage that is not resizable");
+  if (bytes % itemsize(dtype_) != 0) { // by a view of a narrower dtype
+    mx::array flat = flat_as(array_, layout_, Dtype::UInt8);
+    Layout layout = flat_layout(flat);
+    assign(std::move(flat), std::move(layout), Dtype::UInt8);
+  }
   int64_t want = (bytes + itemsize(dtype_) - 1) / itemsize(dtype_);
   if (want == numel()) {
     return;

@@ -408,7 +408,9 @@ Tensor power_grad_exponent(
   } else {
     flat = logical_and(flat, ge(exponent, Scalar(0)));
   }
-  return zero_where(flat, grad * conj(result * log(self)));
+  // Of a negative base there is a logarithm where the result is complex.
+  Tensor base = result.is_complex() ? _to_copy(self, result.dtype()) : self;
+  return zero_where(flat, grad * conj(result * log(base)));
 }
 
 mx::array copysign_kernel(const mx::array& a, const mx::array& b) {

@@ -150,13 +150,12 @@ void check_clamps(Dtype dtype) {
 }
 
 Tensor zero_unless(const Tensor& condition, const Tensor& x) {
-  return where(condition, x, zeros_like(x));
+  return where(condition, x, zeros({}, x.dtype(), {}, x.device()));
 }
 
 // Shared evenly where both are the extreme; beside NaN neither has lost.
 Tensor extreme_grad(const Tensor& grad, const Tensor& lost, const Tensor& tie) {
-  Tensor g = zero_unless(logical_not(lost), grad);
-  return where(tie, g / Scalar(2), g);
+  return masked_fill(where(tie, grad / Scalar(2), grad), lost, Scalar(0));
 }
 
 mx::array clamp_kernel(
@@ -410,14 +409,15 @@ void register_comparison() {
           "self",
           "self other",
           [](const Tensor& grad, const Tensor& self, const Tensor& other) {
-            return zero_unless(logical_or(ge(self, other), isnan(other)), grad);
+            Tensor mine = logical_or(ge(self, other), isnan(other));
+            return masked_fill(grad, logical_not(mine), Scalar(0));
           })
       .grad(
           "other",
           "self other",
           [](const Tensor& grad, const Tensor& self, const Tensor& other) {
             Tensor mine = logical_or(ge(self, other), isnan(other));
-            return zero_unless(logical_not(mine), grad);
+            return masked_fill(grad, mine, Scalar(0));
           })
       .doc("The greater of two elements; a number rather than NaN.");
   op("fmin(Tensor self, Tensor other) -> Tensor")
@@ -430,14 +430,15 @@ void register_comparison() {
           "self",
           "self other",
           [](const Tensor& grad, const Tensor& self, const Tensor& other) {
-            return zero_unless(logical_or(le(self, other), isnan(other)), grad);
+            Tensor mine = logical_or(le(self, other), isnan(other));
+            return masked_fill(grad, logical_not(mine), Scalar(0));
           })
       .grad(
           "other",
           "self other",
           [](const Tensor& grad, const Tensor& self, const Tensor& other) {
             Tensor mine = logical_or(le(self, other), isnan(other));
-            return zero_unless(logical_not(mine), grad);
+            return masked_fill(grad, mine, Scalar(0));
           })
       .doc("The lesser of two elements; a number rather than NaN.");
 

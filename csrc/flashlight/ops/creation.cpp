@@ -199,7 +199,8 @@ void set_to(
   }
   self->storage = storage;
   self->geometry = std::move(g);
-  if (self->autograd) { // a new one knows the new sizes
+  // A new one knows the new sizes. As PyTorch, inference mode leaves the old.
+  if (self->autograd && !autograd_state().inference_mode) {
     ensure_autograd_meta(self).accumulator.reset();
   }
   rebase_history(self, node);
