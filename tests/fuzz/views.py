@@ -456,7 +456,9 @@ def storage(w):
         # It keeps the strides of a tensor that is as large: of an empty storage, or
         # beyond the end of one.
         plain = t.stride() == torch.empty(t.shape).stride()
-        if o.numel() and plain and not t.is_conj():
+        # Bytes of what was rounded are not the same to the last.
+        rounded = t.dtype != o.dtype and (is_float(o) or o.is_complex())
+        if o.numel() and plain and not t.is_conj() and not rounded:
             forms += ["{x}.set_({y}.untyped_storage())"]
         if t.dtype == o.dtype:
             forms += ["{x}.set_({y}.untyped_storage(), {o}, {s}, {st})"]
