@@ -102,6 +102,12 @@ def _node_getattr(self, name):
     raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
 
+def _node_call(self, *grads, **kwargs):
+    if kwargs:
+        raise TypeError("keyword arguments are not supported")
+    return _C._node_call(self, grads)
+
+
 def _node_dir(self):
     names = _C._node_saved_names(self)
     saved = [f"_saved_{n}" for n in names]
@@ -120,6 +126,7 @@ for _name, _value in vars(NodeAttributes).items():
 _C._NodeBase.variable = property(_C._node_variable)
 _C._NodeBase.__getattr__ = _node_getattr
 _C._NodeBase.__dir__ = _node_dir
+_C._NodeBase.__call__ = _node_call
 
 
 class _NodeMeta(type):

@@ -202,15 +202,30 @@ class GraphExecGroup:
         return getattr(cls._of, "current", None)
 
 
-@contextlib.contextmanager
-def _rng(state):
-    """Within, random numbers are those that followed ``state``."""
-    if state is None:
-        yield
-        return
-    with flashlight.random.fork_rng():
-        flashlight.set_rng_state(state)
-        yield
+class _Modes:
+    """The random numbers and the autocasts of now, to come back to in backward."""
+
+    def __init__(self, preserve_rng_state):
+        self.rng_state = flashlight.get_rng_state() if preserve_rng_state else None
+        self.autocasts = [
+            {
+                "device_type": kind,
+                "enabled": flashlight.is_autocast_enabled(kind),
+                "dtype": flashlight.get_autocast_dtype(kind),
+                "cache_enabled": flashlight.is_autocast_cache_enabled(),
+            }
+            for kind in ("cpu", "cuda", "mps")
+        ]
+
+    @contextlib.contextmanager
+    def again(self):
+        with contextlib.ExitStack() as stack:
+            for autocast in self.autocasts:
+                stack.enter_context(flashlight.autocast(**autocast))
+            if self.rng_state is not None:
+                stack.enter_context(flashlight.random.fork_rng())
+                flashlight.set_rng_state(self.rng_state)
+            yield
 
 
 class CheckpointFunction(autograd.Function):
@@ -220,7 +235,7 @@ class CheckpointFunction(autograd.Function):
     def forward(ctx, run_function, preserve_rng_state, *args):
         check_backward_validity(args)
         ctx.run_function = run_function
-        ctx.rng_state = flashlight.get_rng_state() if preserve_rng_state else None
+        ctx.modes = _Modes(preserve_rng_state)
         # Tensors are saved as such, so that writes to them are noticed.
         ctx.others = [None if isinstance(a, _C.TensorBase) else a for a in args]
         ctx.places = [i for i, a in enumerate(args) if isinstance(a, _C.TensorBase)]
@@ -241,7 +256,7 @@ class CheckpointFunction(autograd.Function):
         for i, tensor in zip(ctx.places, ctx.saved_tensors):
             inputs[i] = tensor
         inputs = detach_variable(tuple(inputs))
-        with _rng(ctx.rng_state), flashlight.enable_grad():
+        with ctx.modes.again(), flashlight.enable_grad():
             outputs = ctx.run_function(*inputs)
         if isinstance(outputs, _C.TensorBase):
             outputs = (outputs,)
@@ -288,10 +303,12 @@ class _SavedInputs(autograd.Function):
 class _Frame:
     """One checkpointed call."""
 
-    def __init__(self, function, args, kwargs, rng_state, context, metadata, early):
+    def __init__(self, function, args, kwargs, modes, context, metadata, early):
         self.function, self.kwargs = function, kwargs
-        self.rng_state, self.context = rng_state, context
+        self.modes, self.context = modes, context
         self.metadata, self.early = metadata, early
+        self.completed = False  # the forward
+        self.left_early = False  # by a backward within, which saw a part of it
         self.logs = None  # of ops: in the forward, and when it runs again
         self.slots = []  # weak: a slot dies with the node that holds it
         self.expected = []
@@ -318,27 +335,33 @@ class _Frame:
 
         def pack(tensor):
             nonlocal count
+            kept = tensor.detach() if tensor.requires_grad else tensor
             if count == len(self.slots):
+                if not self.completed:
+                    self.left_early = True
+                    return kept
                 raise CheckpointError(
                     "torch.utils.checkpoint: trying to save more tensors during "
                     "recomputation than during the original forward pass.\n"
                 )
             slot = self.slots[count]()
             if slot is not None:
-                slot.values[task] = tensor.detach()
+                slot.values[task] = kept
             metadata.append(self.metadata(tensor))
             count += 1
             if self.early and count == len(self.slots):
                 raise _Stop
             # Detached: a node that held its own output would be a cycle.
-            return tensor.detach()
+            return kept
 
         hooks = saved_tensors_hooks(pack, lambda tensor: tensor)
-        with _rng(self.rng_state), self.context, flashlight.enable_grad(), hooks:
+        with self.modes.again(), self.context, flashlight.enable_grad(), hooks:
             try:
                 self.function(*self.args(), **self.kwargs)
             except _Stop:
                 pass
+        if self.left_early:
+            return
         if count != len(self.slots):
             raise CheckpointError(
                 "torch.utils.checkpoint: A different number of tensors was saved "
@@ -483,14 +506,16 @@ def checkpoint(
         function,
         args,
         kwargs,
-        flashlight.get_rng_state() if preserve else None,
+        _Modes(preserve),
         recompute_context,
         _DETERMINISM_CHECKS[determinism_check],
         early_stop if _early_stop is None else _early_stop,
     )
     frame.logs = logs
     with saved_tensors_hooks(frame.pack, _unpack), forward_context:
-        return function(*args, **kwargs)
+        result = function(*args, **kwargs)
+        frame.completed = True
+        return result
     raise RuntimeError(
         "torch.utils.checkpoint: the forward context provided by context_fn suppressed "
         "an exception raised during the checkpointed forward. This is not supported "

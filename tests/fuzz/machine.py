@@ -162,7 +162,9 @@ def _refused(seen):
 def _asserted(seen):
     """Whether a check of PyTorch's own failed that it has no words for."""
     text = str(seen)
-    return "INTERNAL ASSERT FAILED" in text or "Could this error message be" in text
+    texts = ["INTERNAL ASSERT FAILED", "Could this error message be"]
+    texts += ["with unallocated storage"]  # zeros that a derivative made without data
+    return any(t in text for t in texts)
 
 
 def _half_done(before, a, e):

@@ -46,6 +46,69 @@ def gradients(t, log, fails):
 
 
 @script
+def autocasts_come_back(t, log, fails):
+    checkpoint = checkpoints(t).checkpoint
+    for reentrant in (True, False):
+        for enabled in (True, False):
+            x, w = t.ones(2, 2, requires_grad=True), t.ones(2, 2, requires_grad=True)
+            seen = []
+
+            def f(x):
+                y = x @ w
+                seen.append((y.dtype, t.is_autocast_enabled("cpu")))
+                return y * 2
+
+            with t.autocast("cpu", dtype=t.bfloat16, enabled=enabled):
+                out = checkpoint(f, x, use_reentrant=reentrant)
+            with t.autocast("cpu", dtype=t.float16):
+                out.sum().backward()
+            log(seen, x.grad, w.grad)
+
+
+@script
+def backward_within(t, log, fails):
+    module = checkpoints(t)
+
+    def inner(x):
+        with t.enable_grad():
+            return t.autograd.grad(x.sin() * x, x, create_graph=True)[0]
+
+    def kept(f):
+        return functools.partial(module.checkpoint, f, use_reentrant=False)
+
+    for early in (True, False):
+        with module.set_checkpoint_early_stop(early):
+            x = t.tensor(0.7, requires_grad=True)
+            for f in (kept(inner), kept(kept(inner)), kept(lambda x: inner(x).exp())):
+                y = f(x)
+                log(y, t.autograd.grad(y, x))
+
+
+@script
+def what_needs_no_gradient_is_itself(t, log, fails):
+    a, b = leaf(t), t.tensor([3.0, 4.0])
+    seen = []
+
+    class Keeps(t.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, y):
+            ctx.save_for_backward(x, y)
+            return x * y
+
+        @staticmethod
+        def backward(ctx, grad):
+            saved = ctx.saved_tensors
+            seen.append([s is o for s, o in zip(saved, (a, b))])
+            return grad * saved[1], None
+
+    Keeps.apply(a, b).sum().backward()
+    checkpoints(t).checkpoint(Keeps.apply, a, b, use_reentrant=False).sum().backward()
+    with t.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x):
+        Keeps.apply(a, b).sum().backward()
+    log(seen, a.grad)
+
+
+@script
 def random_numbers(t, log, fails):
     checkpoint = checkpoints(t).checkpoint
     for reentrant in (True, False):

@@ -285,6 +285,28 @@ def node_hooks(t, log, fails):
 
 
 @script
+def hooks_stay_behind_views_in_place(t, log, fails):
+    for change in (lambda y: y.t_(), lambda y: y.unsqueeze_(0), lambda y: y.mul_(3)):
+        for is_view in (False, True):
+            x = t.arange(6.0).reshape(2, 3).requires_grad_()
+            y = (x * 2)[:] if is_view else x * 2
+            y.retain_grad()
+            y.register_hook(lambda g: log("before", g))
+            change(y)
+            log(y.retains_grad, y._backward_hooks is None)
+            y.register_hook(lambda g: log("after", g))
+            y.retain_grad()
+            (y * y).sum().backward()
+            log(y.grad)
+    x = t.ones(2, 3, requires_grad=True)
+    y = x * 2
+    y.register_hook(lambda g: log("before", g))
+    y.t_().mul_(2)
+    y.register_hook(lambda g: log("after", g))
+    y.sum().backward()
+
+
+@script
 def hooks_on_several(t, log, fails):
     multi = t.autograd.graph.register_multi_grad_hook
     x, y, z = leaf(t), leaf(t), leaf(t)
@@ -326,6 +348,32 @@ def graph_attributes(t, log, fails):
     a, b = (x * 1).unbind(0)
     log(a.output_nr, b.output_nr, a.grad_fn is b.grad_fn)
     log(x.grad_fn, x.is_leaf, y.is_leaf, t.ones(2).is_leaf, y.detach().is_leaf)
+
+
+@script
+def nodes_may_be_called(t, log, fails):
+    x, w = leaf(t), leaf(t, 3.0, 4.0)
+    ones = t.ones(2)
+    product, sine = x * w, x.sin()
+    a, b = t.stack([x, w]).unbind()
+    log(product.grad_fn(ones), sine.grad_fn(ones), a.grad_fn(ones, None))
+    log(x.detach().requires_grad_().exp().grad_fn(None))
+    for args in ((), (ones, ones), (1,)):
+        fails(lambda: sine.grad_fn(*args))
+    fails(lambda: sine.grad_fn(grad=ones))
+
+
+@script
+def first_gradients_with_history(t, log, fails):
+    x, y = leaf(t), t.ones(2, 3).t().contiguous().t().requires_grad_()
+    z = t.tensor([1.0]).expand(3).requires_grad_()
+    for a in (x, y, z):
+        (a * a).sum().backward(create_graph=True)
+        fn = a.grad.grad_fn
+        log(fn.name(), [n and n.name() for n, _ in fn.next_functions])
+        log(a.grad.stride(), a.grad._version)
+        (a.grad * a.grad).sum().backward()
+        log(a.grad.detach())
 
 
 @script

@@ -58,13 +58,16 @@ first_grad(const Tensor& grad, const Tensor& variable, int64_t expected) {
     bool alone = grad->storage->use_count() == 1;
     return alone ? detached(grad) : made_now(copied(grad, grad.strides()));
   }
-  Tensor out = fresh(grad, variable);
-  if (grad_enabled()) { // with its history
-    Tensor copy = autograd_ops().clone(grad);
-    copy->storage = out->storage;
-    copy->geometry = out->geometry;
-    out = copy;
+  if (grad_enabled() && is_dense(variable)) { // with its history
+    const AutogradOps& ops = autograd_ops();
+    Tensor to = ops.zeros(variable.sizes(), grad.dtype(), grad.device());
+    to->geometry.strides = variable.strides();
+    return ops.copy_(to, grad);
   }
+  if (grad_enabled()) {
+    return made_now(autograd_ops().clone(grad));
+  }
+  Tensor out = fresh(grad, variable);
   if (!autograd_state().inference_mode && is_dense(variable)) {
     out.bump_version();
   }

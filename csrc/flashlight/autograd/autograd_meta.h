@@ -45,6 +45,7 @@ class FL_API AutogradMeta : public AutogradMetaBase {
   std::weak_ptr<Node> accumulator;
   std::vector<std::shared_ptr<NodeHook>> hooks; // a leaf's; else on its node
   std::vector<std::shared_ptr<NodeHook>> post_accumulate_hooks;
+  bool hooks_behind = false; // on the node before the one of an in-place view
   std::shared_ptr<NodeHook> retain_hook;
   std::shared_ptr<TangentSlot> tangent; // see autograd/forward_mode.h
 

@@ -42,6 +42,7 @@ struct AutogradOps {
       const Geometry& window,
       const Geometry& base);
   Tensor (*clone)(const Tensor&);
+  Tensor (*copy_)(const Tensor& to, const Tensor& from);
   Tensor (*real)(const Tensor&);
   // Complex numbers as pairs, and back; the conjugate; the negative.
   Tensor (*view_as_real)(const Tensor&);

@@ -161,7 +161,11 @@ Tensor SavedTensor::unpack(const std::shared_ptr<Node>& owner) const {
       return without_dead_levels(data_);
     }
   }
-  Tensor out = detached(hook_ ? hook_->unpack() : data_);
+  Tensor kept = hook_ ? hook_->unpack() : data_;
+  if (hook_ && !node && !requires_grad_ && !tangent_ && !requires_grad(kept)) {
+    return kept; // what the hook gave, itself
+  }
+  Tensor out = detached(kept);
   if (tangent_) [[unlikely]] {
     ensure_autograd_meta(out).tangent = tangent_;
   }

@@ -317,8 +317,9 @@ ForgetHooks& forget_hooks() {
 
 void leave_hooks(const Tensor& tensor, const std::shared_ptr<Node>& from) {
   AutogradMeta& meta = ensure_autograd_meta(tensor);
-  bool any = !meta.hooks.empty();
+  bool any = !meta.hooks.empty() || meta.hooks_behind;
   meta.hooks.clear();
+  meta.hooks_behind = false;
   if (from) {
     any = any || !from->tensor_pre_hooks.empty();
   }
@@ -405,9 +406,15 @@ void replace_history(const Tensor& tensor, const std::shared_ptr<Node>& node) {
   if (!node) {
     return;
   }
+  // As PyTorch, hooks stay with the node that the tensor had.
   AutogradMeta& meta = ensure_autograd_meta(tensor);
+  std::shared_ptr<Node> before = std::move(meta.grad_fn);
+  meta.hooks_behind =
+      meta.hooks_behind || (before && !before->tensor_pre_hooks.empty());
   meta.output_nr = node->add_input(tensor);
-  swap_history(tensor, node);
+  meta.requires_grad = false;
+  meta.grad_fn = node;
+  free_iteratively(std::move(before));
   if (meta.is_view) {
     meta.attr_version = tensor.version();
   }

@@ -313,6 +313,35 @@ nb::object node_next_functions(nb::handle self) {
   return nb::steal(check(PyList_AsTuple(out.ptr())));
 }
 
+// The node by itself, without its hooks: grad_fn(grad).
+nb::object node_call(nb::handle self, const nb::tuple& args) {
+  auto node = to_node(self);
+  size_t wanted = node->inputs().size();
+  FL_CHECK_TYPE(
+      args.size() == wanted,
+      "expected ",
+      wanted,
+      " arguments, got ",
+      args.size(),
+      " instead");
+  TensorList grads;
+  for (size_t i = 0; i < args.size(); ++i) {
+    nb::handle arg = args[i];
+    FL_CHECK_TYPE(
+        arg.is_none() || is_tensor(arg.ptr()),
+        "argument ",
+        i,
+        " is not a Variable");
+    grads.push_back(arg.is_none() ? Tensor() : as_tensor(arg.ptr()));
+  }
+  TensorList out;
+  {
+    nb::gil_scoped_release free;
+    out = (*node)(std::move(grads));
+  }
+  return out.size() == 1 ? nb::steal(wrap(out[0])) : grads_tuple(out);
+}
+
 nb::object node_metadata(nb::handle self) {
   auto node = to_node(self);
   if (!node->metadata) {
@@ -490,6 +519,7 @@ void bind_autograd(nb::module_& m) {
   m.attr("_NodeBase") = nb::handle(reinterpret_cast<PyObject*>(node_base));
   // Attributes are given in Python, where they serve custom Functions too.
   m.def("_node_next_functions", node_next_functions);
+  m.def("_node_call", node_call);
   m.def("_node_metadata", node_metadata);
   m.def("_node_name", [](nb::handle self) { return to_node(self)->name(); });
   m.def("_node_sequence_nr", [](nb::handle self) {

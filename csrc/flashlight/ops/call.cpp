@@ -856,6 +856,9 @@ Tensor call_inplace(const Op& op, Value* args) {
   if (op.composite) {
     return call_composite_inplace(op, args);
   }
+  if (!op.view && forward_enabled() && any_tangent(op, args)) [[unlikely]] {
+    return call_inplace_dual(op, args);
+  }
   std::vector<Value> at_level;
   if (const LevelHandle& level = top_level()) [[unlikely]] {
     if (level->kind == LevelKind::Batch) {
@@ -867,9 +870,6 @@ Tensor call_inplace(const Op& op, Value* args) {
   }
   if (op.view) {
     return call_inplace_view(op, args);
-  }
-  if (forward_enabled() && any_tangent(op, args)) [[unlikely]] {
-    return call_inplace_dual(op, args);
   }
   Tensor self = *args[0].tensor();
   bool any = recording() && !op.differentiable.empty() &&
@@ -984,7 +984,8 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
   if (forward_enabled()) [[unlikely]] {
     FL_CHECK_AS(
         NotImplementedError,
-        !any_tangent(op, args),
+        !any_tangent(op, args) &&
+            !std::any_of(outs.begin(), outs.end(), has_tangent),
         "Trying to use forward AD with ",
         name,
         "_out that does not support it because it is an out= function");

@@ -42,6 +42,9 @@ void lend_ops() {
   ops.clone = [](const Tensor& x) {
     return clone(x, MemoryFormat::Contiguous);
   };
+  ops.copy_ = [](const Tensor& to, const Tensor& from) {
+    return copy_(to, from, false);
+  };
   ops.real = [](const Tensor& x) { return real(x); };
   ops.view_as_real = [](const Tensor& x) {
     return view_as_real(resolve_conj(x));
