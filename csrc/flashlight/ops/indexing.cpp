@@ -192,6 +192,15 @@ Plan make_plan(const Tensor& self, const TensorList& indices) {
   return plan;
 }
 
+// As they lie in memory, which is how PyTorch goes over them.
+Tensor in_memory_order(const Tensor& index) {
+  if (!is_dense(index.sizes(), index.strides())) {
+    return index;
+  }
+  Geometry flat{{index.numel()}, {1}, index.storage_offset()};
+  return index.alias(std::move(flat), index.dtype());
+}
+
 // Not where nothing is read or written. PyTorch's text counts the indices, not
 // the dimensions.
 void check_within(const Tensor& self, const TensorList& indices) {
@@ -199,7 +208,7 @@ void check_within(const Tensor& self, const TensorList& indices) {
   for (size_t i = 0; i < indices.size(); ++i) {
     if (indices[i].defined()) {
       int64_t size = self.size(static_cast<int64_t>(i));
-      check_bounds(indices[i], place++, size, true);
+      check_bounds(in_memory_order(indices[i]), place++, size, true);
     }
   }
 }
