@@ -616,10 +616,36 @@ y = x.t()
 with torch.inference_mode(): x.set_(x.untyped_storage())
 z = torch.autograd.grad(y.abs().sum(), x)[0]
 """,
+    "the dtype of complex128 that is written to at indices": """
+x = torch.zeros(2, 3, dtype=torch.complex128)
+x[[-2], :1] = torch.ones((), dtype=torch.int64)
+x[torch.tensor([], dtype=torch.int64)] = torch.tensor(3)
+""",
+    "indices are gone over as they lie": """
+x = torch.zeros(2)
+i = torch.tensor([[0, 5], [7, 1], [2, 3]])
+y = x[i.t()]
+y = x[i.t().contiguous().t()[1:]]
+""",
+    "views in place leave a retained gradient as it was": """
+x = torch.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+y = x * 2
+y.retain_grad()
+y.transpose_(0, -1)
+y.sum().backward()
+""",
+    "a leaf that was resized before its gradient came": """
+x = torch.tensor([[-0.02, 1.78, 1.4]], requires_grad=True)
+y = -x.sum()
+with torch.inference_mode(): x.resize_(()).zero_()
+y.expand(2, 2).sum().backward()
+""",
     "a storage is resized under a narrower dtype": """
 x = torch.zeros(2, dtype=torch.int64)
 y = x.view(torch.int16)
 y.resize_(7)[:] = 3
+x.add_(1)
+y.resize_(12)[:] = 3
 x.resize_(3)
 """,
 }

@@ -5,6 +5,8 @@ import importlib
 import pytest
 from comparing import LIBRARIES, Scripts, compare_scripts
 
+import flashlight
+
 script = Scripts()
 
 
@@ -494,6 +496,54 @@ def dual_numbers(t, log, fails):
         fails(lambda: fw.make_dual(d, x))
         fails(lambda: t.add(d, x, out=t.empty(2, 3)))
     fails(lambda: fw.exit_dual_level())
+
+
+@script
+def how_tangents_lie(t, log, fails):
+    fw = importlib.import_module(t.__name__ + ".autograd.forward_ad")
+    pairs = t.zeros(2, dtype=t.complex64)
+    with fw.dual_level():
+
+        def show(x, along):
+            d = fw.make_dual(x, along)
+            u = fw.unpack_dual(d).tangent
+            log(u is along, u.stride(), u.storage_offset(), u._is_view(), u.is_conj())
+            log(u.untyped_storage().nbytes(), u.is_neg(), fw.unpack_dual(d * 2))
+
+        wide = t.ones(2, 3)
+        show(wide, t.ones(1).expand(2, 3))
+        show(wide, t.ones(3, 2).t())
+        show(wide[:, :2], t.ones(2, 2))
+        show(t.ones(2, 2), wide[:, :2])
+        show(wide[:, 1:], t.ones(2, 3)[:, 1:])
+        show(wide[:, 1:], wide[:, :2])
+        show(pairs.conj(), pairs + 1j)
+        show(pairs, (pairs + 1j).conj())
+        show(pairs.conj().imag, t.ones(2))
+        show(t.ones(1, 2), t.ones(2, 1).t())
+        fails(lambda: fw.make_dual(t.ones(1).expand(3), t.ones(3)))
+        d = fw.make_dual(t.ones(2), t.ones(2))
+        fails(lambda: fw.make_dual(t.ones(2), d))
+        fails(lambda: fw.make_dual(d, t.ones(2)))
+        fails(lambda: t.add(t.ones(2), 1, out=fw.make_dual(t.ones(2), t.ones(2))))
+        log(fw.unpack_dual(d.clone().detach_() * 2))
+    log(t.func.jvp(lambda x: (x * 2).detach_() * 3, (t.ones(2),), (t.ones(2),)))
+
+
+def test_a_batched_tangent_is_written_through_a_view():
+    """PyTorch has no batching rule for make_dual."""
+    fw = flashlight.autograd.forward_ad
+    view = flashlight.zeros(2, 2).t()
+    along = flashlight.arange(8.0).view(2, 2, 2)
+
+    def write(tangent):
+        with fw.dual_level():
+            view.copy_(fw.make_dual(flashlight.zeros(2, 2), tangent))
+            return fw.unpack_dual(view).tangent, fw.unpack_dual(view._base).tangent
+
+    of_view, of_base = flashlight.vmap(write)(along)
+    assert of_view.tolist() == along.tolist()
+    assert of_base.tolist() == along.mT.tolist()
 
 
 @script.each

@@ -23,8 +23,10 @@ bool lies_right(const Tensor& grad, const Tensor& variable) {
   if (!is_dense(variable)) {
     return grad.is_contiguous();
   }
-  size_t dims = std::min(grad.sizes().size(), variable.sizes().size());
-  for (size_t i = 0; i < dims; ++i) {
+  if (grad.dim() > variable.dim()) { // which shows other data by now
+    return false;
+  }
+  for (size_t i = 0; i < grad.sizes().size(); ++i) {
     int64_t stride = grad.strides()[i];
     // A stride of 0 may be an expanded tensor's.
     if (grad.sizes()[i] == 1 ? stride == 0 : stride != variable.strides()[i]) {

@@ -174,6 +174,7 @@ void make_view(const Tensor& view, const Tensor& of, CreationMeta creation) {
   meta.is_view = true;
   meta.base = parent && parent->is_view ? parent->base : of;
   meta.attr_version = view.version();
+  meta.without_tangent = parent && parent->without_tangent;
   // What a view may not do, its views may not do either.
   bool inherits = parent && parent->is_view &&
                   (creation == CreationMeta::Default ||

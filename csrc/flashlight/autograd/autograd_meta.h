@@ -54,6 +54,7 @@ class FL_API AutogradMeta : public AutogradMetaBase {
   Tensor base;
   CreationMeta creation = CreationMeta::Default;
   uint32_t attr_version = 0;
+  bool without_tangent = false; // a dual tensor's primal: the base's is not its
   // Makes it again from the base, where a geometry alone does not tell: the two
   // are not both complex, or the one shows conjugates.
   std::function<Tensor(const Tensor& base)> replay;

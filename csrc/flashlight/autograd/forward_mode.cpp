@@ -62,7 +62,8 @@ Tensor tangent_from_base(const Tensor& view, const AutogradMeta& meta) {
 bool has_tangent(const Tensor& tensor) {
   const AutogradMeta* meta = autograd_meta(tensor);
   return has_own_tangent(meta) ||
-         (meta && meta->is_view && has_own_tangent(autograd_meta(meta->base)));
+         (meta && meta->is_view && !meta->without_tangent &&
+          has_own_tangent(autograd_meta(meta->base)));
 }
 
 Tensor tangent(const Tensor& tensor) {

@@ -357,6 +357,7 @@ int set_base_grad_fn(PyObject* self, PyObject* value) {
     if (AutogradMeta* meta = autograd_meta(tensor_of(self))) {
       meta->grad_fn.reset();
       meta->output_nr = 0;
+      meta->tangent.reset();
     }
     return 0;
   });

@@ -77,6 +77,10 @@ nb::object make_dual(nb::handle primal, nb::handle along) {
       "Making a dual Tensor based on a Tensor that already has a forward "
       "gradient at the same level 0 is not supported.");
   FL_CHECK(
+      !has_tangent(t),
+      "Setting a forward grad that itself has a forward gradient at the same "
+      "level0 is not supported.");
+  FL_CHECK(
       t.sizes() == x.sizes(),
       "Trying to set a forward gradient that has a different size than that of "
       "the original Tensor, this is not supported. Tensor is of size ",
@@ -98,7 +102,9 @@ nb::object unpack_dual(nb::handle tensor) {
   }
   Tensor along = tangent(t);
   HideTangents hidden;
-  return nb::make_tuple(nb::steal(wrap(alias(t))), nb::steal(wrap(along)));
+  Tensor primal = alias(t);
+  ensure_autograd_meta(primal).without_tangent = true;
+  return nb::make_tuple(nb::steal(wrap(primal)), nb::steal(wrap(along)));
 }
 
 // A scope of C++ as a context manager.

@@ -89,12 +89,44 @@ TensorList along_tangents(
 
 } // namespace
 
+namespace {
+
+// Would each view of the one be one of the other? As PyTorch, of strides where
+// they matter, of the storage's size and of bits; of strides alone inside vmap.
+bool lies_as(const Tensor& like, const Tensor& t) {
+  if (like->wrapped || t->wrapped) {
+    return like.strides() == t.strides();
+  }
+  auto length = [](const Tensor& x) {
+    return x->storage->nbytes() / itemsize(x.dtype());
+  };
+  bool same = like->conj == t->conj && like->neg == t->neg &&
+              length(like) == length(t);
+  if (!same || like.numel() == 0) {
+    return same;
+  }
+  same = like.storage_offset() == t.storage_offset();
+  for (size_t d = 0; d < like.sizes().size(); ++d) {
+    same = same && (like.strides()[d] == t.strides()[d] || like.sizes()[d] == 1);
+  }
+  return same;
+}
+
+} // namespace
+
 Tensor laid_out_as(const Tensor& like, const Tensor& tangent) {
-  if (like.strides() == tangent.strides() ||
-      has_internal_overlap(like.geometry())) {
+  if (lies_as(like, tangent)) {
     return tangent;
   }
-  Tensor out = new_empty_strided(tangent, like.sizes(), like.strides());
+  if (like->wrapped || tangent->wrapped) {
+    Tensor out = new_empty_strided(tangent, like.sizes(), like.strides());
+    return copy_(out, tangent, false);
+  }
+  int64_t length = like->storage->nbytes() / itemsize(like.dtype());
+  Tensor flat = new_zeros(tangent, {length}, tangent.dtype());
+  Tensor out = flat.alias(like.geometry(), tangent.dtype());
+  out->conj = like->conj;
+  out->neg = like->neg;
   return copy_(out, tangent, false);
 }
 
@@ -186,9 +218,10 @@ Results call_dual(const Op& op, Value* args) {
     }
   }
   for (size_t i = 0; i < tangents.size(); ++i) {
-    set_tangent(
-        differentiable[i],
-        laid_out_as(differentiable[i], of_its_own(tangents[i], along)));
+    const Tensor& of = differentiable[i];
+    Tensor t = of_its_own(tangents[i], along);
+    bool any = has_internal_overlap(of.geometry());
+    set_tangent(of, any ? t : laid_out_as(of, t));
   }
   if (!differentiable.empty()) {
     if (auto node = std::dynamic_pointer_cast<OpNode>(
@@ -205,7 +238,7 @@ void write_tangent(const Tensor& tensor, const Tensor& along) {
       return;
     }
     Tensor base = base_of(tensor);
-    if (!base.defined()) {
+    if (!base.defined() || autograd_meta(tensor)->without_tangent) {
       set_tangent(tensor, along);
       return;
     }

@@ -1,5 +1,6 @@
 // Indexing with tensors: gather and scatter over PyTorch's rules.
 #include <algorithm>
+#include <numeric>
 
 #include <mlx/ops.h>
 
@@ -194,11 +195,18 @@ Plan make_plan(const Tensor& self, const TensorList& indices) {
 
 // As they lie in memory, which is how PyTorch goes over them.
 Tensor in_memory_order(const Tensor& index) {
-  if (!is_dense(index.sizes(), index.strides())) {
-    return index;
+  const IntList &sizes = index.sizes(), &strides = index.strides();
+  std::vector<size_t> order(sizes.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return strides[a] > strides[b];
+  });
+  Geometry g{{}, {}, index.storage_offset()};
+  for (size_t d : order) {
+    g.sizes.push_back(sizes[d]);
+    g.strides.push_back(strides[d]);
   }
-  Geometry flat{{index.numel()}, {1}, index.storage_offset()};
-  return index.alias(std::move(flat), index.dtype());
+  return index.alias(std::move(g), index.dtype());
 }
 
 // Not where nothing is read or written. PyTorch's text counts the indices, not
@@ -208,7 +216,10 @@ void check_within(const Tensor& self, const TensorList& indices) {
   for (size_t i = 0; i < indices.size(); ++i) {
     if (indices[i].defined()) {
       int64_t size = self.size(static_cast<int64_t>(i));
-      check_bounds(in_memory_order(indices[i]), place++, size, true);
+      if (!range_of(indices[i]).within(-size, size)) {
+        check_bounds(in_memory_order(indices[i]), place, size, true);
+      }
+      ++place;
     }
   }
 }
@@ -431,7 +442,11 @@ void register_indexing() {
       .forms("inplace")
       .node("IndexPutBackward0")
       .kernel(index_put_kernel)
-      .complex128(parts())
+      .complex128([put = parts()](const Call& c) {
+        bool fill = c.args[4].as<bool>();
+        bool fits = c.args[2].tensor()->dtype() == Dtype::Complex128;
+        return fits || fill ? put(c) : c.op.forward(c); // which says so
+      })
       .grad(
           "self",
           "indices values.shape accumulate",
