@@ -344,7 +344,7 @@ MUTANTS = {
         "tests/phase2_operators/test_in_parts.py",
     ),
     "an operand that overlaps": mutant(
-        OPS + "call.cpp",
+        OPS + "write_checks.cpp",
         "return begin(a) < end(b) && begin(b) < end(a);",
         "return false;",
         WRITES,

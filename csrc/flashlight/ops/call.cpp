@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <atomic>
 
 #include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/forward_mode.h"
@@ -7,48 +6,21 @@
 #include "flashlight/autograd/view_autograd.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/ops/autocast.h"
+#include "flashlight/ops/call_parts.h"
 #include "flashlight/ops/complex128.h"
 #include "flashlight/ops/dispatch_mode.h"
 #include "flashlight/ops/extras.h"
-#include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/views.h"
-#include "flashlight/ops/in_parts.h"
 #include "flashlight/ops/op_node.h"
 #include "flashlight/ops/registry.h"
 #include "flashlight/ops/transforms.h"
 
 namespace flashlight {
 
-namespace {
-
-// In inference mode nothing is, whatever grad mode says.
-bool recording() {
-  const AutogradState& state = autograd_state();
-  return state.grad_mode && !state.inference_mode;
-}
-
 std::atomic<OpObserver> op_observer{nullptr};
 
-void enter(const Op& op) {
-  if (OpObserver f = op_observer.load(std::memory_order_relaxed)) [[unlikely]] {
-    f(op);
-  }
-  enter_stream();
-}
-
-bool any_requires_grad(const Op& op, const Value* args) {
-  bool any = false;
-  for (int i : op.differentiable) {
-    for_tensors(
-        args[i], [&](const Tensor& t) { any = any || requires_grad(t); });
-  }
-  return any;
-}
-
-bool differentiable_dtype(Dtype d) {
-  return is_floating(d) || is_complex(d);
-}
+namespace {
 
 // The kinds of operands in promotion: tensors with dimensions, tensors without,
 // numbers. A lower kind decides only if its category is higher.
@@ -255,6 +227,8 @@ Results run_view(const Op& op, const Value* args) {
   return results;
 }
 
+} // namespace
+
 Results run(const Op& op, const Value* args) {
   if (top_level()) [[unlikely]] {
     return run_below(top_level(), op, args);
@@ -265,12 +239,7 @@ Results run(const Op& op, const Value* args) {
   return op.view ? run_view(op, args) : run_kernel(op, args);
 }
 
-template <typename F>
-void for_results(Results& results, F&& f) {
-  for (Value& r : results) {
-    for_tensors(r, f);
-  }
-}
+namespace {
 
 // ... and those that are not there: each has its place among gradients.
 template <typename F>
@@ -282,216 +251,6 @@ void for_places(Results& results, F&& f) {
       f(*t);
     }
   }
-}
-
-void check_writable(const Tensor& t) {
-  FL_CHECK(
-      t.numel() == 0 || !has_internal_overlap(t.geometry()),
-      "unsupported operation: more than one element of the written-to tensor "
-      "refers to a single memory location. Please clone() the tensor before "
-      "performing the operation.");
-}
-
-// Where an op's out= is of another dtype than its result: see Op::out_mismatch,
-// a text for each result ("|" between them), or one for all. It may begin with
-//   %*   anything is cast
-//   %=   without a dtype, the op's is that of out=
-//   %?   only what cannot be cast is an error
-//   %r   as %?, but complex numbers are not made of real ones either
-//   %u   bool and uint8 stand for each other
-//   %c   as %?, and the rest is a function, and "/" and what it gives there
-//   %t   the error is a TypeError; %i, a NotImplementedError.
-void check_out_dtype(
-    std::string_view text,
-    size_t place,
-    Dtype result,
-    Dtype out) {
-  for (size_t bar; (bar = text.find('|')) != text.npos; --place) {
-    if (place == 0) {
-      text = text.substr(0, bar);
-      break;
-    }
-    text.remove_prefix(bar + 1);
-  }
-  auto begins = [&](std::string_view code) {
-    bool found = text.substr(0, 2) == code;
-    text.remove_prefix(found ? 2 : 0);
-    return found;
-  };
-  auto small = [](Dtype d) { return d == Dtype::Bool || d == Dtype::UInt8; };
-  begins("%=");
-  bool linalg = begins("%c"), real = begins("%r");
-  bool castable = can_cast(result, out) &&
-                  !(real && is_complex(out) && !is_complex(result));
-  if (begins("%*") || ((linalg || real || begins("%?")) && castable) ||
-      (begins("%u") && small(result) && small(out))) {
-    return;
-  }
-  if (linalg) {
-    size_t slash = std::min(text.find('/'), text.size());
-    std::string_view what =
-        slash == text.size() ? "result" : text.substr(slash + 1);
-    fail(
-        text.substr(0, slash),
-        ": Expected ",
-        what,
-        " to be safely castable from ",
-        scalar_name(result),
-        " dtype, but got ",
-        what,
-        " with dtype ",
-        scalar_name(out));
-  }
-  bool type = begins("%t"), missing = begins("%i");
-  std::string message;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      message += text[i];
-      continue;
-    }
-    char code = text[++i];
-    Dtype d = code == 'R' || code == 'r' ? result : out;
-    message += code == 'R' || code == 'O' ? scalar_name(d) : c_name(d);
-  }
-  FL_CHECK_TYPE(!type, message);
-  FL_CHECK_AS(NotImplementedError, !missing, message);
-  fail(message);
-}
-
-bool is_operand(const Op& op, const Value* args, const Tensor& tensor) {
-  bool found = false;
-  for (size_t i = 0; i < op.schema.args.size(); ++i) {
-    for_tensors(
-        args[i], [&](const Tensor& t) { found = found || t.is_same(tensor); });
-  }
-  return found;
-}
-
-// Is one of the operands not an inference tensor? A number is a tensor of the
-// mode of the moment.
-bool any_normal(const Op& op, const Value* args) {
-  bool any = false, inference = autograd_state().inference_mode;
-  for (size_t i = 0; i < op.schema.args.size(); ++i) {
-    for_tensors(args[i], [&](const Tensor& t) {
-      any = any || !(t->inference || (t->wrapped_number && inference));
-    });
-  }
-  return any;
-}
-
-// Among inference tensors, in inference mode, writes are not counted.
-bool counts_writes(const Op& op, const Value* args) {
-  return !autograd_state().inference_mode || any_normal(op, args);
-}
-
-// Do two tensors share some elements, and (unless `wholly_too`) not all of them
-// in the same order?
-// As PyTorch: only dense ones are looked at.
-bool overlaps_partly(const Tensor& a, const Tensor& b, bool wholly_too) {
-  if (a->storage.get() != b->storage.get() ||
-      (a.geometry() == b.geometry() && !wholly_too) || a.numel() == 0 ||
-      b.numel() == 0 || !is_dense(a.sizes(), a.strides()) ||
-      !is_dense(b.sizes(), b.strides())) {
-    return false;
-  }
-  auto begin = [](const Tensor& t) {
-    return t.storage_offset() * itemsize(t.dtype());
-  };
-  auto end = [&](const Tensor& t) {
-    return begin(t) + t.numel() * itemsize(t.dtype());
-  };
-  if (begin(a) == begin(b) && end(a) == end(b)) {
-    return wholly_too || a.strides() != b.strides();
-  }
-  return begin(a) < end(b) && begin(b) < end(a);
-}
-
-// Does copy_() give what is there already, as the last step of x[1:] += 1?
-bool copies_itself(const Op& op, const Value* args, const Tensor& to) {
-  if (op.schema.name != "copy") {
-    return false;
-  }
-  const Tensor& from = *args[1].tensor();
-  return from->storage.get() == to->storage.get() &&
-         from.geometry() == to.geometry() && from.dtype() == to.dtype() &&
-         from->conj == to->conj && from->neg == to->neg;
-}
-
-bool has_bits(const Tensor& t) {
-  return t->conj || t->neg;
-}
-
-// Is the op to compute beside a view with bits, and be copied to it? As
-// PyTorch.
-bool on_copy(const Op& op, const Tensor& self) {
-  return has_bits(self) && op.schema.name != "copy";
-}
-
-// May the op write to `to` while it reads its arguments? Views with bits are
-// copied first, as in PyTorch.
-void check_overlap(const Op& op, const Value* args, const Tensor& to) {
-  const std::string& name = op.schema.name;
-  if (name == "index_put" || name == "_index_put" || name == "masked_fill" ||
-      name == "index_fill") {
-    if (has_internal_overlap(to.geometry())) {
-      bool mask = name == "masked_fill";
-      warn(
-          detail::concat(
-              "Use of ",
-              name == "_index_put" ? "index_put" : name,
-              "_ on expanded tensors is deprecated. Please clone() the tensor "
-              "before performing this operation. This also applies to advanced "
-              "indexing e.g. ",
-              mask ? "tensor[mask] = scalar" : "tensor[indices] = tensor"));
-    }
-    if (name == "_index_put" && !args[4].as<bool>()) {
-      for (size_t i : {1, 2}) {
-        for_tensors(args[i], [&](const Tensor& t) {
-          FL_CHECK(
-              has_bits(t) || (!t.is_same(to) &&
-                              !overlaps_partly(to, t, /*wholly_too=*/true)),
-              "unsupported operation: some elements of the input tensor and "
-              "the written-to tensor refer to a single memory location. Please "
-              "clone() the tensor before performing the operation.");
-        });
-      }
-    }
-    return;
-  }
-  if (name == "copy") {
-    const Tensor* from = args[1].tensor();
-    if (from && (*from)->storage.get() == to->storage.get() &&
-        from->geometry() == to.geometry()) {
-      return; // itself
-    }
-  }
-  if (has_internal_overlap(to.geometry()) && !op.fills) {
-    check_writable(to);
-  }
-  if ((!op.elementwise && !op.out_apart) || has_bits(to)) {
-    return;
-  }
-  for (size_t i = 0; i < op.schema.args.size(); ++i) {
-    for_tensors(args[i], [&](const Tensor& t) {
-      if (has_bits(t) && !t.is_same(to)) {
-        return;
-      }
-      FL_CHECK(
-          t.is_same(to) ? !op.out_apart : !overlaps_partly(to, t, op.out_apart),
-          "unsupported operation: some elements of the input tensor and the "
-          "written-to tensor refer to a single memory location. Please clone() "
-          "the tensor before performing the operation.");
-    });
-  }
-}
-
-void check_result_cast(const Tensor& result, const Tensor& to) {
-  FL_CHECK(
-      can_cast(result.dtype(), to.dtype()),
-      "result type ",
-      scalar_name(result.dtype()),
-      " can't be cast to the desired output type ",
-      scalar_name(to.dtype()));
 }
 
 void refuse(const Op& op, const Call& c) {
@@ -647,7 +406,8 @@ Results call_recorded(const Op& op, const Value* args) {
   return results;
 }
 
-// Has the result a storage of its own?
+} // namespace
+
 bool fresh_output(const Tensor& result, const Op& op, const Value* args) {
   bool fresh = true;
   for (size_t i = 0; fresh && i < op.schema.args.size(); ++i) {
@@ -657,6 +417,8 @@ bool fresh_output(const Tensor& result, const Op& op, const Value* args) {
   }
   return fresh;
 }
+
+namespace {
 
 // Conjugates and negatives that are not computed yet are.
 void resolve_bits(const Op& op, Value* args) {
@@ -736,319 +498,6 @@ Results call(const Op& op, Value* args) {
     }
   }
   return record ? call_recorded(op, args) : call_unrecorded(op, args, any);
-}
-
-namespace {
-
-// ... whose errors name the in-place form.
-ViewSpec inplace_spec(const Op& op, Value* args) {
-  try {
-    return std::move(op.view_fn(Call{op, args}).at(0));
-  } catch (const Error& e) {
-    std::string text = e.what(), name = op.schema.name + "()";
-    if (text.substr(0, name.size()) == name) {
-      fail(text.insert(op.schema.name.size(), "_"));
-    }
-    throw;
-  }
-}
-
-// The view's geometry put on `self`. Its storage is not written to.
-Tensor call_inplace_view(const Op& op, Value* args) {
-  Tensor self = *args[0].tensor();
-  bool any = recording() && any_requires_grad(op, args) && any_normal(op, args);
-  check_inplace(self, any);
-  // What is shown then: a window on the storage, or on what it stands for.
-  Geometry geometry;
-  Tensor view;
-  if (self->wrapped) [[unlikely]] {
-    view = *run(op, args)[0].tensor();
-  } else {
-    geometry = inplace_spec(op, args).geometry;
-  }
-  std::shared_ptr<OpNode> node;
-  if (any && differentiable_dtype(self.dtype())) {
-    node = std::make_shared<OpNode>(op, args, /*inplace=*/true);
-  }
-  check_inference_write(self);
-  if (self->wrapped) [[unlikely]] {
-    rewrap(self, view->wrapped->inner, view->wrapped->batch_dim);
-  } else {
-    self->geometry = std::move(geometry);
-  }
-  if (counts_writes(op, args)) [[likely]] {
-    replace_history(self, node);
-  }
-  if (forward_enabled() && has_tangent(self)) [[unlikely]] {
-    std::vector<Value> of_tangent = arguments(op, args);
-    of_tangent[0] = tangent(self);
-    HideTangents hidden;
-    call_inplace(op, of_tangent.data());
-  }
-  return self;
-}
-
-void check_sizes(const Tensor& result, const Tensor& self) {
-  FL_CHECK(
-      result.sizes() == self.sizes(),
-      "output with shape ",
-      self.sizes(),
-      " doesn't match the broadcast shape ",
-      result.sizes());
-}
-
-void check_fits(const Tensor& result, const Tensor& self) {
-  check_sizes(result, self);
-  check_result_cast(result, self);
-}
-
-void check_write(const Tensor& result, const Tensor& self) {
-  check_fits(result, self);
-  check_inference_write(self);
-}
-
-void check_copy(const Tensor& result, const Tensor& self) {
-  check_fits(result, self);
-  check_writable(self);
-  check_inference_write(self);
-}
-
-// The parts run on what self was; self takes their result and its history.
-Tensor call_composite_inplace(const Op& op, Value* args) {
-  Tensor self = *args[0].tensor();
-  bool any = false;
-  for (size_t i = 0; recording() && i < op.schema.args.size(); ++i) {
-    for_tensors(
-        args[i], [&](const Tensor& t) { any = any || requires_grad(t); });
-  }
-  any = any && any_normal(op, args);
-  check_inplace(self, any);
-  bool beside = on_copy(op, self);
-  if (!beside) {
-    check_overlap(op, args, self);
-  }
-  // A mode is to see the write.
-  bool plain = !top_level() && !forward_enabled() && !dispatch_mode();
-  bool adopt = plain && any && differentiable_dtype(self.dtype());
-  if (adopt) {
-    args[0] = Value(snapshot(self));
-  }
-  Results results = call(op, args);
-  const Tensor& result = results[0].as<Tensor>();
-  (beside ? check_copy : check_write)(result, self);
-  if (adopt && result.dtype() == self.dtype() &&
-      fresh_output(result, op, args) && can_adopt_history(self, result)) {
-    self.assign(result);
-    adopt_history(self, result);
-  } else {
-    copy_(self, result, false);
-  }
-  return self;
-}
-
-} // namespace
-
-Tensor call_inplace(const Op& op, Value* args) {
-  enter(op);
-  if (op.target) [[unlikely]] {
-    return call_inplace(*op.target, args);
-  }
-  if (op.composite) {
-    return call_composite_inplace(op, args);
-  }
-  if (!op.view && forward_enabled() && any_tangent(op, args)) [[unlikely]] {
-    return call_inplace_dual(op, args);
-  }
-  std::vector<Value> at_level;
-  if (const LevelHandle& level = top_level()) [[unlikely]] {
-    if (level->kind == LevelKind::Batch) {
-      return run_batched_inplace(level, op, args);
-    }
-    check_captured(level, op, *args[0].tensor());
-    at_level = lifted(level, op, args);
-    args = at_level.data();
-  }
-  if (op.view) {
-    return call_inplace_view(op, args);
-  }
-  Tensor self = *args[0].tensor();
-  bool any = recording() && !op.differentiable.empty() &&
-             any_requires_grad(op, args) && any_normal(op, args);
-  if (op.schema.name == "copy") { // integers are written without history
-    any = any && differentiable_dtype(self.dtype());
-  }
-  check_inplace(self, any);
-  if (op.check && has_internal_overlap(self.geometry())) {
-    op.check(Call{op, args}); // before what is said of the overlap
-  }
-  FL_CHECK(
-      op.schema.name != "abs" || !self.is_complex(),
-      "In-place abs is not supported for complex tensors.");
-  bool record = any && differentiable_dtype(self.dtype());
-  std::shared_ptr<OpNode> node;
-  if (record) {
-    node = std::make_shared<OpNode>(op, args, /*inplace=*/true);
-  } else if (any) {
-    for (int i : op.differentiable) { // raises of what is a stale view
-      for_tensors(args[i], [](const Tensor& t) { (void)grad_fn(t); });
-    }
-  }
-  bool beside = on_copy(op, self);
-  if (!beside) {
-    check_overlap(op, args, self);
-  }
-  Results results;
-  if (self->wrapped) [[unlikely]] {
-    run_inplace_below(top_level(), op, args);
-    results.push_back(Value(self));
-  } else if (dispatch_mode()) [[unlikely]] {
-    run_in_mode(op, OpForm::Inplace, args);
-    results.push_back(Value(self));
-  } else if (copies_itself(op, args, self)) {
-    check_inference_write(self);
-    results.push_back(Value(self));
-  } else if (node || beside || !run_in_parts(op, args, self, check_write)) {
-    results = run_kernel(op, args);
-    const Tensor& result = results[0].as<Tensor>();
-    (beside ? check_copy : check_write)(result, self);
-    self.assign(result);
-  }
-  if (counts_writes(op, args)) [[likely]] {
-    rebase_history(self, node);
-  }
-  if (node) {
-    results[0] = self;
-    node->save_results(results, /*inplace_view=*/is_view(self));
-  }
-  return self;
-}
-
-namespace {
-
-// zeros, arange and the like make what `out` can hold; some sums add it up.
-void fill_dtype_of_out(const Op& op, Value* args, const TensorList& outs) {
-  int i = op.schema.index_of("dtype");
-  if (i < 0 || outs.empty()) {
-    return;
-  }
-  Value& dtype = args[i];
-  if (op.schema.index_of("layout") < 0) {
-    if (dtype.is_none() && op.out_mismatch &&
-        std::string_view(op.out_mismatch).substr(0, 2) == "%=") {
-      dtype = outs[0].dtype();
-    }
-    return;
-  }
-  if (dtype.is_none()) {
-    dtype = outs[0].dtype();
-  }
-  FL_CHECK(
-      dtype.as<Dtype>() == outs[0].dtype(),
-      "dtype ",
-      scalar_name(dtype.as<Dtype>()),
-      " does not match dtype of out parameter (",
-      scalar_name(outs[0].dtype()),
-      ")");
-}
-
-} // namespace
-
-void call_out(const Op& op, Value* args, TensorList& outs) {
-  enter(op);
-  if (op.target) [[unlikely]] {
-    return call_out(*op.target, args, outs);
-  }
-  const std::string& name = op.schema.name;
-  if (recording() && op.derivative != Derivative::NotDifferentiable) {
-    bool any = false, normal = any_normal(op, args);
-    for (size_t i = 0; i < op.schema.args.size(); ++i) {
-      for_tensors(
-          args[i], [&](const Tensor& t) { any = any || requires_grad(t); });
-    }
-    for (const Tensor& t : outs) {
-      any = any || requires_grad(t);
-      normal = normal || !t->inference;
-    }
-    FL_CHECK(
-        !any || !normal,
-        name,
-        "(): functions with out=... arguments don't support automatic "
-        "differentiation, but one of the arguments requires grad.");
-  }
-  if (top_level()) [[unlikely]] {
-    fail(
-        "Batching rule not implemented for aten::",
-        name,
-        ".out; the fallback path doesn't work on out= or view ops.");
-  }
-  if (forward_enabled()) [[unlikely]] {
-    FL_CHECK_AS(
-        NotImplementedError,
-        !any_tangent(op, args) &&
-            !std::any_of(outs.begin(), outs.end(), has_tangent),
-        "Trying to use forward AD with ",
-        name,
-        "_out that does not support it because it is an out= function");
-  }
-  fill_dtype_of_out(op, args, outs);
-  NoGrad guard;
-  WithoutAutocast no_casts;
-  for (const Tensor& t : outs) {
-    check_overlap(op, args, t);
-  }
-  Results results = call(op, args);
-  TensorList values;
-  for_results(results, [&](const Tensor& t) { values.push_back(t); });
-  FL_CHECK(
-      values.size() == outs.size(),
-      name,
-      "(): expected ",
-      values.size(),
-      " output tensors, got ",
-      outs.size());
-  for (size_t i = 0; i < outs.size(); ++i) {
-    // What is read too is not resized.
-    bool read_too = op.elementwise && is_operand(op, args, outs[i]);
-    if (read_too) {
-      check_sizes(values[i], outs[i]);
-    }
-    if (!op.out_mismatch) {
-      check_result_cast(values[i], outs[i]);
-    } else if (values[i].dtype() != outs[i].dtype()) {
-      check_out_dtype(op.out_mismatch, i, values[i].dtype(), outs[i].dtype());
-    }
-    if (read_too) {
-      check_result_cast(values[i], outs[i]);
-    }
-    check_inference_write(outs[i]);
-  }
-  for (size_t i = 0; i < outs.size(); ++i) {
-    const Tensor& out = outs[i];
-    if (out.sizes() != values[i].sizes()) {
-      if (out.numel() != 0) {
-        warn(
-            detail::concat(
-                "An output with one or more elements was resized since it had "
-                "shape ",
-                out.sizes(),
-                ", which does not match the required output shape ",
-                values[i].sizes(),
-                ". This behavior is deprecated, and in a future PyTorch "
-                "release "
-                "outputs will not be resized unless they have zero elements. "
-                "You "
-                "can explicitly reuse an out tensor t by resizing it, inplace, "
-                "to "
-                "zero elements with t.resize_(0)."));
-      }
-      resize_tensor(out, values[i].sizes());
-      if (op.elementwise) {
-        out->geometry.strides = values[i].strides();
-      }
-    }
-    out.assign(values[i]);
-    out.bump_version();
-  }
 }
 
 } // namespace flashlight
