@@ -200,6 +200,10 @@ def write(w):
     shape = _written(w, x, text)
     if shape is None:
         return f"{x}[{text}] = 1"
+    # At indices PyTorch writes to expanded tensors too: what is last is not defined.
+    spread = any(n > 1 and s == 0 for n, s in zip(t.shape, t.stride()))
+    if spread and any(part in text for part in ("[", "tensor", "True", "False")):
+        return None
     if w.chance(0.4):
         y = w.any()
         if overlap(t, w.tensors[y]) or not _castable(w.tensors[y], t):
