@@ -100,14 +100,15 @@ bool lies_as(const Tensor& like, const Tensor& t) {
   auto length = [](const Tensor& x) {
     return x->storage->nbytes() / itemsize(x.dtype());
   };
-  bool same = like->conj == t->conj && like->neg == t->neg &&
-              length(like) == length(t);
+  bool same =
+      like->conj == t->conj && like->neg == t->neg && length(like) == length(t);
   if (!same || like.numel() == 0) {
     return same;
   }
   same = like.storage_offset() == t.storage_offset();
   for (size_t d = 0; d < like.sizes().size(); ++d) {
-    same = same && (like.strides()[d] == t.strides()[d] || like.sizes()[d] == 1);
+    same =
+        same && (like.strides()[d] == t.strides()[d] || like.sizes()[d] == 1);
   }
   return same;
 }
