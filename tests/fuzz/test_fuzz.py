@@ -640,6 +640,22 @@ y = -x.sum()
 with torch.inference_mode(): x.resize_(()).zero_()
 y.expand(2, 2).sum().backward()
 """,
+    "shapes are looked at before what is written to overlaps": """
+x = torch.ones(3).expand(2, 3)
+i = torch.tensor([0, 0])
+x.index_add_(-1, i, torch.ones(2, 3))
+x.index_reduce_(-1, i, torch.ones(2, 3), "prod")
+x.index_reduce_(-1, i, torch.ones(2, 2), "foo")
+x.scatter_(0, torch.zeros(5, 5).long(), torch.ones(2, 3))
+x.scatter_(0, torch.zeros(2, 3).long() + 7, torch.ones(2, 3))
+x.scatter_add_(0, torch.zeros(5, 5).long(), torch.ones(2, 3))
+x.scatter_reduce_(0, torch.zeros(5, 5).long(), torch.ones(2, 3), "sum")
+""",
+    "a gradient lies as what a mask selects from": """
+x = torch.arange(9.0).reshape(3, 3).t().requires_grad_()
+y = x.masked_select(torch.eye(3) > 0)
+z = torch.autograd.grad(y.abs().sum(), x)[0]
+""",
     "a storage is resized under a narrower dtype": """
 x = torch.zeros(2, dtype=torch.int64)
 y = x.view(torch.int16)

@@ -78,7 +78,7 @@ mx::array select_kernel(const Tensor& self, int64_t dim, const Tensor& index) {
 }
 
 // The checks that index_add and index_reduce share.
-int64_t check_source(
+void check_source(
     const Tensor& self,
     int64_t dim,
     const Tensor& index,
@@ -136,7 +136,6 @@ int64_t check_source(
       self.sizes(),
       " source.shape = ",
       source.sizes());
-  return d;
 }
 
 mx::array brought(
@@ -162,13 +161,20 @@ mx::array brought(
   return mx::reshape(out, value.shape());
 }
 
-mx::array index_reduce_kernel(
+void check_index_add(
+    const Tensor& self,
+    int64_t dim,
+    const Tensor& index,
+    const Tensor& source) {
+  check_source(self, dim, index, source, "index_add_");
+}
+
+void check_index_reduce(
     const Tensor& self,
     int64_t dim,
     const Tensor& index,
     const Tensor& source,
-    const std::string& reduce,
-    bool include_self) {
+    const std::string& reduce) {
   FL_CHECK(
       reduce == "prod" || reduce == "mean" || reduce == "amax" ||
           reduce == "amin",
@@ -176,8 +182,18 @@ mx::array index_reduce_kernel(
       "but got ",
       reduce,
       ".");
+  check_source(self, dim, index, source, "index_reduce_");
+}
+
+mx::array index_reduce_kernel(
+    const Tensor& self,
+    int64_t dim,
+    const Tensor& index,
+    const Tensor& source,
+    const std::string& reduce,
+    bool include_self) {
   Reduce r = reduce_of(reduce);
-  int64_t d = check_source(self, dim, index, source, "index_reduce_");
+  int64_t d = wrap_dim(dim, self.dim());
   check_ordered(self, r, "index_func_");
   FL_CHECK_INDEX(
       !misplaced(index, size_along(self, d)), "index out of range in self");
@@ -264,12 +280,13 @@ void register_index_along() {
      "alpha=1) -> Tensor")
       .forms("function method inplace out")
       .exact_out()
+      .check(check_index_add)
       .kernel([](const Tensor& self,
                  int64_t dim,
                  const Tensor& index,
                  const Tensor& source,
                  const Scalar& alpha) {
-        int64_t d = check_source(self, dim, index, source, "index_add_");
+        int64_t d = wrap_dim(dim, self.dim());
         if (auto at = misplaced(index, size_along(self, d))) {
           FL_CHECK_INDEX(self.dim() > 1, "index out of range in self");
           fail(
@@ -450,6 +467,7 @@ void register_index_along() {
      "reduce, *, bool include_self=True) -> Tensor")
       .forms("function method inplace out")
       .exact_out()
+      .check(check_index_reduce)
       .kernel(index_reduce_kernel)
       .complex128(of_pairs(index_reduce_kernel))
       .grad(

@@ -220,14 +220,12 @@ void register_masks() {
           "self",
           "self mask", // as take
           [](const Tensor& grad, const Tensor& self, const Tensor& mask) {
-            return masked_scatter(
-                zeros(
-                    broadcast_sizes(self.sizes(), mask.sizes()),
-                    grad.dtype(),
-                    {},
-                    grad.device()),
-                mask,
-                grad);
+            IntList sizes = broadcast_sizes(self.sizes(), mask.sizes());
+            Tensor to = zeros_like(expand(self, sizes), grad.dtype());
+            // In place it lies as self; what is batched cannot be.
+            return grad->wrapped || mask->wrapped
+                       ? masked_scatter(to, mask, grad)
+                       : masked_scatter_(to, mask, grad);
           })
       .zero_grad("mask")
       .doc("The elements where `mask` is true, in one dimension.");

@@ -122,8 +122,9 @@ gather_kernel(const Tensor& self, int64_t dim, const Tensor& index, bool) {
       gather_along(x, at, static_cast<int>(d)), to_shape(index.sizes()));
 }
 
-// The checks of all forms; `source` is undefined where a number is written.
-int64_t check_scatter(
+// What the shapes and dtypes of all forms must be, said before what is written
+// to is looked at; `source` is undefined where a number is written.
+void check_scatter(
     const Tensor& self,
     int64_t dim,
     const Tensor& index,
@@ -134,7 +135,7 @@ int64_t check_scatter(
       !source.defined() || source.dtype() == self.dtype(),
       "scatter(): Expected self.dtype to be equal to src.dtype");
   if (index.numel() == 0) {
-    return d;
+    return;
   }
   int64_t n = std::max<int64_t>(self.dim(), 1);
   FL_CHECK(
@@ -171,8 +172,21 @@ int64_t check_scatter(
       self.sizes(),
       " apart from dimension ",
       d);
-  check_places(index, d, dim_or_one(self, d));
+}
+
+int64_t checked_dim(const Tensor& self, int64_t dim, const Tensor& index) {
+  int64_t d = wrap_dim(dim, self.dim());
+  if (index.numel() != 0) {
+    check_places(index, d, dim_or_one(self, d));
+  }
   return d;
+}
+
+void check_scatter_number(
+    const Tensor& self,
+    int64_t dim,
+    const Tensor& index) {
+  check_scatter(self, dim, index, {});
 }
 
 mx::array scattered(
@@ -224,7 +238,7 @@ mx::array scatter_reduced(
       "will be removed in a future PyTorch release. Use torch.scatter_reduce "
       "instead for more reduction options.");
   Reduce r = old_reduce(reduce);
-  int64_t d = check_scatter(self, dim, index, src);
+  int64_t d = checked_dim(self, dim, index);
   return scattered(self, d, index, any_value(src), r);
 }
 
@@ -235,7 +249,7 @@ mx::array scatter_number_reduced(
     const Scalar& value,
     const std::string& reduce) {
   Reduce r = old_reduce(reduce);
-  int64_t d = check_scatter(self, dim, index, {});
+  int64_t d = checked_dim(self, dim, index);
   Dtype dtype = self.dtype();
   mx::array number =
       dtype == Dtype::Complex128
@@ -252,7 +266,7 @@ mx::array scatter_reduce_kernel(
     const std::string& reduce,
     bool include_self) {
   Reduce r = reduce_of(reduce);
-  int64_t d = check_scatter(self, dim, index, src);
+  int64_t d = checked_dim(self, dim, index);
   check_ordered(self, r, "scatter_gather_tensor_cpu_reduce_");
   return scattered(self, d, index, any_value(src), r, include_self);
 }
@@ -317,11 +331,12 @@ void register_scatter() {
       .forms("function method inplace out")
       .exact_out()
       .node("ScatterBackward0")
+      .check(check_scatter)
       .kernel([](const Tensor& self,
                  int64_t dim,
                  const Tensor& index,
                  const Tensor& src) {
-        int64_t d = check_scatter(self, dim, index, src);
+        int64_t d = checked_dim(self, dim, index);
         return scattered(self, d, index, src.value(), Reduce::Set);
       })
       .complex128(parts())
@@ -334,11 +349,12 @@ void register_scatter() {
       .forms("function method inplace out")
       .exact_out()
       .node("ScatterBackward1")
+      .check(check_scatter_number)
       .kernel([](const Tensor& self,
                  int64_t dim,
                  const Tensor& index,
                  const Scalar& value) {
-        int64_t d = check_scatter(self, dim, index, {});
+        int64_t d = checked_dim(self, dim, index);
         return scattered(
             self, d, index, number_within(value, self.dtype()), Reduce::Set);
       })
@@ -350,6 +366,7 @@ void register_scatter() {
      "reduce) -> Tensor")
       .forms("function method inplace out")
       .exact_out()
+      .check(check_scatter)
       .kernel(scatter_reduced)
       .complex128(of_pairs(scatter_reduced))
       .no_derivative()
@@ -358,6 +375,7 @@ void register_scatter() {
      "*, str reduce) -> Tensor")
       .forms("function method inplace out")
       .exact_out()
+      .check(check_scatter_number)
       .kernel(scatter_number_reduced)
       .complex128(of_pairs(scatter_number_reduced))
       .no_derivative()
@@ -365,11 +383,12 @@ void register_scatter() {
   op("scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor")
       .forms("function method inplace out")
       .exact_out()
+      .check(check_scatter)
       .kernel([](const Tensor& self,
                  int64_t dim,
                  const Tensor& index,
                  const Tensor& src) {
-        int64_t d = check_scatter(self, dim, index, src);
+        int64_t d = checked_dim(self, dim, index);
         return scattered(self, d, index, src.value(), Reduce::Sum);
       })
       .complex128(parts())
@@ -382,6 +401,7 @@ void register_scatter() {
       .forms("function method inplace out")
       .exact_out()
       .node("ScatterReduceBackward0")
+      .check(check_scatter)
       .kernel(scatter_reduce_kernel)
       .complex128(of_pairs(scatter_reduce_kernel))
       .grad(
