@@ -255,8 +255,8 @@ MUTANTS = {
     ),
     "ties": mutant(
         OPS + "comparison.cpp",
-        "return where(tie, g / Scalar(2), g);",
-        "return where(tie, g, g);",
+        "where(tie, grad / Scalar(2), grad)",
+        "where(tie, grad, grad)",
         "tests/phase2_operators/test_elementwise.py",
         "-k",
         "ties",
