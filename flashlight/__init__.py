@@ -114,6 +114,7 @@ from flashlight import (  # noqa: F401
     nn,
     optim,
     overrides,
+    profiler,
 )
 from flashlight import random as random  # noqa: F401
 from flashlight import return_types, signal, sparse, special, types, utils, version, xpu

@@ -10,6 +10,7 @@ import types
 from flashlight import _C
 
 __all__ = [
+    "enable_reentrant_dispatch",
     "get_ignored_functions",
     "get_overridable_functions",
     "get_testing_overrides",
@@ -388,3 +389,12 @@ def _returning_minus_one(signature):
 
     override.__signature__ = signature
     return override
+
+
+@contextlib.contextmanager
+def enable_reentrant_dispatch():
+    """Let a ``__torch_dispatch__`` see its own ops. NotImplementedError on entering."""
+    raise NotImplementedError(
+        "torch.overrides.enable_reentrant_dispatch is not supported"
+    )
+    yield

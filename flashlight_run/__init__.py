@@ -83,6 +83,8 @@ def _give_torch_names(module):
     if module.__name__ == "flashlight":
         # Libraries compare it; the class that does so is flashlight's affair.
         module.__version__ = type(module.__version__)(TORCH_VERSION)
+        for name in [key for key in sys.modules if key.startswith("flashlight._C.")]:
+            sys.modules.setdefault(torch_name(name), sys.modules[name])
     for value in list(vars(module).values()):
         _rename(value)
         if module.__name__.startswith("flashlight.nn.modules."):

@@ -124,6 +124,7 @@ STAND_INS = {
     "torch.onnx": dict.fromkeys(
         ["register_custom_op_symbolic", "unregister_custom_op_symbolic"], Nothing
     ),
+    "torch.profiler._pattern_matcher": {},
     "torch.utils._foreach_utils": {
         "_get_foreach_kernels_supported_devices": list,
         "_get_fused_kernels_supported_devices": list,

@@ -1,6 +1,6 @@
 """Automatic differentiation."""
 
-from flashlight.autograd.engine import backward, grad
+from flashlight.autograd.engine import _calculate_shape, backward, grad
 from flashlight.autograd.function import Function, NestedIOFunction
 from flashlight.autograd.grad_mode import (
     detect_anomaly,
@@ -16,8 +16,32 @@ from flashlight.autograd.gradcheck import gradcheck, gradgradcheck
 from flashlight.autograd.variable import Variable
 
 # isort: split
-from flashlight.autograd import forward_ad, function, functional, graph
+from flashlight._C import _profiler_running as _profiler_enabled
+from flashlight._profiling import (
+    ProfilerActivity,
+    ProfilerConfig,
+    ProfilerState,
+    _ProfilerResult,
+    _supported_activities,
+    kineto_available,
+)
+from flashlight.autograd import (
+    _functions,
+    forward_ad,
+    function,
+    functional,
+    graph,
+    profiler,
+    profiler_legacy,
+    profiler_util,
+)
 from flashlight.autograd.graph import SavedTensor
+from flashlight.autograd.profiler import (
+    _disable_profiler,
+    _enable_profiler,
+    _record_function_with_args_enter,
+    _record_function_with_args_exit,
+)
 
 __all__ = [
     "Function",
@@ -37,6 +61,7 @@ __all__ = [
     "inference_mode",
     "is_multithreading_enabled",
     "no_grad",
+    "profiler",
     "set_detect_anomaly",
     "set_grad_enabled",
     "set_multithreading_enabled",

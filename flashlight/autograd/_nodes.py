@@ -3,6 +3,7 @@
 import types
 
 from flashlight import _C
+from flashlight._profiling import fill_autograd
 from flashlight.autograd.function import Function
 from flashlight.autograd.graph import SavedTensor
 
@@ -60,6 +61,7 @@ class _Functions(types.ModuleType):
 
 _C._functions = _Functions("_functions")
 _C._autograd = types.ModuleType("_autograd")
+fill_autograd(_C._autograd)
 _C._autograd.SavedTensor = SavedTensor
 _C._autograd._saved_tensors_hooks_is_enabled = (
     lambda: not _C._saved_tensors_hooks_disabled()

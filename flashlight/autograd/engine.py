@@ -30,9 +30,14 @@ def _dtype(output):
     return output.dtype
 
 
+def _calculate_shape(output, grad, is_grads_batched):
+    """The shapes that have to be the same: of an output, and of its gradient."""
+    return _shape(output), grad.shape[1:] if is_grads_batched else grad.shape
+
+
 def _check_grad(i, output, grad, is_batched):
-    shape = grad.shape[1:] if is_batched else grad.shape
-    if tuple(shape) != tuple(_shape(output)):
+    of_output, of_grad = _calculate_shape(output, grad, is_batched)
+    if tuple(of_grad) != tuple(of_output):
         if is_batched:
             raise RuntimeError(
                 "If `is_grads_batched=True`, we interpret the first dimension of each "

@@ -8,6 +8,7 @@ from copy import deepcopy
 from itertools import chain
 
 import flashlight
+from flashlight.autograd.profiler import _scope
 
 from ..utils.hooks import RemovableHandle
 
@@ -224,6 +225,10 @@ class Optimizer:
         @functools.wraps(func)
         def wrapper(*args, **kwargs):
             self, *_ = args
+            with _scope("Optimizer.step#{}.step", self):
+                return run(self, args, kwargs)
+
+        def run(self, args, kwargs):
             for pre_hook in chain(
                 _global_optimizer_pre_hooks.values(),
                 self._optimizer_step_pre_hooks.values(),
@@ -416,18 +421,19 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Reset the gradients of all parameters, to None by default."""
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                if set_to_none:
-                    p.grad = None
-                    continue
-                if p.grad.grad_fn is not None:
-                    p.grad.detach_()
-                else:
-                    p.grad.requires_grad_(False)
-                p.grad.zero_()
+        with _scope("Optimizer.zero_grad#{}.zero_grad", self):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is None:
+                        continue
+                    if set_to_none:
+                        p.grad = None
+                        continue
+                    if p.grad.grad_fn is not None:
+                        p.grad.detach_()
+                    else:
+                        p.grad.requires_grad_(False)
+                    p.grad.zero_()
 
     def step(self, closure=None):
         """Update the parameters once.

@@ -41,7 +41,12 @@ def test_every_name_is_there():
     added |= {"_TorchFunctionState", "_get_torch_function_state"}
     added |= {"_get_cpu_capability", "_get_privateuse1_backend_name"}
     added |= {"_VariableFunctionsClass", "_disabled_torch_function_impl"}
-    added |= {"_disabled_torch_dispatch_impl", "_autograd", "_WeakTensorRef"}
+    added |= {
+        "_disabled_torch_dispatch_impl",
+        "_autograd",
+        "_WeakTensorRef",
+        "_profiler",
+    }
     added |= {"DisableTorchFunction", "DisableTorchFunctionSubclass"}
     added |= {"_is_torch_function_enabled", "_is_torch_function_all_disabled"}
     names = {n for n in vars(_C) if not n.startswith("__")} - added

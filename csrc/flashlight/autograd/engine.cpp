@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "flashlight/autograd/grad_mode.h"
+#include "flashlight/core/profiler.h"
 #include "flashlight/core/runtime.h"
 
 namespace flashlight {
@@ -282,7 +283,11 @@ class Engine {
     }
     if (needed) {
       try {
-        run_node(node, std::move(grads));
+        if (profiling()) [[unlikely]] {
+          run_profiled(node, std::move(grads));
+        } else {
+          run_node(node, std::move(grads));
+        }
       } catch (...) {
         if (anomaly_state().enabled) {
           print_stack(*node);
@@ -290,6 +295,18 @@ class Engine {
         throw;
       }
     }
+  }
+
+  void run_profiled(const std::shared_ptr<Node>& node, TensorList grads) {
+    ProfileScope scope(
+        current_profile(),
+        "autograd::engine::evaluate_function: " + node->name(),
+        RecordScope::Function,
+        static_cast<int64_t>(node->sequence()));
+    if (ProfileEvent* event = scope.event()) {
+      event->forward_thread = event->thread;
+    }
+    run_node(node, std::move(grads));
   }
 
   void run_node(const std::shared_ptr<Node>& node, TensorList grads) {

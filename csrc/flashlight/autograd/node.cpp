@@ -5,6 +5,7 @@
 #include "flashlight/autograd/autograd_meta.h"
 #include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/grad_mode.h"
+#include "flashlight/core/profiler.h"
 
 namespace flashlight {
 
@@ -125,6 +126,22 @@ TensorList Node::operator()(TensorList grads) {
     }
   } current;
   current_node() = shared_from_this();
+  if (!profiling()) [[likely]] {
+    return apply(std::move(grads));
+  }
+  ProfileScope scope(
+      current_profile(),
+      name(),
+      RecordScope::BackwardFunction,
+      static_cast<int64_t>(sequence_));
+  if (ProfileEvent* event = scope.event()) {
+    event->forward_thread = event->thread;
+    if (current_profile()->options.shapes) {
+      for (const Tensor& g : grads) {
+        event->inputs.push_back(recorded_input(Value(g)));
+      }
+    }
+  }
   return apply(std::move(grads));
 }
 

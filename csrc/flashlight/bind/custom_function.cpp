@@ -1,4 +1,7 @@
 // Custom Functions: their nodes, and what apply() does with what forward gives.
+#include <nanobind/stl/string.h>
+
+#include <optional>
 #include <unordered_set>
 
 #include "flashlight/autograd/accumulate_grad.h"
@@ -8,6 +11,7 @@
 #include "flashlight/autograd/saved_tensor.h"
 #include "flashlight/autograd/view_autograd.h"
 #include "flashlight/bind/py_autograd.h"
+#include "flashlight/core/profiler.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/ops/functions/views.h"
 
@@ -352,6 +356,22 @@ void save(PyNode& node, const std::shared_ptr<Node>& self, nb::handle to_save) {
 }
 
 nb::object run_function(nb::handle cls, nb::object ctx, nb::tuple args) {
+  std::optional<ProfileScope> scope; // of the whole call
+  if (profiling()) [[unlikely]] {
+    scope.emplace(
+        current_profile(),
+        nb::cast<std::string>(cls.attr("__name__")),
+        RecordScope::Function,
+        grad_enabled() ? static_cast<int64_t>(peek_sequence()) : -1);
+    if (ProfileEvent* event = scope->event()) {
+      event->kernel = true;
+      for (nb::handle a : args) {
+        if (is_tensor(a.ptr()) && current_profile()->options.shapes) {
+          event->inputs.push_back(recorded_input(as_tensor(a.ptr())));
+        }
+      }
+    }
+  }
   auto node = std::make_shared<PyNode>(ctx);
   TensorList inputs;
   nb::list needs;

@@ -34,6 +34,7 @@ NB_MODULE(_C, m) {
   bind_dispatch_mode(m);
   bind_arrays(m);
   bind_autocast(m);
+  bind_profiler(m);
   m.def("_set_blas_threads", set_blas_threads);
   m.attr("has_lapack") = true; // MLX brings it
   for (const char* name : {"has_mkl", "has_mkldnn", "has_openmp", "has_cuda"}) {

@@ -15,4 +15,7 @@ class FL_API HoldFlush {
   HoldFlush& operator=(const HoldFlush&) = delete;
 };
 
+// Does a Tracing (core/runtime.h) of the calling thread live?
+FL_API bool is_tracing();
+
 } // namespace flashlight

@@ -274,6 +274,9 @@ Tracing::Tracing() {
 Tracing::~Tracing() {
   --tracing;
 }
+bool is_tracing() {
+  return tracing > 0;
+}
 
 namespace detail {
 

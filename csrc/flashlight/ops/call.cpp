@@ -13,6 +13,7 @@
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op_node.h"
+#include "flashlight/ops/profiled.h"
 #include "flashlight/ops/registry.h"
 #include "flashlight/ops/transforms.h"
 
@@ -447,16 +448,31 @@ Results run_parts_in_inference_mode(const Op& op, Value* args) {
   return results;
 }
 
+// What lies behind the door.
+Results call_behind(const Op& op, Value* args);
+
 } // namespace
 
 Results call(const Op& op, Value* args) {
   enter(op);
+  if (profiling()) [[unlikely]] {
+    OpScope scope(op, OpForm::Functional, args);
+    Results results = call_behind(op, args);
+    scope.settle(results);
+    return results;
+  }
+  return call_behind(op, args);
+}
+
+namespace {
+
+Results call_behind(const Op& op, Value* args) {
   if (op.target) [[unlikely]] {
     return call(*op.target, args);
   }
   if (any_autocast() && autocast_args(op, args)) [[unlikely]] {
     WithoutAutocast guard; // the op's own parts take what they are given
-    return call(op, args);
+    return call_behind(op, args);
   }
   if (op.composite) {
     if (op.mutates && dispatch_mode()) [[unlikely]] {
@@ -499,5 +515,7 @@ Results call(const Op& op, Value* args) {
   }
   return record ? call_recorded(op, args) : call_unrecorded(op, args, any);
 }
+
+} // namespace
 
 } // namespace flashlight

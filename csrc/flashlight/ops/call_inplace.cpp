@@ -7,6 +7,7 @@
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/in_parts.h"
 #include "flashlight/ops/op_node.h"
+#include "flashlight/ops/profiled.h"
 #include "flashlight/ops/write_checks.h"
 
 namespace flashlight {
@@ -126,10 +127,24 @@ Tensor call_composite_inplace(const Op& op, Value* args) {
   return self;
 }
 
+Tensor call_inplace_behind(const Op& op, Value* args);
+
 } // namespace
 
 Tensor call_inplace(const Op& op, Value* args) {
   enter(op);
+  if (profiling()) [[unlikely]] {
+    OpScope scope(op, OpForm::Inplace, args);
+    Tensor self = call_inplace_behind(op, args);
+    scope.settle(self);
+    return self;
+  }
+  return call_inplace_behind(op, args);
+}
+
+namespace {
+
+Tensor call_inplace_behind(const Op& op, Value* args) {
   if (op.target) [[unlikely]] {
     return call_inplace(*op.target, args);
   }
@@ -202,5 +217,7 @@ Tensor call_inplace(const Op& op, Value* args) {
   }
   return self;
 }
+
+} // namespace
 
 } // namespace flashlight

@@ -12,6 +12,7 @@ import warnings
 from typing import Generic, TypeVar
 
 import flashlight
+from flashlight.autograd.profiler import _scope
 
 from . import _utils
 from ._utils import transport
@@ -332,7 +333,8 @@ class _BaseDataLoaderIter:
         raise NotImplementedError
 
     def __next__(self):
-        data = self._next_data()
+        with _scope("enumerate(DataLoader)#{}.__next__", self):
+            data = self._next_data()
         self._num_yielded += 1
         expected = self._IterableDataset_len_called
         if (
