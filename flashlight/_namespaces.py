@@ -48,6 +48,7 @@ def _facts():
     _C._is_torch_function_enabled = lambda: _C._torch_function_enabled()[0]
     _C._is_torch_function_all_disabled = lambda: not _C._torch_function_enabled()[1]
     _C._get_privateuse1_backend_name = lambda: "privateuseone"
+    _C.has_spectral = True  # FFTs
     _C._get_cpu_capability = lambda: "DEFAULT"  # no loops of ours are chosen by it
 
 

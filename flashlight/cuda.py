@@ -55,3 +55,8 @@ def synchronize(device=None):
 def empty_cache():
     """Give cached memory back."""
     mx.clear_cache()
+
+
+def is_tf32_supported():
+    """Whether there is a CUDA device, whose products of float32 may be in TF32."""
+    return is_available()

@@ -97,6 +97,18 @@ def same(function=None, *args, **kwargs):
     return function if callable(function) else same
 
 
+class HigherOrderOperator:
+    """Rules for it can be registered; it cannot be called."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def py_impl(self, key):
+        return same
+
+    __call__ = Absent("torch._ops.HigherOrderOperator")._use
+
+
 # --- stand-ins -----------------------------------------------------------------------
 
 # Packages of PyTorch's that its tests mention, where the served torch lacks them, and
@@ -118,6 +130,7 @@ STAND_INS = {
     "torch._inductor.config": {"fallback_random": False, "patch": Nothing},
     "torch._inductor.utils": {"GPU_TYPES": ["cuda", "mps", "xpu", "mtia"]},
     "torch._logging": {},
+    "torch._ops": {"HigherOrderOperator": HigherOrderOperator},
     "torch._logging.scribe": {"open_source_signpost": Nothing},
     "torch.backends.xnnpack": {"enabled": False},
     "torch.distributed.tensor": {"DTensor": type("DTensor", (), {})},
@@ -132,9 +145,9 @@ STAND_INS = {
     "torch.utils.cpp_extension": {"CUDA_HOME": None, "ROCM_HOME": None},
 } | dict.fromkeys(
     "torch._decomp torch._export torch._functorch torch._lazy torch._prims "
-    "torch._prims_common torch._refs torch.ao torch.autograd.forward_ad torch.export "
-    "torch.fx torch.nested torch.utils._mode_utils "
-    "torch.utils._python_dispatch".split(),
+    "torch._prims_common torch._refs torch._subclasses torch.ao "
+    "torch.autograd.forward_ad torch.export torch.fx torch.nested torch.nn.attention "
+    "torch.utils._mode_utils torch.utils._python_dispatch".split(),
     {},
 )
 
@@ -177,13 +190,62 @@ DROPPED = {
     },
     "common_nn": {"new_module_tests": new_module_tests},
 }
+
+
+def one_context_for_two(module):
+    """Of a sample come two contexts, where PyTorch 2.6 gave one."""
+    both = module.OpInfo._maybe_skip_or_xfail
+
+    def _maybe_skip_or_xfail(self, *args):
+        contexts = both(self, *args)
+
+        @contextlib.contextmanager
+        def one(test):
+            with contextlib.ExitStack() as stack:
+                for context in contexts:
+                    stack.enter_context(context(test))
+                yield
+
+        return (one,)
+
+    module.OpInfo._maybe_skip_or_xfail = _maybe_skip_or_xfail
+
+
+def entries_that_are_there(module):
+    """functorch's tests also name entries that later tables of operators lack."""
+    skip_all, tolerate_all = module.skipOps, module.opsToleranceOverride
+
+    def skipOps(test_case, test, to_skip):
+        tables = module.op_db, module.additional_op_db, module.autograd_function_db
+        tables += (module.custom_op_db,)
+        names = {(o.name, o.variant_test_name) for table in tables for o in table}
+        there = [s for s in to_skip if (s.op_name, s.variant_name) in names]
+        return skip_all(test_case, test, there)
+
+    def opsToleranceOverride(test_case, test, overrides):
+        tables = module.op_db, module.additional_op_db
+        names = {(o.name, o.variant_test_name) for table in tables for o in table}
+        there = [o for o in overrides if o[:2] in names]
+        return tolerate_all(test_case, test, there)
+
+    module.skipOps, module.opsToleranceOverride = skipOps, opsToleranceOverride
+
+
 # Modules with a table of hundreds of operators or layers: one that is absent must not
 # cost the others.
 TABLES = (
     "autocast_test_lists autograd_function_db common_methods_invocations "
     "common_modules common_nn common_optimizers common_quantized opinfo"
 ).split()
+# ... and such a table among the tests themselves.
+TEST_TABLES = ("functorch_additional_op_db",)
+# Modules of that folder that are changed as judges are.
+TEST_HELPERS = ("common_utils",)
 INTERNAL = "torch.testing._internal."
+CHANGED = {
+    f"{INTERNAL}opinfo.core": one_context_for_two,
+    "common_utils": entries_that_are_there,
+}
 # What tables name is looked for in these, which nothing has imported by then.
 NAMED_IN_TABLES = (
     "cuda fft linalg nn.functional optim signal.windows sparse special"
@@ -191,7 +253,11 @@ NAMED_IN_TABLES = (
 
 
 def is_table(name):
-    return name.startswith(INTERNAL) and name.split(".")[3] in TABLES
+    return (
+        name in TEST_TABLES
+        or name.startswith(INTERNAL)
+        and name.split(".")[3] in TABLES
+    )
 
 
 def find_wheel():
@@ -235,7 +301,7 @@ def absent_names(wheel):
     for name, module in list(sys.modules.items()):
         if type(module) is not types.ModuleType or below(name, JUDGES):
             continue
-        if below(name, ["torch", torch.__name__]):
+        if below(name, ["torch", torch.__name__, "flashlight.ops"]):
             modules[id(module)] = module, vars(module).get("__getattr__")
     names = names_in(wheel)
     for module, _ in modules.values():
@@ -263,6 +329,10 @@ def add_dropped(module):
     for name, make in DROPPED.get(module.__name__.removeprefix(INTERNAL), {}).items():
         if not hasattr(module, name):
             setattr(module, name, make(module))
+    change = CHANGED.get(module.__name__)
+    if change and not hasattr(module, "_as_in_2_6"):
+        change(module)
+        module._as_in_2_6 = True
 
 
 class Finder(importlib.abc.MetaPathFinder):
@@ -274,6 +344,11 @@ class Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if below(name, JUDGES):
             return self.judge(name)
+        if name in TEST_TABLES + TEST_HELPERS:
+            spec = self.found_by_others(name, path)
+            if spec is not None:
+                spec.loader = JudgeLoader(name, spec.origin)
+            return spec
         if below(name, STAND_INS):
             found = self.found_by_others(name, path)
             loader = StandInLoader()
@@ -311,6 +386,7 @@ class Finder(importlib.abc.MetaPathFinder):
 
 # Classes in C that tests name in annotations and isinstance().
 OF_C = "FileCheck ScriptDict ScriptFunction ScriptList ScriptMethod".split()
+OF_DISPATCH = "DispatchKey DispatchKeySet _ExcludeDispatchKeyGuard".split()
 
 
 def bring_judges():
@@ -319,6 +395,9 @@ def bring_judges():
         if not hasattr(torch._C, name):
             absent = Absent(f"torch._C.{name}")
             setattr(torch._C, name, type(name, (), {"__init__": absent._use}))
+    for name in OF_DISPATCH:
+        if not hasattr(torch._C, name):
+            setattr(torch._C, name, Absent(f"torch._C.{name}"))
     for name in [*STAND_INS, *(f"torch.{name}" for name in NAMED_IN_TABLES)]:
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(name)
@@ -433,9 +512,9 @@ def pytest_collection_modifyitems(items):
 
 def pytest_configure(config):
     if not SERVED:
-        for name in DROPPED:
+        for name in [*(INTERNAL + name for name in DROPPED), *CHANGED]:
             with contextlib.suppress(ModuleNotFoundError):
-                add_dropped(importlib.import_module(INTERNAL + name))
+                add_dropped(importlib.import_module(name))
     path = os.environ.get("TORCH_TESTS_RESULTS")
     if path:
         config.pluginmanager.register(Results(path))

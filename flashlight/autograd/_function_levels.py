@@ -4,6 +4,11 @@ from flashlight import _C
 from flashlight.autograd import grad_mode
 from flashlight.autograd.function import Function
 from flashlight.func._levels import batch_level, is_tensor
+from flashlight.utils._pytree import (
+    _broadcast_to_and_flatten,
+    tree_flatten,
+    tree_unflatten,
+)
 
 __all__ = ["apply_batched", "lowered"]
 
@@ -28,7 +33,8 @@ def lowered(level, cls):
             return tuple(wrap(y) for y in outputs)
         return wrap(outputs)
 
-    return type(cls.__name__, (cls,), {"forward": staticmethod(forward)})
+    name = f"{cls.__name__}Generated"
+    return type(name, (cls,), {"forward": staticmethod(forward)})
 
 
 class VmapInfo:
@@ -43,23 +49,20 @@ class VmapInfo:
 
 
 def _taken(level, args):
-    """What the arguments stand for, and their batch dimensions (None: none)."""
-    inner, dims = [], []
-    for a in args:
+    """What tensors in a tree stand for, and their batch dimensions (None: none)."""
+    leaves, spec = tree_flatten(args)
+    inner, dims = list(leaves), [None] * len(leaves)
+    for i, a in enumerate(leaves):
         wrapped = _C._wrapped(a) if is_tensor(a) else None
         if wrapped is not None and wrapped[0] is level:
-            inner.append(wrapped[1])
-            dims.append(wrapped[2])
-        else:
-            inner.append(a)
-            dims.append(None)
-    return inner, tuple(dims)
+            inner[i], dims[i] = wrapped[1:]
+    return tree_unflatten(inner, spec), tree_unflatten(dims, spec), dims
 
 
 def apply_batched(level, cls, args):
     """``apply`` at a Batch level."""
-    inner, dims = _taken(level, args)
-    if all(d is None for d in dims):
+    inner, dims, flat_dims = _taken(level, args)
+    if all(d is None for d in flat_dims):
         with _C._Below(level):
             return cls.apply(*args)
     own = cls.vmap is not Function.vmap
@@ -81,15 +84,35 @@ def apply_batched(level, cls, args):
     size, randomness = level.batch_size, level.randomness
     with _C._Below(level):
         if own:
-            outputs, out_dims = cls.vmap(VmapInfo(size, randomness), dims, *inner)
+            result = cls.vmap(VmapInfo(size, randomness), dims, *inner)
+            outputs, out_dims = _two(result)
         else:
             outputs = _over_batch(cls, dims, size, randomness).apply(*inner)
             out_dims = 0
-    if not isinstance(outputs, tuple):
-        return _put(level, outputs, out_dims)
-    if not isinstance(out_dims, tuple):
-        out_dims = (out_dims,) * len(outputs)
-    return tuple(_put(level, y, d) for y, d in zip(outputs, out_dims))
+    leaves, spec = tree_flatten(outputs)
+    to = _broadcast_to_and_flatten(out_dims, spec)
+    if to is None:
+        raise RuntimeError(
+            "The autograd.Function's vmap staticmethod returned an incompatible "
+            f"(output, out_dims) tuple. Expected out_dims={out_dims} to be compatible "
+            "with the structure of `output`. out_dims has structure "
+            f"{tree_flatten(out_dims)[1]} but output has structure {spec}. For more "
+            "details, please see "
+            "https://pytorch.org/docs/main/notes/extending.func.html"
+        )
+    return tree_unflatten([_put(level, y, d) for y, d in zip(leaves, to)], spec)
+
+
+def _two(result):
+    if isinstance(result, tuple) and len(result) == 2:
+        return result
+    what = (
+        f"{len(result)} returns" if isinstance(result, tuple) else f"a {type(result)}"
+    )
+    raise RuntimeError(
+        "Expected the vmap staticmethod to have two returns, an output and out_dims "
+        f"with pytree structure compatible with the output. Got {what} instead"
+    )
 
 
 def _put(level, y, dim):
@@ -150,7 +173,7 @@ def _over_batch(cls, dims, size, randomness):
                 cls.setup_context(
                     entry, ins, outs if isinstance(output, tuple) else outs[0]
                 )
-                saved, ctx._dims = _taken(level, entry._saved)
+                saved, ctx._dims, _ = _taken(level, entry._saved)
                 fixed = [
                     y
                     for y, o in zip(outputs, outs)

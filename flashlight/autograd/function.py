@@ -179,6 +179,8 @@ class Function(metaclass=_FunctionMeta):
         if cls._has_setup_context():
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
+            if kwargs and _C._top_level() is not None:
+                _check_positional(bound.kwargs)
             return bound.args
         parameters = list(signature.parameters.values())[1:]  # after ctx
         named = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -205,6 +207,15 @@ class Function(metaclass=_FunctionMeta):
         if level is not None:
             return _apply_at(level, cls, args)
         return _C._run_function(cls, cls._backward_cls(), args)
+
+
+def _check_positional(kwargs):
+    given = {k: v for k, v in kwargs.items() if isinstance(v, Tensor)}
+    if given and _C._top_level().is_batch:
+        raise NotImplementedError(
+            "Run vmap on autograd.Function with kwarg-only Tensor args. Please do not "
+            f"pass kwarg-only Tensors to autograd.Function. Got: {given}"
+        )
 
 
 # Whether vmap takes the forward of a Function as the ops that it is made of.
@@ -346,7 +357,7 @@ def _apply_at(level, cls, args, ctx=None):
         return _function_levels.apply_batched(level, cls, args)
     lowered = _function_levels.lowered(level, cls)
     args = tuple(_C._lift(level, a) if isinstance(a, Tensor) else a for a in args)
-    return _C._run_function(lowered, ctx or cls._backward_cls(), args)
+    return _C._run_function(lowered, ctx or lowered._backward_cls(), args)
 
 
 def once_differentiable(fn):

@@ -1,8 +1,8 @@
 """Facts about the backends under PyTorch's names."""
 
-from flashlight.backends import cudnn, mkl, mkldnn, mps, quantized
+from flashlight.backends import cuda, cudnn, mkl, mkldnn, mps, quantized
 
-__all__ = ["cudnn", "mkl", "mkldnn", "mps", "quantized"]
+__all__ = ["cuda", "cudnn", "mkl", "mkldnn", "mps", "quantized"]
 
 _flags_frozen = False
 

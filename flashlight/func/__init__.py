@@ -1,5 +1,6 @@
 """Function transforms: gradients, Jacobians and batches, nested in any order."""
 
+from flashlight.func import _of_c as _of_c  # fills _C._functorch
 from flashlight.func._autograd import (
     functionalize,
     grad,

@@ -5,6 +5,7 @@ import functools
 import flashlight
 from flashlight import _C
 from flashlight.autograd.engine import grad as _grad
+from flashlight.autograd.graph import disable_saved_tensors_hooks
 from flashlight.func._levels import (
     autograd_level,
     dual_level,
@@ -48,9 +49,10 @@ def _wrap_argnums(argnums, count):
         )
     if not argnums:
         raise RuntimeError("argnums must be non-empty")
-    if len(set(argnums)) != len(argnums):
-        raise RuntimeError(f"argnums elements must be unique, got {argnums}")
-    return tuple(_wrap_argnum(n, count) for n in argnums)
+    wrapped = tuple(_wrap_argnum(n, count) for n in argnums)
+    if len(set(wrapped)) != len(wrapped):
+        raise RuntimeError(f"argnums elements must be unique, got {wrapped}")
+    return wrapped
 
 
 def _selected(args, argnums):
@@ -91,12 +93,25 @@ def _check_tensors(tensors, api, argname):
 
 
 def _check_outputs(outputs, api):
+    if not outputs or (len(outputs) == 1 and outputs[0] is None):
+        raise RuntimeError(
+            f"{api}: Expected f to be a function that has non-empty output (got output "
+            f"= {outputs})"
+        )
     for y in outputs:
         if not is_tensor(y):
             raise RuntimeError(
                 f"{api}: expected f(*primals) to return only tensors, got unsupported "
                 f"type {type(y)}"
             )
+
+
+def _unwrap_aux(level, aux):
+    """The aux of a function, which is tensors in a tree."""
+    for x in tree_flatten(aux)[0]:
+        if not is_tensor(x):
+            raise RuntimeError(f"Expected tensors, got unsupported type {type(x)}")
+    return unwrap(level, aux)
 
 
 def _with_aux(output, head):
@@ -116,6 +131,13 @@ def _no_complex(api, tree, is_input):
                 f"{api}: Expected all {what} to be real but received complex tensor at "
                 f"flattened input idx: {0}"
             )
+
+
+def _without_hooks():
+    return disable_saved_tensors_hooks(
+        "torch.func.{grad, vjp, jacrev, hessian} don't yet support saved tensor hooks. "
+        "Please open an issue with your use case."
+    )
 
 
 # --- reverse mode ------------------------------------------------------------
@@ -158,7 +180,7 @@ def grad_and_value(func, argnums=0, has_aux=False):
 
     @functools.wraps(func, updated=())
     def wrapper(*args, **kwargs):
-        with autograd_level() as level:
+        with _without_hooks(), autograd_level() as level:
             args, kwargs = wrap(level, args), wrap(level, kwargs)
             inputs = tree_map(lambda x: x, _selected(args, argnums))
             inputs = _variables_of(level, inputs)
@@ -181,7 +203,7 @@ def grad_and_value(func, argnums=0, has_aux=False):
             grads = _gradients([output], leaves, [None], create_graph=True)
             grads = unwrap(level, tree_unflatten(grads, spec))
             value = unwrap(level, output)
-            aux = unwrap(level, aux)
+            aux = _unwrap_aux(level, aux) if has_aux else None
         return grads, (value, aux) if has_aux else value
 
     return wrapper
@@ -243,7 +265,7 @@ def vjp(func, *primals, has_aux=False):
 
 def _vjp(func, primals, argnums, has_aux):
     api = "vjp(f, *primals)"
-    with autograd_level() as level:
+    with _without_hooks(), autograd_level() as level:
         args = wrap(level, primals)
         inputs = args if argnums is None else _selected(args, argnums)
         inputs = _variables_of(level, inputs)
@@ -251,7 +273,7 @@ def _vjp(func, primals, argnums, has_aux):
         output, aux = func(*args), None
         if has_aux:
             output, aux = _with_aux(output, api)
-            aux = unwrap(level, aux)
+            aux = _unwrap_aux(level, aux)
         outputs, out_spec = tree_flatten(output)
         _check_outputs(outputs, api)
         for y in outputs:
@@ -344,7 +366,11 @@ def jacrev(
         def row(*cotangents):
             return tuple(tree_flatten(pull(tree_unflatten(cotangents, out_spec)))[0])
 
-        grads = vmap(row, chunk_size=chunk_size)(*basis)
+        if chunk_size == 1:  # no vmap: `func` may be what it cannot run
+            rows = [row(*cotangents) for cotangents in zip(*basis)]
+            grads = [flashlight.stack(parts) for parts in zip(*rows)]
+        else:
+            grads = vmap(row, chunk_size=chunk_size)(*basis)
         by_output: list = [[] for _ in outputs]
         for g, x in zip(grads, inputs):
             for k, (part, y) in enumerate(zip(g.split(sizes, 0), outputs)):
@@ -410,7 +436,7 @@ def _jvp(func, primals, tangents, argnums, strict=False, has_aux=False):
         output, aux = func(*args), None
         if has_aux:
             output, aux = _with_aux(output, api)
-            aux = unwrap(level, aux)
+            aux = _unwrap_aux(level, aux)
         outputs, out_spec = tree_flatten(output)
         _check_outputs(outputs, api)
         values, slopes = [], []

@@ -77,8 +77,11 @@ def _batch_size(leaves, dims):
 
 def _flat_out_dims(func, out_dims, outputs, spec):
     name = _name(func)
-    if isinstance(out_dims, int) and is_tensor(outputs):
-        return [out_dims]
+    if is_tensor(outputs):
+        if isinstance(out_dims, int):
+            return [out_dims]
+        if isinstance(out_dims, tuple) and len(out_dims) == 1:
+            return list(out_dims)
     dims = _broadcast_to_and_flatten(out_dims, spec)
     if dims is None:
         raise ValueError(
@@ -132,6 +135,42 @@ def _run(func, leaves, dims, spec, size, out_dims, randomness, kwargs):
     return flat, to, out_spec
 
 
+def _vmap_in_steps(func, in_dims, out_dims, randomness, step_of):
+    """``vmap``, of ``step_of(size)`` entries of a batch at a time."""
+
+    @functools.wraps(func, updated=())
+    def batched(*args, **kwargs):
+        _check_out_dims(func, out_dims)
+        leaves, dims, spec = _flat_in_dims(func, in_dims, args)
+        size = _batch_size(leaves, dims)
+        step = max(step_of(size), 1)
+        if step >= size:
+            flat, _, out_spec = _run(
+                func, leaves, dims, spec, size, out_dims, randomness, kwargs
+            )
+            return tree_unflatten(flat, out_spec)
+        state = flashlight.get_rng_state() if randomness == "same" else None
+        chunks = []
+        for start in range(0, size, step):
+            if state is not None:  # the same in all chunks
+                flashlight.set_rng_state(state)
+            n = min(step, size - start)
+            part = [
+                x if d is None else x.narrow(d, start, n) for x, d in zip(leaves, dims)
+            ]
+            flat, to, out_spec = _run(
+                func, part, dims, spec, n, out_dims, randomness, kwargs
+            )
+            chunks.append(flat)
+        joined = [
+            xs[0] if d is None else flashlight.cat(xs, d)
+            for xs, d in zip(zip(*chunks), to)
+        ]
+        return tree_unflatten(joined, out_spec)
+
+    return batched
+
+
 def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
     """Return a function of batches: ``func`` of each of their entries.
 
@@ -165,31 +204,6 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
             "vmap: chunk_size should be None or greater than 0. " f"(got {chunk_size})"
         )
 
-    @functools.wraps(func, updated=())
-    def batched(*args, **kwargs):
-        _check_out_dims(func, out_dims)
-        leaves, dims, spec = _flat_in_dims(func, in_dims, args)
-        size = _batch_size(leaves, dims)
-        step = chunk_size or max(size, 1)
-        if step >= size:
-            flat, _, out_spec = _run(
-                func, leaves, dims, spec, size, out_dims, randomness, kwargs
-            )
-            return tree_unflatten(flat, out_spec)
-        chunks = []
-        for start in range(0, size, step):
-            n = min(step, size - start)
-            part = [
-                x if d is None else x.narrow(d, start, n) for x, d in zip(leaves, dims)
-            ]
-            flat, to, out_spec = _run(
-                func, part, dims, spec, n, out_dims, randomness, kwargs
-            )
-            chunks.append(flat)
-        joined = [
-            xs[0] if d is None else flashlight.cat(xs, d)
-            for xs, d in zip(zip(*chunks), to)
-        ]
-        return tree_unflatten(joined, out_spec)
-
-    return batched
+    return _vmap_in_steps(
+        func, in_dims, out_dims, randomness, lambda size: chunk_size or size
+    )

@@ -120,6 +120,13 @@ Tensor outside_levels(Tensor tensor) {
 Tensor without_dead_levels(Tensor tensor) {
   while (tensor.defined() && tensor->wrapped &&
          !tensor->wrapped->level->alive) {
+    FL_CHECK(
+        tensor->wrapped->level->kind != LevelKind::Batch,
+        "Either your tensor may have escaped from inside a function being "
+        "vmapped and this is a user error (see "
+        "https://pytorch.org/functorch/stable/ux_limitations.html), or there "
+        "is an internal functorch error in `gen_vmap_plumbing` Please file an "
+        "issue if it looks like the latter");
     Tensor inner = tensor->wrapped->inner;
     tensor = std::move(inner);
   }

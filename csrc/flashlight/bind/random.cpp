@@ -98,10 +98,12 @@ void bind_random(nb::module_& m) {
           })
       .def(
           "set_state",
-          [](GeneratorObject& g, const Tensor& state) {
+          [](nb::handle self, const Tensor& state) {
+            auto& g = nb::cast<GeneratorObject&>(self);
             auto bytes = state_bytes(state);
             std::lock_guard lock(g.generator->mutex);
             g.generator->set_state(bytes);
+            return nb::borrow(self);
           })
       .def(
           "clone_state",

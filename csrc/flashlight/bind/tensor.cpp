@@ -250,7 +250,12 @@ PyObject* get_grad(const Tensor& t) {
   }
   return wrap(grad(t));
 }
+bool of_batch(const Tensor& t) {
+  return t->wrapped && t->wrapped->level->kind == LevelKind::Batch;
+}
 PyObject* get_data(const Tensor& t) {
+  FL_CHECK(
+      !of_batch(t), "accessing `data` under vmap transform is not allowed");
   Tensor out = t.alias();
   out->version = t->inference && autograd_state().inference_mode
                      ? Ref<VersionCounter>()
@@ -331,6 +336,9 @@ int set_data_attr(PyObject* self, PyObject* value) {
         Py_TYPE(value)->tp_name);
     const Tensor& t = tensor_of(self);
     const Tensor& from = as_tensor(value);
+    FL_CHECK(
+        !of_batch(t),
+        "mutating directly with `.data` under vmap transform is not allowed.");
     FL_CHECK(
         !requires_grad(t) || from.is_floating_point() || from.is_complex(),
         "data set to a tensor that requires gradients must be floating point "
@@ -601,6 +609,13 @@ PyObject* method_is_view(PyObject* self, PyObject*) {
 }
 PyObject* method_retain_grad(PyObject* self, PyObject*) {
   return with_tensor(self, [](const Tensor& t) {
+    FL_CHECK(
+        !t->wrapped || of_batch(t) || !requires_grad(t),
+        "You are attempting to call Tensor.retain_grad() inside of a function "
+        "being transformed by a functorch transform. This is unsupported, "
+        "please attempt to use the functorch transforms (e.g. grad, vjp, "
+        "jacrev, jacfwd, hessian) or call retain_grad() outside of a function "
+        "being transformed instead.");
     retain_grad(t);
     return Py_NewRef(Py_None);
   });

@@ -180,6 +180,10 @@ void bind_transforms(nb::module_& m) {
     return nb::make_tuple(
         nb::cast(w.level), nb::steal(wrap(w.inner)), w.batch_dim);
   });
+  m.def("_is_vmap_fallback_enabled", vmap_fallback_allowed);
+  m.def("_set_vmap_fallback_enabled", set_vmap_fallback_allowed);
+  m.def("_is_vmap_fallback_warning_enabled", vmap_fallback_warns);
+  m.def("_set_vmap_fallback_warning_enabled", set_vmap_fallback_warns);
   m.def("_enter_dual_level", enter_dual_level);
   m.def("_exit_dual_level", exit_dual_level);
   m.def("_make_dual", make_dual);

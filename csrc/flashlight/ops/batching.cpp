@@ -14,14 +14,17 @@
 //
 // Composites need nothing: their parts come by here.
 #include <array>
+#include <atomic>
 #include <unordered_map>
 
 #include "flashlight/autograd/forward_mode.h"
-#include "flashlight/core/generator.h"
+#include "flashlight/core/runtime.h"
+#include "flashlight/ops/batching.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/conv.h"
 #include "flashlight/ops/functions/copy.h"
+#include "flashlight/ops/functions/creation.h"
 #include "flashlight/ops/functions/matmul.h"
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/reshaping.h"
@@ -31,6 +34,7 @@
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/registry.h"
 #include "flashlight/ops/transforms.h"
+#include "flashlight/ops/write_checks.h"
 
 namespace flashlight {
 
@@ -39,58 +43,6 @@ Tensor batch_first(const Tensor& inner, int64_t batch_dim) {
 }
 
 namespace {
-
-// One call at a Batch level. Its rules run one level down, and give results
-// whose first dimension is the batch's.
-struct Batched {
-  const LevelHandle& level;
-  const Op& op;
-  const Value* args;
-
-  size_t count() const {
-    return op.schema.args.size();
-  }
-  bool is_batched(const Tensor& t) const {
-    return is_at(t, *level);
-  }
-  bool is_batched(size_t i) const {
-    bool any = false;
-    for_tensors(args[i], [&](const Tensor& t) { any = any || is_batched(t); });
-    return any;
-  }
-  // What it stands for, the batch first; as it is, where it is not batched.
-  Tensor first(const Tensor& t) const {
-    return is_batched(t) ? batch_first(t->wrapped->inner, t->wrapped->batch_dim)
-                         : t;
-  }
-  // ... expanded to the batch.
-  Tensor expanded(const Tensor& t) const {
-    if (is_batched(t)) {
-      return first(t);
-    }
-    IntList sizes = t.sizes();
-    sizes.insert(sizes.begin(), level->batch_size);
-    return expand(t, sizes);
-  }
-  // The batch first, and then at least `ndim` dimensions.
-  Tensor aligned(const Tensor& t, int64_t ndim) const {
-    Tensor out = first(t);
-    if (!is_batched(t) || t.dim() >= ndim) {
-      return out;
-    }
-    IntList sizes = out.sizes();
-    sizes.insert(
-        sizes.begin() + 1, static_cast<size_t>(ndim - t.dim()), int64_t{1});
-    return view_or_copy(out, sizes);
-  }
-  static Tensor view_or_copy(const Tensor& t, const IntList& sizes) {
-    return reshape(t, sizes);
-  }
-  const Tensor& tensor(size_t i) const {
-    const Tensor* t = args[i].tensor();
-    return t ? *t : detail::undefined_tensor();
-  }
-};
 
 using Rule = std::function<std::optional<Results>(const Batched&)>;
 
@@ -186,8 +138,8 @@ along(const Batched& b, bool all_if_none, bool others = true) {
     }
     if (i == 0 || (others && t->dim() == self.dim())) {
       inner[i] = b.expanded(*t);
-    } else if (b.is_batched(*t)) {
-      return {};
+    } else if (others || b.is_batched(*t)) {
+      return {}; // of which the row says whether it fits
     }
   }
   int i = b.op.schema.index_of("dim");
@@ -263,6 +215,9 @@ std::optional<Results> merged(const Batched& b, int64_t ndim) {
 std::optional<Results> batched_masked_fill(const Batched& b) {
   const Tensor& self = b.tensor(0);
   const Tensor& mask = b.tensor(1);
+  if (mask.dtype() != Dtype::Bool || b.tensor(2).dim() > 0) {
+    return {}; // of which the row says what is wrong
+  }
   int64_t ndim = std::max(self.dim(), mask.dim());
   Tensor value = _to_copy(b.aligned(b.tensor(2), ndim), self.dtype());
   return one(where(b.aligned(mask, ndim), value, b.aligned(self, ndim)));
@@ -271,6 +226,9 @@ std::optional<Results> batched_masked_fill(const Batched& b) {
 // self.fill_(value), likewise.
 std::optional<Results> batched_fill(const Batched& b) {
   const Tensor& self = b.tensor(0);
+  if (b.tensor(1).dim() > 0) {
+    return {};
+  }
   Tensor value = b.aligned(b.tensor(1), self.dim());
   IntList sizes = self.sizes();
   sizes.insert(sizes.begin(), b.level->batch_size);
@@ -304,12 +262,25 @@ std::optional<Results> images(const Batched& b, int64_t spatial) {
   return results;
 }
 
-std::optional<Results> batched_mm(const Batched& b) {
+// Are they matrices (ndim 2) or batches of them (3) that can be multiplied? Of
+// others the row says what is wrong.
+bool multiply(const Tensor& x, const Tensor& y, int64_t ndim) {
+  return x.dim() == ndim && y.dim() == ndim && x.size(-1) == y.size(-2);
+}
+
+std::optional<Results> batched_mm(const Batched& b, int64_t ndim) {
+  if (!multiply(b.tensor(0), b.tensor(1), ndim)) {
+    return {};
+  }
   return one(matmul(b.first(b.tensor(0)), b.first(b.tensor(1))));
 }
 
 std::optional<Results> batched_mv(const Batched& b) {
+  const Tensor& m = b.tensor(0);
   const Tensor& v = b.tensor(1);
+  if (m.dim() != 2 || v.dim() != 1 || m.size(1) != v.size(0)) {
+    return {};
+  }
   if (!b.is_batched(v)) {
     return one(matmul(b.first(b.tensor(0)), v));
   }
@@ -318,18 +289,31 @@ std::optional<Results> batched_mv(const Batched& b) {
 }
 
 std::optional<Results> batched_dot(const Batched& b) {
+  if (b.tensor(0).dim() != 1 || b.tensor(0).sizes() != b.tensor(1).sizes()) {
+    return {};
+  }
   Tensor x = unsqueeze(b.first(b.tensor(0)), -2);
   Tensor y = unsqueeze(b.first(b.tensor(1)), -1);
   return one(squeeze(squeeze(matmul(x, y), -1), -1));
 }
 
 // beta * self + alpha * (a @ b)
-std::optional<Results> batched_addmm(const Batched& b) {
-  Tensor product = matmul(b.first(b.tensor(1)), b.first(b.tensor(2)));
+std::optional<Results> batched_addmm(const Batched& b, int64_t ndim) {
+  if (!multiply(b.tensor(1), b.tensor(2), ndim)) {
+    return {};
+  }
+  Tensor out = matmul(b.first(b.tensor(1)), b.first(b.tensor(2)));
   const Scalar& beta = b.args[3].as<Scalar>();
   const Scalar& alpha = b.args[4].as<Scalar>();
-  int64_t ndim = std::max(b.tensor(1).dim(), b.tensor(2).dim());
-  return one(b.aligned(b.tensor(0), ndim) * beta + product * alpha);
+  if (b.is_batched(0) && !b.is_batched(1) && !b.is_batched(2)) {
+    out = unsqueeze(out, 0);
+  }
+  IntList sizes = out.sizes();
+  sizes[0] = b.level->batch_size;
+  Tensor self = expand(b.aligned(b.tensor(0), ndim), sizes);
+  out = out * alpha;
+  return one(
+      beta.to_double() == 0 ? out + zeros_like(self) : self * beta + out);
 }
 
 std::optional<Results> batched_linear(const Batched& b) {
@@ -578,10 +562,12 @@ const std::unordered_map<const Op*, Rule>& rules() {
     }
     add({"new_zeros", "new_ones", "new_empty", "new_full"}, batched_new);
     add({"new_empty_strided"}, batched_new_strided);
-    add({"mm", "bmm"}, batched_mm);
+    add({"mm"}, [](const Batched& b) { return batched_mm(b, 2); });
+    add({"bmm"}, [](const Batched& b) { return batched_mm(b, 3); });
     add({"mv"}, batched_mv);
     add({"dot"}, batched_dot);
-    add({"addmm", "baddbmm"}, batched_addmm);
+    add({"addmm"}, [](const Batched& b) { return batched_addmm(b, 2); });
+    add({"baddbmm"}, [](const Batched& b) { return batched_addmm(b, 3); });
     add({"_linear"}, batched_linear);
     add({"convolution"}, batched_convolution);
     add({"sum", "mean", "any", "all"}, reduce_all);
@@ -638,6 +624,24 @@ Value stacked(const std::vector<Results>& all, size_t k, const Op& op) {
   return first;
 }
 
+std::atomic<bool> fallback_allowed{true}, fallback_warns{false};
+
+void check_fallback(const Op& op) {
+  FL_CHECK(
+      fallback_allowed.load(std::memory_order_relaxed),
+      "aten::",
+      op.schema.full_name(),
+      " hit the vmap fallback which is currently disabled");
+  if (fallback_warns.load(std::memory_order_relaxed)) {
+    warn(
+        "There is a performance drop because we have not yet implemented the "
+        "batching rule for aten::" +
+        op.schema.full_name() +
+        ". Please file us an issue on GitHub so that we can prioritize its "
+        "implementation.");
+  }
+}
+
 // How many results there are is told by the values.
 bool is_dynamic(const Op& op) {
   const std::string& name = op.schema.name;
@@ -654,7 +658,9 @@ void move_offset(const Batched& b, Value& offset, bool copied, int64_t k) {
   }
 }
 
-Results entry_by_entry(const Batched& b, const std::function<void()>& before) {
+} // namespace
+
+Results entry_by_entry(const Batched& b) {
   FL_CHECK(
       !is_dynamic(b.op),
       "vmap: We do not support batching operators that can output dynamic "
@@ -665,10 +671,7 @@ Results entry_by_entry(const Batched& b, const std::function<void()>& before) {
       "you need this feature.");
   int64_t n = b.level->batch_size;
   FL_CHECK(
-      n > 0,
-      "vmap: there is no batching rule for ",
-      b.op.schema.full_name(),
-      " that can do without an entry of the batch");
+      n > 0, "The fallback path does not support vmap over dims of size 0.");
   // The offset counts from where the storage begins, not the entry.
   bool moves = b.op.schema.name == "as_strided_copy";
   bool copies = b.op.schema.name == "as_strided_scatter";
@@ -690,7 +693,6 @@ Results entry_by_entry(const Batched& b, const std::function<void()>& before) {
       }
       move_offset(b, entry[static_cast<size_t>(storage_offset)], copies, k);
     }
-    before();
     all.push_back(call(b.op, entry.data()));
   }
   Results out;
@@ -700,60 +702,7 @@ Results entry_by_entry(const Batched& b, const std::function<void()>& before) {
   return out;
 }
 
-// --- random numbers ----------------------------------------------------------
-
-bool is_random(const Op& op, const Value* args) {
-  if (op.schema.name == "native_dropout") {
-    const bool* train = args[2].get_if<bool>();
-    return !train || *train;
-  }
-  return op.schema.index_of("generator") >= 0;
-}
-
-// Results in a batch of their own, or not batched (in `same`).
-Results random_batched(const Batched& b, bool any, bool& same) {
-  FL_CHECK(
-      b.level->randomness != Randomness::Error,
-      "vmap: called random operation while in randomness error mode. Please "
-      "either use the 'same' or 'different' randomness flags on vmap or "
-      "perform "
-      "the randomness operation out of vmap");
-  std::vector<Value> inner(b.args, b.args + b.count());
-  if (b.level->randomness == Randomness::Same) {
-    same = !any;
-    if (!any) {
-      return call(b.op, inner.data());
-    }
-    int i = b.op.schema.index_of("generator");
-    const auto* given = i < 0 ? nullptr : b.args[i].get_if<GeneratorHandle>();
-    Generator& generator = given && *given ? **given : default_generator();
-    std::vector<uint8_t> state = generator.get_state();
-    return entry_by_entry(b, [&] { generator.set_state(state); });
-  }
-  if (int i = b.op.schema.index_of("size"); i >= 0 && !any) {
-    IntList sizes = b.args[i].as<IntList>();
-    sizes.insert(sizes.begin(), b.level->batch_size);
-    inner[static_cast<size_t>(i)] = sizes;
-    return call(b.op, inner.data());
-  }
-  if (b.count() && b.args[0].tensor() && b.op.schema.name != "multinomial") {
-    int64_t ndim = 0;
-    for (size_t i = 0; i < b.count(); ++i) {
-      for_tensors(
-          b.args[i], [&](const Tensor& t) { ndim = std::max(ndim, t.dim()); });
-    }
-    for (size_t i = 0; i < b.count(); ++i) {
-      inner[i] = mapped_tensors(b.args[i], [&](const Tensor& t) {
-        return i == 0 && !any ? b.expanded(t) : b.aligned(t, ndim);
-      });
-    }
-    if (!b.is_batched(0)) {
-      inner[0] = b.expanded(*b.args[0].tensor());
-    }
-    return call(b.op, inner.data());
-  }
-  return entry_by_entry(b, [] {});
-}
+namespace {
 
 // Results with the batch first; `same`: they are not batched after all.
 Results batched_results(const Batched& b, bool& same) {
@@ -782,7 +731,8 @@ Results batched_results(const Batched& b, bool& same) {
   if (b.op.elementwise) {
     return batched_elementwise(b);
   }
-  return entry_by_entry(b, [] {});
+  check_fallback(b.op);
+  return entry_by_entry(b);
 }
 
 // PyTorch has three words for it.
@@ -808,6 +758,9 @@ Results batched_results(const Batched& b, bool& same) {
       name == "masked_fill") {
     what = "inplace arithmetic";
     where = "in a vmap";
+  } else if (name == "bernoulli") {
+    what = "inplace bernoulli";
+    where = "in a vmap";
   } else if (name == "fill" || name == "_index_put") {
     what = name == "fill" ? "fill_" : "index_put_";
     where = "in a vmap";
@@ -825,6 +778,14 @@ Results batched_results(const Batched& b, bool& same) {
       "file a bug report instead.");
 }
 
+// What the row says of one entry, before the batch is seen as a dimension.
+void check_entries(const Batched& b) {
+  try {
+    b.op.check(Call{b.op, b.args});
+  } catch (const NotOneValue&) { // it reads values
+  }
+}
+
 std::vector<Value> alive(const Op& op, const Value* args) {
   std::vector<Value> out = arguments(op, args);
   for (Value& v : out) {
@@ -836,14 +797,28 @@ std::vector<Value> alive(const Op& op, const Value* args) {
 
 } // namespace
 
+bool vmap_fallback_allowed() {
+  return fallback_allowed;
+}
+void set_vmap_fallback_allowed(bool allowed) {
+  fallback_allowed = allowed;
+}
+bool vmap_fallback_warns() {
+  return fallback_warns;
+}
+void set_vmap_fallback_warns(bool warns) {
+  fallback_warns = warns;
+}
+
 Results run_entries(const LevelHandle& level, const Op& op, const Value* args) {
   LevelHandle here = level;
   std::vector<Value> living = alive(op, args);
   Batched b{here, op, living.data()};
+  check_fallback(op);
   Results results;
   {
     BelowLevel below(*here);
-    results = entry_by_entry(b, [] {});
+    results = entry_by_entry(b);
   }
   for (Value& r : results) {
     r = mapped_tensors(r, [&](const Tensor& t) { return wrap_at(here, t, 0); });
@@ -855,6 +830,9 @@ Results run_batched(const LevelHandle& level, const Op& op, const Value* args) {
   std::vector<Value> living = alive(op, args);
   LevelHandle here = level; // the stack's own slot changes below
   Batched b{here, op, living.data()};
+  if (op.check) {
+    check_entries(b);
+  }
   Results results;
   bool same = false;
   {
@@ -878,15 +856,26 @@ run_batched_inplace(const LevelHandle& level, const Op& op, const Value* args) {
   std::vector<Value> living = alive(op, args);
   Batched b{here, op, living.data()};
   Tensor self = *living[0].tensor();
-  bool any =
-      is_random(op, living.data()) && here->randomness == Randomness::Different;
+  bool any = false;
   for (size_t i = 1; i < b.count(); ++i) {
     any = any || b.is_batched(i);
+  }
+  bool random = is_random(op, living.data());
+  if (random) {
+    check_random(*here);
+    if (any && here->randomness == Randomness::Same) {
+      fail_same_of_batch();
+    }
   }
   if (!b.is_batched(self)) {
     if (any) {
       fail_unbatched_write(b);
     }
+    FL_CHECK(
+        !random || here->randomness == Randomness::Same,
+        "vmap: Cannot ask for different inplace randomness on an unbatched "
+        "tensor. This will appear like same randomness. If this is necessary "
+        "for your usage, please file an issue with functorch.");
     BelowLevel below(*here);
     call_inplace(op, living.data());
     return *args[0].tensor();
@@ -900,25 +889,17 @@ run_batched_inplace(const LevelHandle& level, const Op& op, const Value* args) {
   if (saved && !op.view) {
     living[0] = copied_below(self);
   }
-  Results results = run_batched(here, op, living.data());
+  Results results = random && here->randomness == Randomness::Same
+                        ? same_numbers(b)
+                        : run_batched(here, op, living.data());
   const Tensor& result = *results[0].tensor();
   const Wrapped& to = *self->wrapped;
   if (op.view) {
     rewrap(self, result->wrapped->inner, result->wrapped->batch_dim);
     return self;
   }
-  FL_CHECK(
-      result.sizes() == self.sizes(),
-      "output with shape ",
-      self.sizes(),
-      " doesn't match the broadcast shape ",
-      result.sizes());
-  FL_CHECK(
-      can_cast(result.dtype(), self.dtype()),
-      "result type ",
-      scalar_name(result.dtype()),
-      " can't be cast to the desired output type ",
-      scalar_name(self.dtype()));
+  check_sizes(result, self);
+  check_result_cast(result, self);
   {
     BelowLevel below(*here);
     const Wrapped* from =

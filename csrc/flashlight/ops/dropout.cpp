@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "flashlight/autograd/grad_mode.h"
+#include "flashlight/autograd/levels.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/copy.h"
@@ -48,12 +49,22 @@ Tensor drop(
   if (p == 1) {
     return scaled(zeros({}, x.dtype(), {}, x.device()));
   }
-  Tensor noise = unit == Unit::Feature
-                     ? zeros(feature_sizes(x), x.dtype(), {}, x.device())
+  // For entries of a batch, that of vmap's randomness: of the sizes alone.
+  bool of_sizes = unit == Unit::Feature || top_level();
+  Tensor noise = of_sizes
+                     ? zeros(
+                           unit == Unit::Feature ? feature_sizes(x) : x.sizes(),
+                           x.dtype(),
+                           {},
+                           x.device())
                      : zeros_like(x);
   {
     NoGrad guard;
-    bernoulli_(noise, 1 - p, std::nullopt);
+    if (top_level()) {
+      noise = bernoulli(noise, 1 - p, std::nullopt);
+    } else {
+      bernoulli_(noise, 1 - p, std::nullopt);
+    }
     if (kind == Kind::Zero) {
       // 1 / (1 - p), rounded as PyTorch's division of ones by it.
       double scale = x.dtype() == Dtype::Float64

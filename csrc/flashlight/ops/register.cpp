@@ -2,6 +2,7 @@
 #include <mutex>
 
 #include "flashlight/autograd/engine.h"
+#include "flashlight/autograd/levels.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/families.h"
 #include "flashlight/ops/functions/arithmetic.h"
@@ -54,7 +55,8 @@ void lend_ops() {
   };
   ops.conj = [](const Tensor& x) { return conj(x); };
   ops.neg = [](const Tensor& x) { return -x; };
-  ops.has_nan = [](const Tensor& x) {
+  ops.has_nan = [](const Tensor& tensor) {
+    Tensor x = outside_levels(tensor);
     return x.is_floating_point() && any(isnan(x)).item().to_bool();
   };
 }

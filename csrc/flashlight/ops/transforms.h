@@ -59,6 +59,11 @@ Results run_batched(const LevelHandle& level, const Op& op, const Value* args);
 Results run_entries(const LevelHandle& level, const Op& op, const Value* args);
 Tensor
 run_batched_inplace(const LevelHandle& level, const Op& op, const Value* args);
+// May ops without a rule run one entry after another, and do they tell?
+FL_API bool vmap_fallback_allowed();
+FL_API void set_vmap_fallback_allowed(bool allowed);
+FL_API bool vmap_fallback_warns();
+FL_API void set_vmap_fallback_warns(bool warns);
 // `inner` with its batch dimension first.
 Tensor batch_first(const Tensor& inner, int64_t batch_dim);
 

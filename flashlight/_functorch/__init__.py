@@ -1,0 +1,1 @@
+"""Where PyTorch keeps its function transforms, and ``functorch`` looks for them."""

@@ -1,0 +1,284 @@
+"""``vmap`` against PyTorch's: random numbers, products, what has escaped, errors."""
+
+import pytest
+from comparing import Scripts, compare_scripts
+
+import flashlight
+
+script = Scripts()
+
+
+def double(t, *shape, seed=0):
+    n = 1
+    for s in shape:
+        n *= s
+    return ((t.arange(n, dtype=t.float64) * 0.37 + seed).sin() * 1.3).reshape(shape)
+
+
+def draws(t):
+    F = t.nn.functional
+    shared = double(t, 3).abs() / 2
+    return [
+        lambda x: shared.clone().bernoulli_(),
+        lambda x: shared.clone().uniform_(),
+        lambda x: x.clone().bernoulli_(),
+        lambda x: x.clone().normal_(),
+        lambda x: x.clone().exponential_(),
+        lambda x: x.clone().bernoulli_(x),
+        lambda x: shared.clone().bernoulli_(x),
+        lambda x: t.bernoulli(x),
+        lambda x: t.bernoulli(shared),
+        lambda x: F.dropout(x),
+        lambda x: F.dropout(shared),
+        lambda x: F.alpha_dropout(x, training=True),
+        lambda x: F.dropout(x, training=False),
+        lambda x: F.dropout2d(x.reshape(1, 3, 1, 1).expand(1, 3, 2, 2)),
+        lambda x: F.dropout2d(shared.reshape(1, 3, 1, 1).expand(1, 3, 2, 2)),
+        lambda x: t.normal(x, 1.0),
+        lambda x: t.normal(0.0, x),
+        lambda x: t.normal(0.0, shared),
+        lambda x: t.normal(shared, x),
+        lambda x: t.rand_like(x),
+        lambda x: t.rand_like(shared),
+        lambda x: t.randint_like(x, 5),
+        lambda x: t.randperm(4),
+        lambda x: t.multinomial(x, 2),
+        lambda x: t.multinomial(x.expand(4, 3), 2),
+        lambda x: t.multinomial(shared, 2),
+        lambda x: t.poisson(x),
+        lambda x: t._standard_gamma(x + 0.1),
+        lambda x: t.binomial(shared, x),
+        lambda x: t.native_dropout(x, 0.5, True)[0],
+        lambda x: t.native_dropout(x, 0.5, True)[1].bool(),
+        lambda x: t.native_dropout(shared, 0.5, True)[0],
+    ]
+
+
+def drawn(t, log, fails, randomness):
+    x = double(t, 2, 3).abs() / 2
+    for f in draws(t):
+        for dim, batch in ((0, x), (1, x.t())):
+            t.manual_seed(5)
+
+            def run():
+                log(t.vmap(f, in_dims=dim, randomness=randomness)(batch))
+
+            fails(run)
+
+
+@script
+def random_numbers_are_an_error(t, log, fails):
+    drawn(t, log, fails, "error")
+
+
+@script
+def random_numbers_are_the_same(t, log, fails):
+    drawn(t, log, fails, "same")
+
+
+@script
+def random_numbers_are_different(t, log, fails):
+    drawn(t, log, fails, "different")
+
+
+@script
+def chunks_have_the_same_numbers(t, log, fails):
+    x = double(t, 5, 2)
+    for step in (1, 2, 5, 7):
+        log(t.vmap(lambda x: t.rand_like(x), randomness="same", chunk_size=step)(x))
+
+
+@script
+def products(t, log, fails):
+    x, y = double(t, 2, 4, 3), double(t, 2, 3, 4, seed=1)
+    v = double(t, 2, 3)
+    many = double(t, 2, 2, 4, 3)
+    for f, a, b in [
+        (t.mm, x, y),
+        (t.mm, x, x),
+        (t.mm, many, y),
+        (t.mm, v, y),
+        (t.bmm, x, y),
+        (t.bmm, many, many.mT),
+        (t.bmm, many[:, :1], many.mT),
+        (t.bmm, many, many),
+        (t.mv, x, v),
+        (t.mv, x, v[:, :2]),
+        (t.mv, v, v),
+        (t.dot, v, v),
+        (t.dot, v, v[:, :1]),
+        (t.dot, v, v[:, :2]),
+        (t.dot, x, x),
+    ]:
+        try:
+            log(t.vmap(f)(a, b))
+        except RuntimeError:
+            log("RuntimeError")
+    log(t.vmap(lambda c: t.addmm(c, x[0], y[0], beta=2, alpha=3))(double(t, 2, 4)))
+    log(t.vmap(lambda a, b, c: t.addmm(c, a, b, alpha=0.5))(x, y, double(t, 2, 4, 4)))
+
+
+@script
+def what_has_escaped(t, log, fails):
+    x, escaped = double(t, 2, 3), []
+    t.vmap(lambda x: (escaped.append(x), x * 2)[1])(x)
+    fails(lambda: escaped[0].sin())
+    fails(lambda: escaped[0] + 1)
+    log(escaped[0].shape)
+    fails(lambda: t.vmap(lambda a: a.data)(x))
+
+    def set_data(a):
+        a.data = t.ones(3)
+        return a
+
+    fails(lambda: t.vmap(set_data)(x))
+
+
+@script
+def arguments_and_hooks(t, log, fails):
+    F, x = t.func, double(t, 3)
+    fails(lambda: F.grad(t.dot, argnums=(0, -2))(x, x))
+    for empty in (None, ()):
+        fails(lambda: F.vjp(lambda x: empty, x))
+        fails(lambda: F.jvp(lambda x: empty, (x,), (x,)))
+        fails(lambda: F.jacrev(lambda x: empty)(x))
+        fails(lambda: F.jacfwd(lambda x: empty)(x))
+    fails(lambda: F.grad(lambda x: (x.sum(), 1), has_aux=True)(x))
+    fails(lambda: F.vjp(lambda x: (x, [x, "a"]), x, has_aux=True))
+    fails(lambda: F.jvp(lambda x: (x, 1.0), (x,), (x,), has_aux=True))
+
+    def retains(x):
+        y = x.sin()
+        y.retain_grad()
+        return y.sum()
+
+    fails(lambda: F.grad(retains)(x))
+
+    def hooked(x):
+        with t.autograd.graph.save_on_cpu():
+            return x.sin().sum()
+
+    fails(lambda: F.grad(hooked)(x))
+    with t.autograd.graph.save_on_cpu():
+        fails(lambda: F.vjp(t.sin, x))
+    log(F.jacrev(lambda x: x[x > 0].sin(), chunk_size=1)(x))
+
+
+@script
+def nan_in_the_gradient_of_an_entry(t, log, fails):
+    x = t.tensor([1.0, -1.0])
+    with t.autograd.set_detect_anomaly(True):
+        log(t.vmap(t.func.grad(lambda x: x * x))(x))
+        fails(lambda: t.vmap(t.func.grad(t.sqrt))(x))
+
+
+@script
+def rules_of_functions(t, log, fails):
+    class Both(t.autograd.Function):
+        result = None
+
+        @staticmethod
+        def forward(x, y):
+            return x + y[0]
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            pass
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad, grad
+
+        @classmethod
+        def vmap(cls, info, in_dims, x, y):
+            log(in_dims)
+            return cls.result(x + y[0])
+
+    x = double(t, 2, 3)
+    for result in (
+        lambda z: (z, 0),
+        lambda z: z,
+        lambda z: (z, 0, 0),
+        lambda z: (z, (None, 0)),
+    ):
+        Both.result = result
+        fails(lambda: log(t.vmap(Both.apply)(x, [x, x])))
+    names = []
+    Both.result = lambda z: (z, 0)
+
+    class Twice(t.autograd.Function):
+        @staticmethod
+        def forward(x):
+            return x * 2
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            pass
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad * 2
+
+    def f(x):
+        y = Twice.apply(x)
+        names.append(type(y.grad_fn).__name__)
+        return y.sum()
+
+    log(t.func.grad(f)(x), names)
+
+
+@script.each
+def test_batches(program):
+    compare_scripts(program)
+
+
+def test_what_beta_leaves_out_may_be_nan():
+    t = flashlight
+    x, nan = double(t, 2, 4, 4), t.full((4, 4), float("nan"), dtype=t.float64)
+    out = t.vmap(lambda a: t.addmm(nan, a, a, beta=0))(x)
+    assert (out == x @ x).all()
+
+
+def test_vmap_tells_of_what_it_runs_entry_by_entry():
+    allowed = flashlight._C._functorch._set_vmap_fallback_enabled
+    tells = flashlight._C._functorch._set_vmap_fallback_warning_enabled
+    x = flashlight.arange(6.0).view(2, 3)
+    try:
+        tells(True)
+        with pytest.warns(UserWarning, match="performance drop.*aten::histc"):
+            flashlight.vmap(lambda x: flashlight.histc(x, 2))(x)
+        tells(False)
+        allowed(False)
+        with pytest.raises(RuntimeError, match="aten::histc hit the vmap fallback"):
+            flashlight.vmap(lambda x: flashlight.histc(x, 2))(x)
+    finally:
+        tells(False)
+        allowed(True)
+
+
+@script
+def modules_as_functions(t, log, fails):
+    from importlib import import_module
+
+    made = import_module(f"{t.__name__}._functorch.make_functional")
+    net = t.nn.Sequential(t.nn.Linear(2, 3), t.nn.BatchNorm1d(3)).eval()
+    func, params, buffers = made.make_functional_with_buffers(net)
+    x = t.ones(4, 2)
+    log([p.shape for p in params], [b.shape for b in buffers], func.param_names)
+    log(
+        bool((func(params, buffers, x) == net(x)).all()),
+        [p.requires_grad for p in params],
+    )
+    log([p.requires_grad for p in made.make_functional(net[0], True)[1]])
+    fails(lambda: made.make_functional(net))
+    models = [t.nn.Linear(2, 2) for _ in range(3)]
+    tied = t.nn.Sequential(models[0], models[0])
+    log([p.shape for p in made.make_functional(tied)[1]])
+    func, params, buffers = made.combine_state_for_ensemble(models)
+    out = t.vmap(func, in_dims=(0, 0, None))(params, buffers, x)
+    log(bool((out[1] == models[1](x)).all()), out.shape)
+    fails(lambda: made.combine_state_for_ensemble([]))
+    fails(
+        lambda: made.combine_state_for_ensemble([models[0], t.nn.Linear(2, 2).eval()])
+    )
+    fails(lambda: made.combine_state_for_ensemble([models[0], t.nn.ReLU()]))
