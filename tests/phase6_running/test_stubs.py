@@ -49,6 +49,9 @@ def test_every_name_is_there():
     }
     added |= {"DisableTorchFunction", "DisableTorchFunctionSubclass"}
     added |= {"_is_torch_function_enabled", "_is_torch_function_all_disabled"}
+    added |= {"_functorch", "has_spectral"}
+    added |= {"_debug_only_are_vmap_fallback_warnings_enabled"}
+    added |= {"_debug_only_display_vmap_fallback_warnings"}
     names = {n for n in vars(_C) if not n.startswith("__")} - added
     assert names <= defined(stub("_C.pyi"))
     assert vars(_C._VariableFunctions).keys() == defined(of_class("_VariableFunctions"))
