@@ -117,6 +117,7 @@ def areas():
         ),
         "torch.special": (_functions(torch.special), _has("special")),
         "torch.autograd": (_called(torch.autograd), _has("autograd")),
+        "torch.profiler": (_called(torch.profiler), _has("profiler")),
         "torch.utils.data": (_called(torch.utils.data), _has("utils.data")),
         "torch.serialization": (
             _called(torch.serialization),

@@ -18,9 +18,12 @@ from flashlight.autograd.variable import Variable
 # isort: split
 from flashlight._C import _profiler_running as _profiler_enabled
 from flashlight._profiling import (
+    DeviceType,
     ProfilerActivity,
     ProfilerConfig,
     ProfilerState,
+    _add_metadata_json,
+    _KinetoEvent,
     _ProfilerResult,
     _supported_activities,
     kineto_available,
@@ -39,8 +42,10 @@ from flashlight.autograd.graph import SavedTensor
 from flashlight.autograd.profiler import (
     _disable_profiler,
     _enable_profiler,
+    _prepare_profiler,
     _record_function_with_args_enter,
     _record_function_with_args_exit,
+    _toggle_collection_dynamic,
 )
 
 __all__ = [

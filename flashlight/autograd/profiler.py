@@ -55,6 +55,16 @@ def _set_is_profiler_enabled(enable):
     _is_profiler_enabled = enable
 
 
+def _prepare_profiler(config, activities):
+    """Nothing: what records is there at once."""
+
+
+def _toggle_collection_dynamic(enable, activities):
+    """Stop keeping events of the profile that runs, or go on."""
+    if ProfilerActivity.CPU in activities:
+        _C._profiler_pause(not enable)
+
+
 def _enable_profiler(config, activities, scopes=frozenset(), *, kind=None):
     _profiling.start(config, kind or ActiveProfilerType.KINETO)
     _set_is_profiler_enabled(True)
@@ -238,8 +248,7 @@ class profile:
             enabled: Whether to go on.
             activities: A list of ``ProfilerActivity``.
         """
-        if ProfilerActivity.CPU in activities:
-            _C._profiler_pause(not enabled)
+        _toggle_collection_dynamic(enabled, set(activities))
 
     # -- what was recorded
 

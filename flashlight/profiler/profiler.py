@@ -304,7 +304,7 @@ class _KinetoProfile:
     def add_metadata_json(self, key, value):
         """Put JSON into the trace."""
         json.loads(value)
-        _profiling.running.metadata[key] = value
+        _profiling._add_metadata_json(key, value)
 
     def preset_metadata_json(self, key, value):
         """... of each trace that will be started."""
