@@ -439,6 +439,10 @@ class record_function(contextlib.ContextDecorator):
         self.run_callbacks_on_exit = True
         self._handles = []
 
+    def _recreate_cm(self):
+        # As a decorator: of each call, which may be on any thread.
+        return record_function(self.name, self.args)
+
     def __enter__(self):
         self._handles.append(_record_function_enter_new(self.name, self.args))
         return self
