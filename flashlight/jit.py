@@ -223,6 +223,20 @@ class Future:
         """The value."""
         return self._value
 
+    value = wait
+
+    def done(self):
+        """True."""
+        return True
+
+    def then(self, callback):
+        """A ``Future`` of what ``callback`` makes of this one."""
+        return Future(callback(self))
+
+    def add_done_callback(self, callback):
+        """Call ``callback`` with this one."""
+        callback(self)
+
 
 def fork(func, *args, **kwargs):
     """A ``Future`` of the call, which is made at once."""
@@ -232,6 +246,9 @@ def fork(func, *args, **kwargs):
 def wait(future):
     """The value of a ``Future``."""
     return future.wait()
+
+
+_fork, _wait = fork, wait
 
 
 class ScriptModule:

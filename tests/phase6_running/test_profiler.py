@@ -272,6 +272,41 @@ def test_scopes_end_in_any_order():
     assert all(e.is_user_annotation == (e.scope == 7) for e in events)
 
 
+@BOTH
+def test_a_scope_that_ends_with_a_future(lib):
+    with lib.profiler.profile() as prof:
+        with lib.profiler.record_function("waits") as scope:
+            future = lib.jit.fork(lambda: lib.ones(2) + 1)
+            after = scope._call_end_callbacks_on_future(future)
+            with pytest.raises(RuntimeError, match="can only be called once"):
+                scope._call_end_callbacks_on_future(future)
+        assert after.wait().tolist() == [2, 2]
+        lib.ones(2) * 2
+    events = {e.name: e for e in prof.events()}
+    assert events["aten::add"].cpu_parent.name == "waits"
+    assert events["aten::mul"].cpu_parent is None
+
+
+def test_each_call_of_a_decorated_function_has_its_scope():
+    @flashlight.profiler.record_function("call")
+    def call(barrier):
+        barrier.wait()
+        flashlight.ones(2) * 2
+        barrier.wait()
+
+    barrier = threading.Barrier(2, timeout=20)
+    thread = threading.Thread(target=call, args=(barrier,))
+    with flashlight.profiler.profile() as prof:
+        thread.start()
+        call(barrier)
+        thread.join()
+        flashlight.ones(2) - 2
+    names = [e.name for e in prof.events()]
+    assert names.count("call") == 1
+    (sub,) = (e for e in prof.events() if e.name == "aten::sub")
+    assert sub.cpu_parent is None
+
+
 def test_errors_end_events():
     x = flashlight.ones(2)
     with flashlight.profiler.profile() as prof:
