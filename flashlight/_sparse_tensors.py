@@ -618,8 +618,8 @@ def _register_arithmetic():
             if not _C.can_cast(dtype, to):
                 name = "mul" if function is _mul else function.__name__.lstrip("_")
                 raise RuntimeError(
-                    f"Can't convert result type {_scalar_name(dtype)} to output "
-                    f"{_scalar_name(to)} in {name} operation"
+                    f"Can't convert result type {_C._scalar_name(dtype)} to output "
+                    f"{_C._scalar_name(to)} in {name} operation"
                 )
             return a._become(_map_values(out, lambda v: v.to(to)))
 
@@ -635,14 +635,6 @@ def _register_arithmetic():
             answer(*names, *(f"__{name}__" for name in names))(function)
             answer(*(f"{name}_" for name in names))(in_place(function))
     _answer("rsub", "__rsub__")(rsub)
-
-
-def _scalar_name(dtype):
-    name = str(dtype).removeprefix("torch.")
-    names = {"float32": "Float", "float64": "Double", "float16": "Half"}
-    names |= {"int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char"}
-    names |= {"uint8": "Byte", "bool": "Bool", "bfloat16": "BFloat16"}
-    return names.get(name, name)
 
 
 _register_arithmetic()

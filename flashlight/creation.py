@@ -44,23 +44,30 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
 
 
 def from_numpy(ndarray):
-    """A tensor with the values of a numpy array.
+    """A tensor that shares the memory of a numpy array.
 
-    The values are copied: writing to the array later does not change the tensor.
+    What is written to one shows in the other. A tensor of an array that lives on is
+    slower than others: see the page on views.
+
+    Raises:
+        TypeError: ``ndarray`` is no numpy array, or one of another kind of element.
+        ValueError: a stride is negative, or the byte order is not the machine's.
+
+    Example:
+        >>> import flashlight, numpy
+        >>> array = numpy.zeros(2)
+        >>> flashlight.from_numpy(array).add_(1)
+        tensor([1., 1.], dtype=torch.float64)
+        >>> array
+        array([1., 1.])
     """
-    if isinstance(ndarray, np.ndarray) and any(n < 0 for n in ndarray.strides):
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors "
-            "with negative strides are not currently supported. (You can probably "
-            "work around this by making a copy of your array  with array.copy().) "
-        )
     return _C._from_numpy(ndarray)
 
 
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """A tensor of one dimension with the bytes of a Python buffer.
 
-    The bytes are copied: writing to the buffer later does not change the tensor.
+    They share memory: what is written to one shows in the other.
 
     Args:
         buffer: An object with the buffer protocol: bytes, bytearray, array.array.
@@ -100,56 +107,72 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
             f"bytes) must not be greater than actual buffer length ({size} bytes)"
         )
     end = offset + count * width if count > 0 else size
-    out = _C._from_bytes(data[offset:end].tobytes(), dtype)
+    out = _C._from_buffer(np.frombuffer(data[offset:end], "uint8"), dtype)
     return out.requires_grad_() if requires_grad else out
 
 
-class _Capsule:
-    """A DLPack capsule of the CPU as an object that makes one, as numpy asks for."""
-
-    def __init__(self, capsule):
-        self.capsule = capsule
-
-    def __dlpack__(self, **options):
-        return self.capsule
-
-    def __dlpack_device__(self):
-        return (1, 0)
-
-
 def from_dlpack(ext_tensor, *, device=None, copy=None):
-    """A tensor with the values of what has ``__dlpack__``, or of a capsule.
+    """A tensor that shares the memory of what has ``__dlpack__``, or of a capsule.
 
-    The values are copied: writing to the source later does not change the tensor.
+    Args:
+        ext_tensor: An array of any library, or the capsule that its ``__dlpack__`` made.
+        device: Where the tensor is to live; copied if that is elsewhere.
+        copy: ``True`` copies; ``False`` refuses where that would be needed.
     """
-    if copy is False:
-        raise ValueError("from_dlpack(): flashlight cannot share memory (copy=False)")
-    if isinstance(ext_tensor, _C.TensorBase):
-        out = ext_tensor.detach().clone()
+    if type(ext_tensor).__name__ == "PyCapsule":
+        capsule = ext_tensor
+    elif not hasattr(ext_tensor, "__dlpack__"):
+        raise RuntimeError(
+            "from_dlpack received an invalid capsule. Note that DLTensor capsules can "
+            "be consumed only once, so you might have already constructed a tensor "
+            "from it once."
+        )
     else:
-        if type(ext_tensor).__name__ == "PyCapsule":
-            ext_tensor = _Capsule(ext_tensor)
-        elif not hasattr(ext_tensor, "__dlpack__"):
-            raise RuntimeError(
-                "from_dlpack received an invalid capsule. Note that DLTensor capsules "
-                "can be consumed only once, so you might have already constructed a "
-                "tensor from it once."
-            )
-        if not hasattr(ext_tensor, "__dlpack_device__"):
-            ext_tensor = _Capsule(ext_tensor.__dlpack__())
-        out = _C._from_numpy(np.from_dlpack(ext_tensor))
+        try:
+            capsule = ext_tensor.__dlpack__(max_version=(1, 0))
+        except TypeError:  # of the protocol before it had versions
+            capsule = ext_tensor.__dlpack__()
+    out = _C._from_dlpack(capsule)
+    if copy:
+        out = out.clone()
     return out if device is None else out.to(device)
 
 
+def _from_array(array, dtype, device, copy):
+    """A tensor of a numpy array, sharing its memory unless that must be another."""
+    if copy:
+        return _C._tensor(array, dtype, device)
+    out = _C._from_numpy(array)
+    if copy is False and dtype not in (None, out.dtype):
+        names = [_C._scalar_name(d) for d in (out.dtype, dtype)]
+        raise ValueError(
+            f"can't alias tensor with dtype '{names[0]}' into dtype '{names[1]}'."
+        )
+    return out.to(device=device or out.device, dtype=dtype or out.dtype)
+
+
 def as_tensor(data, dtype=None, device=None):
-    """``data`` itself if it is a tensor that fits, else a tensor of its values."""
+    """``data`` itself if it is a tensor that fits, else a tensor of its values.
+
+    A numpy array's memory is shared where dtype and device are its own.
+    """
     if isinstance(data, _C.TensorBase):
         return data.to(device=device or data.device, dtype=dtype or data.dtype)
+    if isinstance(data, np.ndarray):
+        return _from_array(data, dtype, device, None)
     return _C._tensor(data, dtype, device)
 
 
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
-    """A tensor of ``obj``, sharing where it is a tensor and ``copy`` allows it."""
+    """A tensor of ``obj``, sharing its memory where ``copy`` and dtype allow it.
+
+    Args:
+        obj: A tensor, numpy array, scalar, DLPack object, buffer, or nested sequences.
+        dtype: The element type; ``obj``'s own if absent.
+        device: Where it lives; where ``obj`` does if absent.
+        copy: ``True`` always copies; ``False`` refuses where it must.
+        requires_grad: Whether autograd records what is done with the result.
+    """
     if isinstance(obj, _C.TensorBase):
         out = obj.to(device=device or obj.device, dtype=dtype or obj.dtype)
         if copy and out is obj:
@@ -159,16 +182,17 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
         if not requires_grad:
             return out.detach() if out.requires_grad else out
         return out if out.requires_grad else out.detach().requires_grad_()
-    if isinstance(obj, (np.ndarray, np.generic)):
-        if copy is False:
-            raise ValueError("can't alias a numpy array: its values are copied")
+    if isinstance(obj, np.ndarray):
+        out = _from_array(obj, dtype, device, copy)
+        return out.requires_grad_() if requires_grad else out
+    if isinstance(obj, np.generic):
+        pass
     elif hasattr(obj, "__dlpack__") or type(obj).__name__ == "PyCapsule":
         out = from_dlpack(obj, device=device, copy=copy).to(dtype=dtype)
         return out.requires_grad_() if requires_grad else out
     elif _has_buffer(obj):
-        if copy is False:
-            raise ValueError("can't alias a buffer: its bytes are copied")
         out = frombuffer(obj, dtype=dtype or _C.get_default_dtype()).to(device or "cpu")
+        out = out.clone() if copy else out
         return out.requires_grad_() if requires_grad else out
     elif copy is False:
         raise ValueError("can't alias arbitrary sequence into a tensor.")

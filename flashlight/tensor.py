@@ -358,19 +358,39 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
     # --- conversion ---
 
     def numpy(self, *, force=False):
-        """The values as a numpy array (a copy)."""
+        """The values as a numpy array that shares the tensor's memory.
+
+        What is written to one shows in the other. While the array lives the tensor is
+        slower than others: see the page on views.
+
+        Args:
+            force: Copy where memory cannot be shared: of another device, with lazy
+                conjugation or negation. Else that is an error, as is a tensor that
+                requires gradients.
+
+        Example:
+            >>> import flashlight
+            >>> x = flashlight.zeros(2)
+            >>> x.numpy()[0] = 5
+            >>> x
+            tensor([5., 0.])
+        """
         if force:
             self = self.detach().to("cpu")
         return _C._to_numpy(self, force)
 
     def __array__(self, dtype=None, copy=None):
+        array = self.numpy()
+        if copy:
+            return array.astype(array.dtype if dtype is None else dtype)
+        if dtype is None or array.dtype == dtype:
+            return array
         if copy is False:
             raise ValueError(
-                "Unable to avoid copy while creating an array as requested: the values "
-                "of a tensor are copied to numpy"
+                "Unable to avoid copy while creating an array as requested: the tensor "
+                f"is of {self.dtype}"
             )
-        array = self.numpy()
-        return array if dtype is None else array.astype(dtype, copy=False)
+        return array.astype(dtype)
 
     def __array_wrap__(self, array, context=None, return_scalar=False):
         if array.dtype == bool:
@@ -384,7 +404,7 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
         return (DLDeviceType.kDLCPU, 0)
 
     def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
-        """A DLPack capsule with a copy of the values."""
+        """A DLPack capsule of the tensor's memory."""
         if self.requires_grad:
             raise BufferError(
                 "Can't export tensors that require gradient, use tensor.detach()"
@@ -393,14 +413,11 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
             raise BufferError("Can't export tensors with the conjugate bit set")
         if stream not in (None, -1):
             raise AssertionError("stream should be None on cpu.")
-        if copy is False:
-            raise BufferError("__dlpack__(copy=False): flashlight cannot share memory")
-        if self.dtype is _C.bfloat16:
-            raise BufferError("__dlpack__(): bfloat16 is not supported: numpy has none")
-        array = _C._to_numpy(self.to("cpu"), True)
-        if max_version is None:
-            return array.__dlpack__()
-        return array.__dlpack__(max_version=max_version)
+        own = self.to("cpu")
+        if copy is False and own is not self:
+            raise BufferError("__dlpack__(copy=False): the memory is not the host's")
+        memory = _C._lend(own.clone() if copy else own.resolve_neg())
+        return memory.__dlpack__(max_version=max_version)
 
     def untyped_storage(self):
         """The storage, as bytes, that this tensor is a window on."""

@@ -1,4 +1,4 @@
-"""DLPack: arrays of other libraries. Values are copied both ways."""
+"""DLPack: arrays of other libraries. Memory is shared both ways."""
 
 import enum
 
@@ -15,5 +15,5 @@ class DLDeviceType(enum.IntEnum):
 
 
 def to_dlpack(tensor):
-    """A DLPack capsule with a copy of the values."""
+    """A DLPack capsule of the tensor's memory."""
     return tensor.__dlpack__()

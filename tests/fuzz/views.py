@@ -410,6 +410,28 @@ def into_out(w):
     return line
 
 
+def through_numpy(w):
+    """Memory that numpy and DLPack see, too: what one side writes, the other shows."""
+    x = w.any(lambda t: t.numel())
+    if not x:
+        return None
+    target = _target(w, x)
+    if _twice(w, target):
+        return None
+    shown = _shown(w, target)
+    form = w.rng.choice(
+        ["{x}.detach().numpy()[...] = {v}", "{x}.detach().numpy()[...] *= 2"]
+        + ["{n} = torch.from_numpy({x}.detach().numpy())"]
+        + ["{n} = torch.as_tensor({x}.numpy(force=True))"]
+        + ["{n} = torch.from_dlpack({x}.detach())"]
+        + ["{n} = torch.from_numpy({x}.detach().numpy()[..., :1])"]
+    )
+    repeats = shown is not None and 0 in shown.stride()
+    if "*=" in form and (repeats or shown is None or shown.dtype == torch.bool):
+        return None
+    return form.format(x=target, n=w.new, v=w.rng.choice([0, 1, 2]))
+
+
 def in_place_view(w):
     x = w.any()
     t = w.tensors[x]
@@ -543,6 +565,7 @@ MAKERS = [
     (3, write_part),
     (3, write_other),
     (1.5, into_out),
+    (1.5, through_numpy),
     (1, in_place_view),
     (1.5, storage),
     (0.5, scattered),

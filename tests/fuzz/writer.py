@@ -104,9 +104,9 @@ def is_number(t):
 
 
 def places(t):
-    """Where in its storage each element lies, in bytes."""
+    """Where in memory each element lies, in bytes."""
     size = t.element_size()
-    found = [t.storage_offset() * size]
+    found = [t.untyped_storage().data_ptr() + t.storage_offset() * size]
     for n, stride in zip(t.shape, t.stride()):
         found = [p + i * stride * size for p in found for i in range(n)]
     return found
@@ -128,8 +128,12 @@ def names_twice(t):
 
 
 def shares(a, b):
-    """Whether both are of one storage."""
-    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+    """Whether both are of one storage, or of storages on the same memory."""
+    a, b = a.untyped_storage(), b.untyped_storage()
+    if not a.nbytes() or not b.nbytes():
+        return a.data_ptr() == b.data_ptr()
+    begin = max(a.data_ptr(), b.data_ptr())
+    return begin < min(a.data_ptr() + a.nbytes(), b.data_ptr() + b.nbytes())
 
 
 def overlap(a, b):

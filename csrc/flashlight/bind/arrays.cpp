@@ -1,7 +1,6 @@
-// Tensors from and to Python numbers, lists, numpy arrays and DLPack.
+// Tensors from and to Python numbers, lists and bytes.
 #include <cstring>
 
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
@@ -10,6 +9,7 @@
 #include "flashlight/autograd/autograd_meta.h"
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/bind/py_autograd.h"
+#include "flashlight/core/complex128.h"
 #include "flashlight/core/data.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/ops/extras.h"
@@ -60,8 +60,6 @@ IntList infer_shape(PyObject* data) {
 bool has_dtype_attribute(PyObject* o) {
   return PyObject_HasAttrString(o, "dtype") == 1;
 }
-
-Dtype numpy_dtype(nb::handle array);
 
 std::optional<Dtype> infer_dtype(PyObject* o) {
   if (PyBool_Check(o)) {
@@ -176,70 +174,6 @@ Tensor from_nested(PyObject* data, const IntList& sizes, Dtype dtype) {
   }
 }
 
-// --- numpy -------------------------------------------------------------------
-
-nb::module_ numpy() {
-  return nb::module_::import_("numpy");
-}
-
-Dtype numpy_dtype(nb::handle array) {
-  nb::object dtype = array.attr("dtype");
-  auto text = nb::cast<std::string>(nb::str(dtype.attr("name")));
-  for (int i = 0; i < kDtypes; ++i) {
-    auto dtype = static_cast<Dtype>(i);
-    if (is_storable(dtype) && name(dtype) == text) {
-      return dtype;
-    }
-  }
-  fail<TypeError>(
-      "can't convert np.ndarray of type ",
-      nb::cast<std::string>(
-          nb::str(nb::handle(dtype.attr("type").attr("__module__")))) +
-          "." +
-          nb::cast<std::string>(nb::str(dtype.attr("type").attr("__name__"))),
-      ". The only supported types are: float64, float32, float16, complex64, "
-      "complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, "
-      "and bool.");
-}
-
-// Copies; strides of a dense array are kept, as PyTorch shares them.
-Tensor from_numpy(nb::handle array) {
-  Dtype dtype = numpy_dtype(array);
-  check_storable(dtype);
-  nb::object np = numpy();
-  IntList sizes, strides;
-  for (nb::handle n : nb::tuple(array.attr("shape"))) {
-    sizes.push_back(nb::cast<int64_t>(n));
-  }
-  nb::object contiguous = np.attr("ascontiguousarray")(array);
-  if (nb::cast<bool>(
-          contiguous.attr("dtype").attr("byteorder").attr("__eq__")(">"))) {
-    fail<ValueError>(
-        "given numpy array has byte order different from the native byte "
-        "order. Conversion between byte orders is currently not supported.");
-  }
-  // Dense strides as numpy has them.
-  bool dense = true;
-  for (nb::handle s : nb::tuple(array.attr("strides"))) {
-    auto bytes = nb::cast<int64_t>(s);
-    dense = dense && bytes >= 0 && bytes % itemsize(dtype) == 0;
-    strides.push_back(bytes / itemsize(dtype));
-  }
-  if (!dense || !is_dense(sizes, strides)) {
-    strides = contiguous_strides(sizes);
-  }
-  Py_buffer buffer;
-  check(PyObject_GetBuffer(contiguous.ptr(), &buffer, PyBUF_SIMPLE));
-  Tensor out = from_bytes(
-      buffer.buf,
-      static_cast<size_t>(buffer.len),
-      sizes,
-      dtype,
-      std::move(strides));
-  PyBuffer_Release(&buffer);
-  return out;
-}
-
 template <typename T>
 nb::object element(const void* data, size_t i) {
   T x = static_cast<const T*>(data)[i];
@@ -314,44 +248,6 @@ nb::object to_list(const Tensor& t) {
   return nest(t, v.data<char>(), 0, next);
 }
 
-nb::object to_numpy(const Tensor& t, bool force) {
-  if (!force) {
-    const AutogradState& state = autograd_state();
-    FL_CHECK(
-        !(state.grad_mode && !state.inference_mode && requires_grad(t)),
-        "Can't call numpy() on Tensor that requires grad. Use "
-        "tensor.detach().numpy() instead.");
-    FL_CHECK(
-        !t->conj,
-        "Can't call numpy() on Tensor that has conjugate bit set. Use "
-        "tensor.resolve_conj().numpy() instead.");
-    FL_CHECK(
-        !t->neg,
-        "Can't call numpy() on Tensor that has negative bit set. Use "
-        "tensor.resolve_neg().numpy() instead.");
-    FL_CHECK_TYPE(
-        t.device().type == DeviceType::Cpu,
-        "can't convert ",
-        to_string(t.device()),
-        " device type tensor to numpy. Use Tensor.cpu() to copy the tensor to "
-        "host memory first.");
-  }
-  FL_CHECK_TYPE(
-      t.dtype() != Dtype::BFloat16, "Got unsupported ScalarType BFloat16");
-  mx::array v = host_value(t);
-  nb::object np = numpy();
-  nb::object out = np.attr("empty")(
-      int_tuple(t.sizes()),
-      nb::arg("dtype") = nb::str(std::string(name(t.dtype())).c_str()));
-  Py_buffer buffer;
-  check(PyObject_GetBuffer(out.ptr(), &buffer, PyBUF_WRITABLE));
-  if (buffer.len > 0) {
-    std::memcpy(buffer.buf, v.data<char>(), static_cast<size_t>(buffer.len));
-  }
-  PyBuffer_Release(&buffer);
-  return out;
-}
-
 Tensor
 tensor_from(PyObject* data, std::optional<Dtype> dtype, Device device, bool) {
   Tensor out;
@@ -361,7 +257,9 @@ tensor_from(PyObject* data, std::optional<Dtype> dtype, Device device, bool) {
   } else if (
       PyObject_HasAttrString(data, "__array_interface__") == 1 &&
       PyObject_HasAttrString(data, "shape") == 1 && !is_number(data)) {
-    out = from_numpy(numpy().attr("asarray")(nb::handle(data)));
+    nb::object np = nb::module_::import_("numpy");
+    Tensor shared = over_numpy(np.attr("asarray")(nb::handle(data)));
+    out = copied(shared, dense_like(shared.geometry()));
   } else {
     IntList sizes = infer_shape(data);
     auto inferred = dtype ? dtype : infer_dtype(data);
@@ -380,9 +278,6 @@ tensor_from(PyObject* data, std::optional<Dtype> dtype, Device device, bool) {
   return out;
 }
 
-namespace {
-
-// A tensor that no operator has made: an inference tensor in that mode.
 Tensor born(const Tensor& t) {
   if (autograd_state().inference_mode) {
     t->inference = true;
@@ -390,8 +285,6 @@ Tensor born(const Tensor& t) {
   }
   return t;
 }
-
-} // namespace
 
 void bind_arrays(nb::module_& m) {
   m.def(
@@ -424,18 +317,6 @@ void bind_arrays(nb::module_& m) {
       nb::arg("dtype").none() = nb::none(),
       nb::arg("device").none() = nb::none(),
       nb::arg("requires_grad") = false);
-  m.def("_from_numpy", [](nb::handle array) {
-    nb::object np = numpy();
-    FL_CHECK_TYPE(
-        nb::isinstance(array, np.attr("ndarray")),
-        "expected np.ndarray (got ",
-        Py_TYPE(array.ptr())->tp_name,
-        ")");
-    return nb::steal(wrap(born(from_numpy(array))));
-  });
-  m.def("_to_numpy", [](const Tensor& t, bool force) {
-    return to_numpy(t, force);
-  });
   m.def("_from_bytes", [](nb::bytes data, nb::handle dtype) {
     Dtype d = to_dtype(dtype.ptr());
     check_storable(d);

@@ -33,6 +33,7 @@ NB_MODULE(_C, m) {
   bind_ops(m);
   bind_dispatch_mode(m);
   bind_arrays(m);
+  bind_memory(m);
   bind_autocast(m);
   bind_profiler(m);
   m.def("_set_blas_threads", set_blas_threads);

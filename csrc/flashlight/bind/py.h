@@ -87,6 +87,7 @@ void bind_transforms(nb::module_& m);
 void bind_storage(nb::module_& m);
 void bind_random(nb::module_& m);
 void bind_arrays(nb::module_& m);
+void bind_memory(nb::module_& m);
 void bind_autocast(nb::module_& m); // numpy, DLPack, lists
 void bind_profiler(nb::module_& m);
 

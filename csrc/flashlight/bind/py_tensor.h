@@ -42,7 +42,12 @@ Tensor tensor_from(
     Device device,
     bool copy_numpy);
 nb::object to_list(const Tensor& tensor);
-nb::object to_numpy(const Tensor& tensor, bool force);
+// The tensor, an inference tensor in that mode, that no operator has made.
+Tensor born(const Tensor& tensor);
+
+// Memory shared with numpy and DLPack (memory.cpp).
+Dtype numpy_dtype(nb::handle array);
+Tensor over_numpy(nb::handle array);
 
 // Number slots of the type (ops.cpp).
 void add_operator_slots(std::vector<PyType_Slot>& slots);

@@ -445,6 +445,9 @@ void bind_types(nb::module_& m) {
   m.def("get_default_dtype", [] {
     return nb::borrow(dtype_object(default_dtype()));
   });
+  m.def("_scalar_name", [](nb::handle d) {
+    return std::string(scalar_name(to_dtype(d.ptr())));
+  });
   m.def("_set_default_dtype", [](nb::handle d) {
     FL_CHECK_TYPE(
         nb::isinstance<DtypeObject>(d),

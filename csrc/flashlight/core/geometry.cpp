@@ -355,7 +355,7 @@ IntList elementwise_strides(
     const IntList& sizes,
     const std::vector<const Geometry*>& inputs) {
   size_t n = sizes.size();
-  bool contiguous = true, channels_last = n == 4 || n == 5;
+  bool contiguous = true, channels_last = n == 4; // not of 5, as there
   for (const Geometry* g : inputs) {
     bool same = g->sizes == sizes;
     contiguous = contiguous && same && is_contiguous(g->sizes, g->strides);

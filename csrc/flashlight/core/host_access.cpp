@@ -21,6 +21,19 @@ struct Place {
   IntList sizes, strides;
 };
 
+// A window on flat memory.
+Place place_of(const Geometry& view) {
+  Place p;
+  p.offset = view.offset;
+  for (size_t i = 0; i < view.sizes.size(); ++i) {
+    if (view.sizes[i] != 1) {
+      p.sizes.push_back(view.sizes[i]);
+      p.strides.push_back(view.strides[i]);
+    }
+  }
+  return p;
+}
+
 // The window on memory that a window on the storage is, if it is one.
 std::optional<Place>
 place(const mx::array& array, const Layout& layout, const Geometry& view) {
@@ -28,19 +41,11 @@ place(const mx::array& array, const Layout& layout, const Geometry& view) {
   size_t dims = view.sizes.size();
   if (array.flags().row_contiguous && array.data_size() == array.size() &&
       layout.is_flat()) {
-    int64_t last = view.offset;
-    p.offset = view.offset;
-    for (size_t i = 0; i < dims; ++i) {
-      last += (view.sizes[i] - 1) * view.strides[i];
-      if (view.sizes[i] != 1) {
-        p.sizes.push_back(view.sizes[i]);
-        p.strides.push_back(view.strides[i]);
-      }
-    }
-    if (view.offset < 0 || last >= static_cast<int64_t>(array.size())) {
+    if (view.offset < 0 ||
+        storage_extent(view) > static_cast<int64_t>(array.size())) {
       return std::nullopt; // the storage has been made smaller
     }
-    return p;
+    return place_of(view);
   }
   std::optional<Window> w = lower(layout, view);
   if (!w) {
@@ -216,6 +221,14 @@ bool write_at_once(
       value.data<char>(),
       place_of(value));
   return true;
+}
+
+void copy_out(const char* from, const Geometry& view, mx::array& to) {
+  copy(to.itemsize(), to.data<char>(), place_of(to), from, place_of(view));
+}
+
+void copy_in(char* to, const Geometry& view, const mx::array& from) {
+  copy(from.itemsize(), to, place_of(view), from.data<char>(), place_of(from));
 }
 
 } // namespace flashlight

@@ -39,4 +39,9 @@ FL_API bool write_at_once(
     const Geometry& view,
     const mx::array& value);
 
+// Copies the elements of a view of flat memory to and from an array that is
+// there, of the view's sizes.
+FL_API void copy_out(const char* from, const Geometry& view, mx::array& to);
+FL_API void copy_in(char* to, const Geometry& view, const mx::array& from);
+
 } // namespace flashlight

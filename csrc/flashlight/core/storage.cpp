@@ -1,5 +1,6 @@
 #include "flashlight/core/storage.h"
 
+#include <mlx/allocator.h>
 #include <mlx/ops.h>
 #include <mlx/primitives.h>
 
@@ -124,9 +125,53 @@ Storage::Storage(mx::array array, Layout layout, Device device)
   }
 }
 
+Storage::Storage(std::shared_ptr<LentMemory> memory, Dtype dtype)
+    : array_(mx::array({}, to_mlx(dtype))),
+      lent_(std::move(memory)),
+      dtype_(dtype),
+      resizable_(false),
+      address_(LentMemory::name_of(lent_->data())) {
+  layout_ = {IntList{numel()}, IntList{1}};
+}
+
+std::shared_ptr<LentMemory> Storage::lend() {
+  if (is_lent()) {
+    return lent_;
+  }
+  mx::array flat = mx::contiguous(flatten(array_, layout_));
+  array_ = mx::array({}, flat.dtype());
+  flashlight::eval({flat});
+  if (!flat.is_donatable()) { // others hold the buffer, as a value
+    Geometry all{IntList{static_cast<int64_t>(flat.size())}, IntList{1}, 0};
+    mx::array copy(
+        mx::allocator::malloc(flat.nbytes()), flat.shape(), flat.dtype());
+    copy_in(copy.data<char>(), all, flat);
+    flat = std::move(copy);
+  }
+  layout_ = flat_layout(flat);
+  lent_ = std::make_shared<LentMemory>(std::move(flat));
+  lent_->set_name(address_);
+  return lent_;
+}
+
+bool Storage::is_seen() const {
+  if (lent_.use_count() == 1 && !lent_->is_anothers()) {
+    take_back(lent_->taken_back(to_mlx(dtype_)));
+  }
+  return lent_ != nullptr;
+}
+
+void Storage::take_back(mx::array array) const {
+  array_ = std::move(array);
+  lent_.reset();
+}
+
 uintptr_t Storage::address() const {
   uintptr_t address = address_.load();
   if (address == 0) {
+    if (lent_) {
+      return reinterpret_cast<uintptr_t>(lent_->data());
+    }
     uintptr_t fresh = reserve_addresses(array_.nbytes());
     address =
         address_.compare_exchange_strong(address, fresh) ? fresh : address;
@@ -157,6 +202,12 @@ mx::array Storage::read(const Geometry& view, Dtype dtype) const {
   if (dtype == Dtype::Complex128) [[unlikely]] {
     return read(pairs_geometry(view), Dtype::Float64);
   }
+  if (is_lent()) [[unlikely]] {
+    return dtype == Dtype::Bool && dtype_ != Dtype::Bool
+               ? mx::not_equal(
+                     lent_->read(view, mx::uint8), mx::array(0, mx::uint8))
+               : lent_->read(view, to_mlx(dtype));
+  }
   if (dtype == dtype_) {
     if (view.numel() < numel()) {
       if (auto value = read_at_once(array_, layout_, view)) {
@@ -172,6 +223,10 @@ mx::array Storage::read(const Geometry& view, Dtype dtype) const {
 void Storage::write(const Geometry& view, Dtype dtype, const mx::array& value) {
   if (dtype == Dtype::Complex128) [[unlikely]] {
     write(pairs_geometry(view), Dtype::Float64, value);
+    return;
+  }
+  if (is_lent()) [[unlikely]] {
+    lent_->write(view, value);
     return;
   }
   if (dtype == dtype_ && view.numel() < numel() &&
@@ -216,6 +271,11 @@ void Storage::write(const Geometry& view, Dtype dtype, const mx::array& value) {
 
 void Storage::resize(int64_t bytes) {
   FL_CHECK(resizable_, "Trying to resize storage that is not resizable");
+  if (is_lent()) { // what others see stays theirs
+    mx::array own =
+        lent_->read({IntList{numel()}, IntList{1}, 0}, to_mlx(dtype_));
+    take_back(std::move(own));
+  }
   if (bytes % itemsize(dtype_) != 0) { // by a view of a narrower dtype
     mx::array flat = flat_as(array_, layout_, Dtype::UInt8);
     Layout layout = flat_layout(flat);
@@ -238,6 +298,7 @@ void Storage::resize(int64_t bytes) {
 }
 
 void Storage::assign(mx::array array, Layout layout, Dtype dtype) {
+  lent_.reset();
   layout_ = std::move(layout);
   dtype_ = dtype;
   set_array(std::move(array));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <optional>
 
 #include <mlx/array.h>
@@ -10,6 +11,7 @@
 #include "flashlight/core/device.h"
 #include "flashlight/core/dtype.h"
 #include "flashlight/core/geometry.h"
+#include "flashlight/core/lent_memory.h"
 #include "flashlight/core/ref.h"
 
 namespace flashlight {
@@ -39,8 +41,11 @@ class FL_API Storage : public RefCounted {
  public:
   // `array` lies in the storage as `layout` says.
   Storage(mx::array array, Layout layout, Device device);
+  // On memory that others see.
+  Storage(std::shared_ptr<LentMemory> memory, Dtype dtype);
   ~Storage();
 
+  // Stale while the memory is lent.
   const mx::array& array() const {
     return array_;
   }
@@ -55,7 +60,8 @@ class FL_API Storage : public RefCounted {
   }
   // In elements of dtype().
   int64_t numel() const {
-    return static_cast<int64_t>(array_.size());
+    return lent_ ? static_cast<int64_t>(lent_->nbytes()) / itemsize(dtype_)
+                 : static_cast<int64_t>(array_.size());
   }
   int64_t nbytes() const {
     return numel() * itemsize(dtype_);
@@ -70,8 +76,17 @@ class FL_API Storage : public RefCounted {
   // Replaces everything.
   void assign(mx::array array, Layout layout, Dtype dtype);
 
+  // Memory in storage order for others to see, who keep what is returned; see
+  // Note [Memory that others see].
+  std::shared_ptr<LentMemory> lend();
+  // Does anybody else see it? Takes the memory back if not.
+  bool is_lent() const {
+    return lent_ && is_seen();
+  }
+
   // The address that data_ptr() reports. Buffers move as values are replaced,
-  // so it is a name: a range of addresses that no other storage has had.
+  // so it is a name: a range of addresses that no other storage has had. Of
+  // memory that is lent it is where that lies.
   uintptr_t address() const;
 
   bool resizable() const {
@@ -83,8 +98,11 @@ class FL_API Storage : public RefCounted {
 
  private:
   void set_array(mx::array array);
+  bool is_seen() const;
+  void take_back(mx::array array) const;
 
-  mx::array array_;
+  mutable mx::array array_;
+  mutable std::shared_ptr<LentMemory> lent_; // then array_ is stale
   Layout layout_;
   Dtype dtype_;
   Device device_;

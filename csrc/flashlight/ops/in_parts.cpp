@@ -33,8 +33,8 @@ bool is_for_parts(const Op& op, const Value* args, const Tensor& self) {
   if (!op.elementwise || op.schema.name == "copy" || self.numel() < 2 * kPart ||
       self.numel() >= storage.numel() || !kernels_enabled() ||
       self.dtype() != storage.dtype() ||
-      self.device().type != DeviceType::Cpu || storage.array().is_tracer() ||
-      may_overlap(self.geometry())) {
+      self.device().type != DeviceType::Cpu || storage.is_lent() ||
+      storage.array().is_tracer() || may_overlap(self.geometry())) {
     return false;
   }
   for (size_t i = 1; i < op.schema.args.size(); ++i) {

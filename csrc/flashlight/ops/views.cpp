@@ -518,8 +518,7 @@ void register_views() {
      "Tensor(a)")
       .forms("method copy")
       .view(expanded)
-      // The engine sums over what was broadcast.
-      .grad("self", "", [](const Tensor& grad) { return grad; })
+      .grad("self", "self.shape", unbroadcast)
       .doc("Dimensions of size 1, and new ones in front, repeated.");
   op("unsqueeze(Tensor(a) self, int dim) -> Tensor(a)")
       .forms("function method inplace copy")
