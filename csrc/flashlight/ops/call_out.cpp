@@ -204,9 +204,7 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
                 "zero elements with t.resize_(0)."));
       }
       resize_tensor(out, values[i].sizes());
-      if (op.elementwise) {
-        out->geometry.strides = values[i].strides();
-      }
+      out->geometry.strides = values[i].strides();
     }
     out.assign(values[i]);
     out.bump_version();

@@ -518,7 +518,12 @@ void register_views() {
      "Tensor(a)")
       .forms("method copy")
       .view(expanded)
-      .grad("self", "self.shape", unbroadcast)
+      .grad(
+          "self",
+          "self.shape",
+          [](const Tensor& grad, const Tensor& self) {
+            return unbroadcast(grad, self.sizes());
+          })
       .doc("Dimensions of size 1, and new ones in front, repeated.");
   op("unsqueeze(Tensor(a) self, int dim) -> Tensor(a)")
       .forms("function method inplace copy")
