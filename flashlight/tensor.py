@@ -376,8 +376,8 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
             tensor([5., 0.])
         """
         if force:
-            self = self.detach().to("cpu")
-        return _C._to_numpy(self, force)
+            self = self.detach().to("cpu").resolve_conj().resolve_neg()
+        return _C._to_numpy(self)
 
     def __array__(self, dtype=None, copy=None):
         array = self.numpy()

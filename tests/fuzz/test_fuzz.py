@@ -29,6 +29,33 @@ def test_random_programs(kind, plain, request):
 
 # What random programs have found, each cut down to the lines that it takes.
 FOUND = {
+    "what a formula of several inputs takes is saved, too": """
+x = torch.tensor([[-0.09, -1.12, -0.39]], requires_grad=True)
+y = x.gather(1, torch.tensor([[2]]))
+with torch.inference_mode(): z = y.t()
+w = z.scatter_reduce(0, torch.tensor([[0]]), torch.full((1, 1), 2.0), 'mean')
+y[...] = z
+w.backward(torch.ones_like(w))
+""",
+    "strides of five dimensions are kept": """
+x = torch.ones(2, 2, 2).unsqueeze(0).transpose(0, -1).unsqueeze(0)
+y = torch.addcmul(x, x, x, value=0.5)
+""",
+    "a gradient is summed before it is found wrong": """
+x = torch.ones(2, 3, requires_grad=True).cos()[None, :]
+x.data = torch.tensor(1.0)
+y = x.expand(2, 3)
+(y * y).sum().backward()
+""",
+    "strides of a conjugate that numpy takes": """
+x = torch.view_as_complex(torch.ones(3, 2, 2)).adjoint()
+y = torch.as_tensor(x.numpy(force=True))
+""",
+    "an out that cannot be resized, before it is found of inference": """
+with torch.inference_mode(): x = torch.from_numpy(torch.ones(2, 2).numpy())
+y = torch.ones(1, 3)
+torch.cat([y, y], out=x[None])
+""",
     "a leaf is bumped by mark_dirty": """
 x = torch.tensor([2.0, 1.0])
 y = Doubled.apply(x)

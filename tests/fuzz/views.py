@@ -397,6 +397,9 @@ def into_out(w):
         dense = shown.numel() == _extent(shown)
         if not dense or any(t.shape != shown.shape for t in operands):
             return None
+    if shown is not None and not _can_grow(w, shown):
+        if form in alone or any(t.shape != shown.shape for t in operands):
+            return None
     if form in alone and (shown is None or 0 in shown.stride() or not shown.numel()):
         return None
     # A part of complex numbers would be resized to half a number.
@@ -426,6 +429,10 @@ def through_numpy(w):
         + ["{n} = torch.from_dlpack({x}.detach())"]
         + ["{n} = torch.from_numpy({x}.detach().numpy()[..., :1])"]
     )
+    if shown is not None and not shown.numel():
+        return None
+    if "dlpack" in form and shown is not None and shown.is_neg():
+        return None  # PyTorch's shows the numbers without the minus
     repeats = shown is not None and 0 in shown.stride()
     if "*=" in form and (repeats or shown is None or shown.dtype == torch.bool):
         return None
@@ -456,6 +463,19 @@ def _alone(w, t):
     """Whether nothing but its name holds a tensor."""
     others = [o for o in w.tensors.values() if o is not t]
     return not t.requires_grad and not any(shares(t, o) for o in others)
+
+
+def _can_grow(w, t):
+    """Whether its storage may have more bytes.
+
+    PyTorch has changed the sizes when it finds that it may not, and frees what another
+    storage still shows.
+    """
+    own = t.untyped_storage()
+    return own.resizable() and not any(
+        shares(t, o) and o.untyped_storage()._cdata != own._cdata
+        for o in w.tensors.values()
+    )
 
 
 def storage(w):
@@ -495,7 +515,8 @@ def storage(w):
     # New bytes are not defined: they are all written to at once.
     room = t.untyped_storage().nbytes() // t.element_size() - t.storage_offset()
     if not names_twice(t) and not part and room >= 0:
-        forms += ["{x}.resize_({s}).zero_()", "{x}.resize_as_({y}).zero_()"]
+        if _can_grow(w, t):
+            forms += ["{x}.resize_({s}).zero_()", "{x}.resize_as_({y}).zero_()"]
         forms += ["{x}.resize_({s})"] if o.numel() <= room else []
     if not forms:
         return None

@@ -173,8 +173,10 @@ def next_line(kind, rng, machine, count):
     if with_mode and not any(part in line for part in never):
         mode = rng.choice(MODES)
         # With inference tensors that require a gradient outside the mode, PyTorch's
-        # kernels record steps of their own, or find them wrong.
-        if "inference" in mode and "requires_grad" in line:
+        # kernels record steps of their own, or find them wrong. A transposed conjugate
+        # is written back as if it were not.
+        refused = ("requires_grad", "swapdims_", "swapaxes_")
+        if "inference" in mode and any(part in line for part in refused):
             mode = "torch.no_grad()"
         line = f"with {mode}: {line}"
     return line

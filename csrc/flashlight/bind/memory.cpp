@@ -115,28 +115,26 @@ nb::object numpy_copy(const Tensor& t) {
   return out;
 }
 
-nb::object to_numpy(const Tensor& t, bool force) {
-  if (!force) {
-    const AutogradState& state = autograd_state();
-    FL_CHECK(
-        !(state.grad_mode && !state.inference_mode && requires_grad(t)),
-        "Can't call numpy() on Tensor that requires grad. Use "
-        "tensor.detach().numpy() instead.");
-    FL_CHECK(
-        !t->conj,
-        "Can't call numpy() on Tensor that has conjugate bit set. Use "
-        "tensor.resolve_conj().numpy() instead.");
-    FL_CHECK(
-        !t->neg,
-        "Can't call numpy() on Tensor that has negative bit set. Use "
-        "tensor.resolve_neg().numpy() instead.");
-    FL_CHECK_TYPE(
-        t.device().type == DeviceType::Cpu,
-        "can't convert ",
-        to_string(t.device()),
-        " device type tensor to numpy. Use Tensor.cpu() to copy the tensor to "
-        "host memory first.");
-  }
+nb::object to_numpy(const Tensor& t) {
+  const AutogradState& state = autograd_state();
+  FL_CHECK(
+      !(state.grad_mode && !state.inference_mode && requires_grad(t)),
+      "Can't call numpy() on Tensor that requires grad. Use "
+      "tensor.detach().numpy() instead.");
+  FL_CHECK(
+      !t->conj,
+      "Can't call numpy() on Tensor that has conjugate bit set. Use "
+      "tensor.resolve_conj().numpy() instead.");
+  FL_CHECK(
+      !t->neg,
+      "Can't call numpy() on Tensor that has negative bit set. Use "
+      "tensor.resolve_neg().numpy() instead.");
+  FL_CHECK_TYPE(
+      t.device().type == DeviceType::Cpu,
+      "can't convert ",
+      to_string(t.device()),
+      " device type tensor to numpy. Use Tensor.cpu() to copy the tensor to "
+      "host memory first.");
   FL_CHECK_TYPE(
       t.dtype() != Dtype::BFloat16, "Got unsupported ScalarType BFloat16");
   if (!can_be_lent(t)) {

@@ -78,6 +78,15 @@ void check_out_dtype(
   fail(message);
 }
 
+// Before anything is written.
+void check_can_grow(const Tensor& out, const IntList& sizes) {
+  Geometry g{sizes, contiguous_strides(sizes), out.storage_offset()};
+  FL_CHECK(
+      out.sizes() == sizes || out->storage->resizable() ||
+          storage_extent(g) * itemsize(out.dtype()) <= out->storage->nbytes(),
+      "Trying to resize storage that is not resizable");
+}
+
 bool is_operand(const Op& op, const Value* args, const Tensor& tensor) {
   bool found = false;
   for (size_t i = 0; i < op.schema.args.size(); ++i) {
@@ -182,6 +191,7 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
     if (read_too) {
       check_result_cast(values[i], outs[i]);
     }
+    check_can_grow(outs[i], values[i].sizes());
     check_inference_write(outs[i]);
   }
   for (size_t i = 0; i < outs.size(); ++i) {

@@ -114,8 +114,10 @@ std::pair<size_t, size_t> OpNode::edges_of(int i) const {
 }
 
 bool OpNode::wants(const Formula& formula, Asked asked) const {
-  if (asked == Asked::Forward && op_.differentiable.size() == 1) {
-    return true; // as PyTorch, which asks only where there is a choice
+  // As PyTorch, which asks only where there is a choice, of one input.
+  if (asked == Asked::Forward &&
+      (op_.differentiable.size() == 1 || formula.inputs.size() > 1)) {
+    return true;
   }
   for (int i : formula.inputs) {
     auto [first, n] = edges_of(i);
