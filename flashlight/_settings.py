@@ -17,9 +17,11 @@ __all__ = [
     "get_device_module",
     "get_float32_matmul_precision",
     "is_deterministic_algorithms_warn_only_enabled",
+    "is_warn_always_enabled",
     "set_deterministic_debug_mode",
     "set_float32_matmul_precision",
     "set_flush_denormal",
+    "set_warn_always",
     "sym_float",
     "sym_int",
     "sym_ite",
@@ -208,3 +210,24 @@ def sym_max(a, b):
 def sym_min(a, b):
     """The lesser of two numbers; a float, if one of them is."""
     return _both(a, b, min)
+
+
+def set_warn_always(b, /):
+    """Whether warnings that are given once are given every time.
+
+    Example:
+        >>> import flashlight
+        >>> flashlight.set_warn_always(True)
+        >>> flashlight.is_warn_always_enabled()
+        True
+        >>> flashlight.set_warn_always(False)
+    """
+    if not isinstance(b, bool):
+        kind = type(b).__name__
+        raise RuntimeError(f"setWarnOnlyOnce expects a bool, but got {kind}")
+    _C._set_warn_always(b)
+
+
+def is_warn_always_enabled():
+    """What :func:`set_warn_always` was given last; False before that."""
+    return _C._is_warn_always()

@@ -115,7 +115,7 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
     """A tensor that shares the memory of what has ``__dlpack__``, or of a capsule.
 
     Args:
-        ext_tensor: An array of any library, or the capsule that its ``__dlpack__`` made.
+        ext_tensor: An array of any library, or what its ``__dlpack__`` returned.
         device: Where the tensor is to live; copied if that is elsewhere.
         copy: ``True`` copies; ``False`` refuses where that would be needed.
     """

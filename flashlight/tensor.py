@@ -605,7 +605,8 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
         return unique_consecutive(self, return_inverse, return_counts, dim)
 
     def __dir__(self):
-        return sorted(set(dir(type(self))) | set(self.__dict__))
+        names = set(dir(type(self))) | set(self.__dict__)
+        return sorted(names - {"__cuda_array_interface__"})  # of no tensor here
 
     # --- copying and pickling ---
 

@@ -150,7 +150,7 @@ def backward(
     grads = _make_grads(tensors, _as_tuple(grad_tensors, len(tensors)))
     if retain_graph is None:
         retain_graph = create_graph
-    if create_graph and not _warned_of_cycle:
+    if create_graph and (_C._is_warn_always() or not _warned_of_cycle):
         _warned_of_cycle = True
         warnings.warn(
             "Using backward() with create_graph=True will create a reference cycle "

@@ -134,7 +134,7 @@ class _NodeMeta(type):
         return isinstance(instance, (_C._NodeBase, NodeAttributes))
 
     def __subclasscheck__(cls, subclass):
-        return issubclass(subclass, (_C._NodeBase, NodeAttributes))
+        return subclass is cls or issubclass(subclass, (_C._NodeBase, NodeAttributes))
 
 
 class Node(metaclass=_NodeMeta):

@@ -314,11 +314,14 @@ class Engine {
     for (const auto& hook : std::vector(node->pre_hooks)) {
       grads = (*hook)(grads);
     }
-    std::vector<std::shared_ptr<NodeHook>> after(node->post_hooks);
-    TensorList inputs = after.empty() ? TensorList() : grads;
+    TensorList inputs;
+    if (!node->post_hooks.empty()) {
+      inputs = grads;
+    }
     TensorList outputs = (*node)(std::move(grads));
     validate(*node, outputs);
-    for (const auto& hook : after) {
+    // Also those that were registered while it ran, without what it was given.
+    for (const auto& hook : std::vector(node->post_hooks)) {
       outputs = hook->post(outputs, inputs);
     }
     if (!task_.options.keep_graph) {

@@ -25,4 +25,9 @@ class FL_API ErrorNode : public Node {
   std::string name_, text_;
 };
 
+// Tensors (or none) of which there is no derivative: backward through them
+// raises `text`.
+FL_API TensorList
+delayed_error(const TensorList& tensors, const std::string& text);
+
 } // namespace flashlight

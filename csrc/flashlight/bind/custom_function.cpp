@@ -450,19 +450,21 @@ nb::object ctx_saved_tensors(nb::handle ctx) {
 }
 
 // What comes after a derivative that may be taken once.
-nb::object delayed_error(const nb::tuple& outputs, const std::string& text) {
-  auto node = std::make_shared<ErrorNode>("torch::autograd::Error", text);
-  nb::list out;
+nb::object delayed_errors(const nb::tuple& outputs, const std::string& text) {
+  TensorList tensors;
   for (nb::handle o : outputs) {
-    node->add_edge({});
-    if (!is_tensor(o.ptr())) {
-      node->add_undefined_input();
-      out.append(o);
-      continue;
+    tensors.emplace_back();
+    if (is_tensor(o.ptr())) {
+      tensors.back() = detached(as_tensor(o.ptr()));
+      require_grad(tensors.back());
     }
-    Tensor t = detached(as_tensor(o.ptr()));
-    set_history(t, node);
-    out.append(nb::steal(wrap(t)));
+  }
+  tensors = delayed_error(tensors, text);
+  nb::list out;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    out.append(
+        tensors[i].defined() ? nb::steal(wrap(tensors[i]))
+                             : nb::object(outputs[i]));
   }
   return nb::steal(check(PyList_AsTuple(out.ptr())));
 }
@@ -477,7 +479,7 @@ PyObject* context_of(const Node& node) {
 void bind_custom_functions(nb::module_& m) {
   m.def("_run_function", run_function);
   m.def("_ctx_saved_tensors", ctx_saved_tensors);
-  m.def("_delayed_error", delayed_error);
+  m.def("_delayed_error", delayed_errors);
 }
 
 } // namespace flashlight::bind

@@ -1,7 +1,6 @@
 // Tensors over the memory of numpy arrays and of what has __dlpack__, and the
 // memory of tensors for them: see Note [Memory that others see].
 #include <cstring>
-#include <mutex>
 
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
@@ -13,6 +12,7 @@
 #include "flashlight/core/data.h"
 #include "flashlight/core/lent_memory.h"
 #include "flashlight/core/runtime.h"
+#include "flashlight/core/warn_once.h"
 
 namespace flashlight::bind {
 
@@ -148,24 +148,26 @@ nb::object to_numpy(const Tensor& t) {
       .attr("view")(nb::str(std::string(name(t.dtype())).c_str()));
 }
 
-void warn_of_readonly(bool buffer) {
-  static std::once_flag array_once, buffer_once;
-  std::call_once(buffer ? buffer_once : array_once, [&] {
-    warn(
-        buffer
-            ? "The given buffer is not writable, and PyTorch does not support "
-              "non-writable tensors. This means you can write to the "
-              "underlying (supposedly non-writable) buffer using the tensor. "
-              "You may want to copy the buffer to protect its data or make it "
-              "writable before converting it to a tensor. This type of warning "
-              "will be suppressed for the rest of this program."
-            : "The given NumPy array is not writable, and PyTorch does not "
-              "support non-writable tensors. This means writing to this tensor "
-              "will result in undefined behavior. You may want to copy the "
-              "array to protect its data or make it writable before converting "
-              "it to a tensor. This type of warning will be suppressed for the "
-              "rest of this program.");
-  });
+void warn_of_readonly_array() {
+  static WarnOnce warn;
+  warn(
+      "The given NumPy array is not writable, and PyTorch does not "
+      "support non-writable tensors. This means writing to this tensor "
+      "will result in undefined behavior. You may want to copy the "
+      "array to protect its data or make it writable before converting "
+      "it to a tensor. This type of warning will be suppressed for the "
+      "rest of this program.");
+}
+
+void warn_of_readonly_buffer() {
+  static WarnOnce warn;
+  warn(
+      "The given buffer is not writable, and PyTorch does not support "
+      "non-writable tensors. This means you can write to the "
+      "underlying (supposedly non-writable) buffer using the tensor. "
+      "You may want to copy the buffer to protect its data or make it "
+      "writable before converting it to a tensor. This type of warning "
+      "will be suppressed for the rest of this program.");
 }
 
 bool is_writable(nb::handle array) {
@@ -267,14 +269,14 @@ void bind_memory(nb::module_& m) {
         Py_TYPE(array.ptr())->tp_name,
         ")");
     if (!is_writable(array)) {
-      warn_of_readonly(false);
+      warn_of_readonly_array();
     }
     return nb::steal(wrap(born(over_numpy(array))));
   });
   // Bytes, an array of one dimension, as elements of a dtype.
   m.def("_from_buffer", [](nb::handle bytes, nb::handle dtype) {
     if (!is_writable(bytes)) {
-      warn_of_readonly(true);
+      warn_of_readonly_buffer();
     }
     Dtype d = to_dtype(dtype.ptr());
     check_storable(d);

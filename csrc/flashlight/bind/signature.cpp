@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "flashlight/core/runtime.h"
+#include "flashlight/core/warn_once.h"
 
 namespace flashlight::bind {
 
@@ -807,10 +808,7 @@ void sort_signatures(std::vector<PySignature>& signatures) {
 namespace {
 
 void warn_of_deprecated(const OpGroup& group, const PySignature& used) {
-  static bool warned = false;
-  if (std::exchange(warned, true)) {
-    return;
-  }
+  static WarnOnce warn;
   std::string text =
       "This overload of " + group.name + " is deprecated:\n\t" + group.name +
       used.text() + "\nConsider using one of the following signatures instead:";

@@ -329,13 +329,21 @@ int set_grad_attr(PyObject* self, PyObject* value) {
 
 int set_data_attr(PyObject* self, PyObject* value) {
   return guarded<int>(-1, [&] {
-    FL_CHECK(value, "can't delete data");
+    FL_CHECK(
+        value, "Deleting tensor data is not allowed. Delete tensor instead!");
     FL_CHECK_TYPE(
         is_tensor(value),
         "Variable data has to be a tensor, but got ",
         Py_TYPE(value)->tp_name);
     const Tensor& t = tensor_of(self);
     const Tensor& from = as_tensor(value);
+    auto layout = [](PyObject* o) {
+      return nb::object(nb::handle(o).attr("layout"));
+    };
+    FL_CHECK(
+        Py_TYPE(value) == Py_TYPE(self) || layout(value).is(layout(self)),
+        "Attempted to call `variable.set_data(tensor)`, but `variable` and "
+        "`tensor` have incompatible tensor type.");
     FL_CHECK(
         !of_batch(t),
         "mutating directly with `.data` under vmap transform is not allowed.");
@@ -361,6 +369,7 @@ int set_data_attr(PyObject* self, PyObject* value) {
 
 int set_base_grad_fn(PyObject* self, PyObject* value) {
   return guarded<int>(-1, [&] {
+    FL_CHECK(value, "Deletion of _grad_fn not allowed. Detach tensor instead!");
     FL_CHECK(value == Py_None, "_grad_fn can be only set to None");
     if (AutogradMeta* meta = autograd_meta(tensor_of(self))) {
       meta->grad_fn.reset();

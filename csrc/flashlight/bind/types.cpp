@@ -11,6 +11,7 @@
 #include "flashlight/bind/py_tensor.h"
 #include "flashlight/core/names.h"
 #include "flashlight/core/runtime.h"
+#include "flashlight/core/warn_once.h"
 
 namespace flashlight::bind {
 
@@ -448,6 +449,8 @@ void bind_types(nb::module_& m) {
   m.def("_scalar_name", [](nb::handle d) {
     return std::string(scalar_name(to_dtype(d.ptr())));
   });
+  m.def("_set_warn_always", [](bool always) { warn_always() = always; });
+  m.def("_is_warn_always", [] { return warn_always().load(); });
   m.def("_set_default_dtype", [](nb::handle d) {
     FL_CHECK_TYPE(
         nb::isinstance<DtypeObject>(d),

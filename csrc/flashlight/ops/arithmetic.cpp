@@ -187,8 +187,8 @@ mx::array div_kernel(mx::array self, mx::array other) {
 }
 
 // MLX and C++ divide integers by cutting off; by zero they end the process.
-void check_divisor(const mx::array& divisor) {
-  if (!is_integral(from_mlx(divisor.dtype()), true)) {
+void check_divisor(const mx::array& dividend, const mx::array& divisor) {
+  if (dividend.size() == 0 || !is_integral(from_mlx(divisor.dtype()), true)) {
     return;
   }
   mx::array zero = mx::any(mx::equal(divisor, mx::array(0, divisor.dtype())));
@@ -203,7 +203,7 @@ bool is_float(const mx::array& x) {
 // The remainder with the sign of the dividend (C's fmod), exact.
 mx::array fmod_array(const mx::array& a, const mx::array& b) {
   if (!is_float(a)) {
-    check_divisor(b);
+    check_divisor(a, b);
   }
   if (is_integral(from_mlx(a.dtype()), true) &&
       !info(from_mlx(a.dtype())).is_signed) {
@@ -214,7 +214,7 @@ mx::array fmod_array(const mx::array& a, const mx::array& b) {
 }
 
 mx::array remainder_kernel(const mx::array& a, const mx::array& b) {
-  check_divisor(b);
+  check_divisor(a, b);
   if (!is_float(a)) {
     return mx::remainder(a, b);
   }
@@ -229,7 +229,7 @@ mx::array remainder_kernel(const mx::array& a, const mx::array& b) {
 // As PyTorch: what a - fmod(a, b) is divided by b, so that
 // a == b * floor_divide(a, b) + remainder(a, b) as nearly as floats can.
 mx::array floor_divide_kernel(const mx::array& a, const mx::array& b) {
-  check_divisor(b);
+  check_divisor(a, b);
   mx::array zero(0, a.dtype());
   if (!is_float(a)) {
     return mx::divmod(a, b)[0];
@@ -252,7 +252,7 @@ mx::array floor_divide_kernel(const mx::array& a, const mx::array& b) {
 
 mx::array trunc_divide_kernel(const mx::array& a, const mx::array& b) {
   if (!is_float(a)) {
-    check_divisor(b);
+    check_divisor(a, b);
     return mx::divmod(mx::subtract(a, fmod_array(a, b)), b)[0]; // exact
   }
   mx::array q = mx::divide(a, b);

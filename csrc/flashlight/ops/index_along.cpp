@@ -481,7 +481,7 @@ void register_index_along() {
              const std::string& reduce,
              bool include_self,
              const Tensor& result) {
-            Along along;
+            Along along{"index_reduce", "source", {}, {}, {}, {}};
             along.read = [=](const Tensor& x) {
               return reshape(index_select(x, dim, index), source.sizes());
             };

@@ -1,11 +1,14 @@
 #include "flashlight/ops/reduce_along.h"
 
+#include "flashlight/autograd/error_node.h"
+#include "flashlight/autograd/grad_mode.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
 #include "flashlight/ops/functions/bitwise.h"
 #include "flashlight/ops/functions/comparison.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/selection.h"
 
 namespace flashlight {
@@ -31,6 +34,17 @@ TensorList product_gradients(
       only,
       along.read(grad * without),
       along.read(grad * result) / where(zero, Scalar(1), source));
+  // Of two zeros the formula knows what the gradient is, but not its own.
+  if (grad_enabled() && any(gt(zeros_there, 1)).item().to_bool()) {
+    std::string text = detail::concat(
+        along.op,
+        "(): Double backward is unsupported for ",
+        along.source,
+        " when >1 zeros in ",
+        along.source,
+        " are scattered to the same position in self");
+    grad_source = delayed_error({grad_source}, text)[0];
+  }
   return {grad_self, grad_source};
 }
 

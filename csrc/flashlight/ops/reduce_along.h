@@ -17,6 +17,8 @@ check_ordered(const Tensor& self, Reduce reduce, const char* kernel);
 
 // How the op reads and writes along its dimension.
 struct Along {
+  const char* op;
+  const char* source; // its name there
   std::function<Tensor(const Tensor&)> read;
   std::function<Tensor(const Tensor&, const Tensor&)> add;
   std::function<Tensor(const Tensor&)> clear; // zero where it writes

@@ -415,7 +415,7 @@ void register_scatter() {
              const std::string& reduce,
              bool include_self,
              const Tensor& result) {
-            Along along;
+            Along along{"scatter_reduce", "src", {}, {}, {}, {}};
             along.read = [=](const Tensor& x) { return gather(x, dim, index); };
             along.add = [=](const Tensor& x, const Tensor& y) {
               return scatter_add(x, dim, index, y);

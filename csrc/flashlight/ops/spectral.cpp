@@ -1,11 +1,11 @@
 // Fourier transforms of windows of a signal, and the windows.
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 #include <numbers>
 #include <sstream>
 
 #include "flashlight/core/runtime.h"
+#include "flashlight/core/warn_once.h"
 #include "flashlight/ops/creation.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
@@ -49,13 +49,6 @@ std::string shown(const Tensor& window) {
                           : "None";
 }
 
-// The k-th of these warnings, the first time alone.
-template <int k>
-void warn_once(const char* text) {
-  static std::once_flag once;
-  std::call_once(once, [text] { warn(text); });
-}
-
 // The window as long as a transform, zeros around it; ones if there is none.
 Tensor widened_window(
     const Tensor& window,
@@ -88,7 +81,8 @@ Tensor stft_of(
   int64_t width = win_length.value_or(n_fft);
   bool complex = self.is_complex() || (window.defined() && window.is_complex());
   if (!window.defined()) {
-    warn_once<0>(
+    static WarnOnce warn;
+    warn(
         "A window was not provided. A rectangular window will be applied,which "
         "is known to cause spectral leakage. Other windows such as "
         "torch.hann_window or torch.hamming_window are recommended to reduce "
@@ -176,7 +170,8 @@ Tensor stft_of(
   if (return_complex.value_or(true)) {
     return out;
   }
-  warn_once<2>(
+  static WarnOnce warn;
+  warn(
       "stft with return_complex=False is deprecated. In a future pytorch "
       "release, stft will return complex tensors for all inputs, and "
       "return_complex=False will raise an error.\nNote: you can still call "
@@ -199,7 +194,8 @@ Tensor istft_of(
   int64_t hop = hop_length.value_or(n_fft >> 2);
   int64_t width = win_length.value_or(n_fft);
   if (!window.defined()) {
-    warn_once<1>(
+    static WarnOnce warn;
+    warn(
         "A window was not provided. A rectangular window will be applied."
         "Please provide the same window used by stft to make the inversion "
         "lossless.To suppress this warning and use a rectangular window, "

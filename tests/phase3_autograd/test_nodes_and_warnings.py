@@ -1,0 +1,103 @@
+"""Nodes, their hooks and what derivatives cannot do; warnings given once."""
+
+from comparing import Scripts, compare_scripts
+
+script = Scripts()
+
+
+@script
+def hooks_that_come_while_the_node_runs(lib, log, fails):
+    def unpack(x):
+        node = lib._C._current_autograd_node()
+        node.register_hook(
+            lambda out, given: log(given) or tuple(o and o / 2 for o in out)
+        )
+        return x
+
+    x = lib.tensor([2.0], requires_grad=True)
+    with lib.autograd.graph.saved_tensors_hooks(lambda x: x, unpack):
+        y = x.exp()
+    y.backward()
+    log(x.grad)
+
+
+@script
+def edges_of_a_derivative_that_is_taken_once(lib, log, fails):
+    class Once(lib.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, y, z):
+            return x * z
+
+        @staticmethod
+        @lib.autograd.function.once_differentiable
+        def backward(ctx, grad):
+            return grad, None, grad
+
+    x = [lib.ones(1, requires_grad=True) for _ in range(3)]
+    seed = lib.ones(1, requires_grad=True)
+    ends = [x[0], x[2]]
+    g, h = lib.autograd.grad(Once.apply(*x), ends, seed, create_graph=True)
+    node = g.grad_fn
+    while node.name() != "torch::autograd::Error":
+        node = node.next_functions[0][0]
+    log([n and n.name() for n, _ in node.next_functions])
+    fails(lambda: g.sum().backward())
+
+
+@script
+def products_of_zeros(lib, log, fails):
+    for f in (lib.scatter_reduce, lib.index_reduce):
+        for numbers in ([0.0, 0.0], [0.0, 2.0], [3.0, 2.0]):
+            x = lib.tensor([1.5], dtype=lib.float64, requires_grad=True)
+            y = lib.tensor(numbers, dtype=lib.float64, requires_grad=True)
+            out = f(x, 0, lib.tensor([0, 0]), y, "prod")
+            g = lib.autograd.grad(out.sum(), (x, y), create_graph=True)
+            log(g)
+            fails(lambda: log(lib.autograd.grad(g[1][0] + 2 * g[0].sum(), (x, y))))
+
+
+@script
+def nothing_divided_by_zero(lib, log, fails):
+    x = lib.zeros(0, 2, dtype=lib.int64)
+    for by in (lib.tensor([3, 0]), lib.tensor(0)):
+        log((x % by).shape, (x // by).shape, lib.fmod(x, by).shape)
+        log(lib.div(x, by, rounding_mode="trunc").shape)
+    fails(lambda: lib.ones(2, dtype=lib.int64) % lib.tensor([3, 0]))
+
+
+@script
+def attributes_that_stay(lib, log, fails):
+    x = lib.ones(2)
+    for name in ("data", "requires_grad", "_grad_fn", "dtype"):
+        try:
+            delattr(x, name)
+        except (AttributeError, RuntimeError) as e:
+            log(name, str(e))
+    sparse = lib.sparse_coo_tensor(lib.zeros(1, 1), lib.ones(1), (1,))
+    fails(lambda: setattr(x, "data", sparse))
+    log("__cuda_array_interface__" in dir(x), "shape" in dir(x))
+
+
+@script
+def warnings_every_time(lib, log, fails):
+    def both():
+        for _ in range(2):
+            x = lib.ones(1, requires_grad=True)
+            (x * x).backward(create_graph=True)
+            x.grad = None
+
+    log(lib.is_warn_always_enabled())
+    lib.set_warn_always(True)
+    try:
+        log.warns(both)
+        log(lib.is_warn_always_enabled())
+    finally:
+        lib.set_warn_always(False)
+    fails(lambda: lib.set_warn_always(1))
+    node = lib.autograd.graph.Node
+    log(issubclass(node, node), isinstance(None, node), isinstance(node, node))
+
+
+@script.each
+def test_as_torch(program):
+    compare_scripts(program)
