@@ -24,6 +24,10 @@ class Parted(Tensor):
         self.__dict__.update(parts)
         return self
 
+    def _differentiated(self):
+        """The part that the tape knows, and what makes a gradient of one of it."""
+        raise NotImplementedError(f"gradients: not supported for {self._kind} tensors")
+
     def _become(self, other):
         """Take the parts of another: what writing in place is here."""
         self.__dict__.update(other.__dict__)
@@ -109,10 +113,6 @@ def common_answers(cls, part):
     @answer("grad_fn.__get__")
     def grad_fn(x):
         return values(x).grad_fn
-
-    @answer("grad.__get__")
-    def grad(x):
-        return None
 
     @answer("dim", "ndimension")
     def dim(x):

@@ -202,6 +202,11 @@ def q_zero_point(input):
 _answer = common_answers(QuantizedTensor, "_q")
 
 
+@_answer("grad.__get__")
+def _gradient(x):
+    return None
+
+
 @_answer("is_quantized.__get__")
 def _is_quantized(x):
     return True

@@ -32,6 +32,9 @@ class SparseTensor(Parted):
 
     _engine_dtype = _dtype_of_parts
 
+    def _differentiated(self):
+        return self._values(), lambda gradient: _map_values(self, lambda v: gradient)
+
     def _indices(self):
         """The coordinates, one row a sparse dimension."""
         return self.__dict__["_i"]
@@ -161,6 +164,9 @@ class CompressedRows(Parted):
 
     _engine_dtype = _dtype_of_parts
 
+    def _differentiated(self):
+        return self._values(), lambda gradient: _map_values(self, lambda v: gradient)
+
     def crow_indices(self):
         """Where in the values each row begins, and where the last ends."""
         return self.__dict__["_crow"]
@@ -172,6 +178,8 @@ class CompressedRows(Parted):
     def values(self):
         """The values."""
         return self.__dict__["_v"]
+
+    _values = values
 
     def _nnz(self):
         """How many values there are."""
@@ -510,7 +518,38 @@ _of_each("expm1", "floor", "frac", "isinf", "isnan", "log1p", "relu", "round", "
 _of_each("sign", "signbit", "sin", "sinh", "sqrt", "square", "tan", "tanh", "trunc")
 
 
+@_answer("grad.__get__")
+@_answer_rows("grad.__get__")
+def _gradient(x):
+    gradient = x._values().grad
+    return None if gradient is None else _map_values(x, lambda values: gradient)
+
+
+@_answer("grad.__set__")
+@_answer_rows("grad.__set__")
+def _set_gradient(x, gradient):
+    if gradient is None:
+        x._values().grad = None
+        return
+    same = type(gradient) is type(x) and gradient._values().shape == x._values().shape
+    places = zip(_places(x), _places(gradient)) if same else ()
+    if not same or not all(a.equal(b) for a, b in places):
+        raise NotImplementedError(
+            f"grad: not supported for {x._kind} tensors unless both are zero at the same "
+            "places"
+        )
+    x._values().grad = gradient._values()
+
+
+def _places(x):
+    """The parts of a sparse tensor that say where its values are."""
+    if isinstance(x, CompressedRows):
+        return x.crow_indices(), x.col_indices()
+    return (x._indices(),)
+
+
 @_answer("requires_grad_")
+@_answer_rows("requires_grad_")
 def _requires_grad_(x, requires_grad=True):
     x._values().requires_grad_(requires_grad)
     return x

@@ -96,8 +96,28 @@ def _run(outputs, grads, retain_graph, create_graph, inputs, allow_unused, accum
     for i, x in enumerate(inputs):
         if not isinstance(x, (_C.TensorBase, GradientEdge)):
             raise TypeError(f"element {i} of inputs tuple is not a Tensor")
-    return _C._run_backward(
-        outputs, grads, retain_graph, create_graph, inputs, allow_unused, accumulate
+    rest = allow_unused, accumulate
+    if any(_is_parted(x) for x in (*outputs, *inputs)):
+        return _run_of_parts(outputs, grads, retain_graph, create_graph, inputs, *rest)
+    return _C._run_backward(outputs, grads, retain_graph, create_graph, inputs, *rest)
+
+
+def _is_parted(x):
+    """Whether it is a sparse or quantized tensor: the tape knows its values."""
+    return hasattr(type(x), "_differentiated")
+
+
+def _run_of_parts(outputs, grads, retain_graph, create_graph, inputs, *rest):
+    for x in filter(_is_parted, outputs):
+        raise NotImplementedError(
+            f"backward: not supported of {x._kind} tensors; take that of the values"
+        )
+    parts = [x._differentiated() if _is_parted(x) else (x, None) for x in inputs]
+    plain = tuple(part for part, _ in parts)
+    found = _C._run_backward(outputs, grads, retain_graph, create_graph, plain, *rest)
+    return found and tuple(
+        g if g is None or made is None else made(g)
+        for g, (_, made) in zip(found, parts)
     )
 
 

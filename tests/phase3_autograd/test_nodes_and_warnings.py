@@ -98,6 +98,34 @@ def warnings_every_time(lib, log, fails):
     log(issubclass(node, node), isinstance(None, node), isinstance(node, node))
 
 
+@script
+def gradients_of_sparse_leaves(lib, log, fails):
+    at = lib.tensor([[0, 1], [1, 0]])
+    dense = lib.tensor([[1.0, 2.0], [3.0, 4.0]])
+
+    def leaf(rows=False):
+        x = lib.sparse_coo_tensor(at, lib.tensor([5.0, 6.0]), (2, 2)).coalesce()
+        return (x.to_sparse_csr() if rows else x).detach().requires_grad_()
+
+    for work in (
+        lambda x: lib.sparse.mm(x, dense).sum().backward(),
+        lambda x: (x * 3).to_dense().sum().backward(),
+        lambda x: lib.sparse.mm(x, dense).sum().backward(inputs=[x]),
+    ):
+        x = leaf()
+        log(x.grad)
+        work(x)
+        work(x)
+        log(x.grad.is_sparse, x.grad.to_dense(), x.grad.coalesce().indices())
+        x.grad = None
+        log(x.grad)
+        work(x)
+        log(x.grad.to_dense())
+    x = leaf()
+    (g,) = lib.autograd.grad(lib.sparse.mm(x, dense).sum(), x)
+    log(g.to_dense(), x.grad)
+
+
 @script.each
 def test_as_torch(program):
     compare_scripts(program)
