@@ -535,8 +535,8 @@ def _set_gradient(x, gradient):
     places = zip(_places(x), _places(gradient)) if same else ()
     if not same or not all(a.equal(b) for a, b in places):
         raise NotImplementedError(
-            f"grad: not supported for {x._kind} tensors unless both are zero at the same "
-            "places"
+            f"grad: not supported for {x._kind} tensors unless both are zero at the "
+            "same places"
         )
     x._values().grad = gradient._values()
 
