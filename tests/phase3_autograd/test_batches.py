@@ -227,11 +227,6 @@ def rules_of_functions(t, log, fails):
     log(t.func.grad(f)(x), names)
 
 
-@script.each
-def test_batches(program):
-    compare_scripts(program)
-
-
 def test_what_beta_leaves_out_may_be_nan():
     t = flashlight
     x, nan = double(t, 2, 4, 4), t.full((4, 4), float("nan"), dtype=t.float64)
@@ -282,3 +277,53 @@ def modules_as_functions(t, log, fails):
         lambda: made.combine_state_for_ensemble([models[0], t.nn.Linear(2, 2).eval()])
     )
     fails(lambda: made.combine_state_for_ensemble([models[0], t.nn.ReLU()]))
+
+
+@script
+def gradients_of_entries_that_read_values(t, log, fails):
+    """Derivatives and composites of one entry read its values, at any depth."""
+    F, v, grad = t.func, t.vmap, t.func.grad
+    x = t.tensor([[1.0, 3.0, 2.0], [4.0, 4.0, 1.0]], dtype=t.float64)
+    y = t.tensor([[0.5, 3.0, 1.0], [2.0, 5.0, 1.0]], dtype=t.float64)
+    log(v(grad(lambda x: x.amax()))(x), v(grad(lambda x: x.prod()))(x))
+    log(v(grad(lambda x, y: (t.maximum(x, y) * x).sum()))(x, y))
+    log(v(grad(lambda x, y: (t.maximum(x, y) * x).sum()), (None, 0))(x[0], y))
+    log(v(v(grad(lambda x: x.prod() + x.amax())))(t.stack([x, y])))
+    log(v(F.hessian(lambda x: x.prod() + x.amax() * x.sum()))(x))
+    log(v(lambda x: F.jvp(lambda x: x.amax() * x, (x,), (x,))[1])(x))
+    log(v(grad(lambda x: t.cdist(x[:, None], x[:, None] * 2).sum()))(x))
+    log(v(grad(lambda x: x.nanmean()))(x), v(grad(t.dist))(x, y))
+    log(grad(lambda x: v(lambda x: x.prod() * x.amax())(x).sum())(x))
+    z = x.clone().requires_grad_()
+    unit = t.eye(2, dtype=t.float64)
+    log(t.autograd.grad(z.amax(1), z, unit, is_grads_batched=True))
+
+    # What all entries share has a gradient for each of them.
+    def unpacked(lu, pivots):
+        return (t.lu_unpack(lu, pivots)[2] ** 2).sum()
+
+    lu = double(t, 3, 3)
+    pivots = t.tensor([[1, 2, 3], [3, 3, 3]], dtype=t.int32)
+    log(v(grad(unpacked), (None, 0))(lu, pivots))
+
+
+@script
+def rules_that_take_masks_and_indices(t, log, fails):
+    v, grad = t.vmap, t.func.grad
+    x, mask = double(t, 2, 3), t.tensor([True, False, True])
+    log(v(lambda x: x.masked_select(mask))(x), v(t.combinations)(x))
+    log(v(grad(lambda x: (x.masked_select(mask) ** 2).sum()))(x))
+    log(v(t.trace)(double(t, 2, 3, 4)), v(t.trace, 2)(double(t, 3, 4, 2)))
+    index = t.tensor([[0, 1], [2, 0]])
+    for value in (2.0, t.tensor(3.0, dtype=t.float64)):
+        log(v(lambda x, i: x.index_fill(0, i, value))(x, index))
+        log(v(lambda i: x.index_fill(1, i, value))(index))
+    log(v(lambda x, i, c: x.index_fill(0, i, c))(x, index, x[:, 0]))
+    log(v(grad(lambda x, i: (x.index_fill(0, i, 2.0) * x).sum()))(x, index))
+    fails(lambda: v(lambda x: x.gather(0, t.zeros(2, 2, dtype=t.int64)))(x))
+    fails(lambda: v(lambda x: x.masked_fill(mask, t.ones(2)))(x))
+
+
+@script.each
+def test_batches(program):
+    compare_scripts(program)

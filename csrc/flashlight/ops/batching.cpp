@@ -22,19 +22,22 @@
 #include "flashlight/ops/batching.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
+#include "flashlight/ops/functions/comparison.h"
 #include "flashlight/ops/functions/conv.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/index_along.h"
+#include "flashlight/ops/functions/indexing.h"
 #include "flashlight/ops/functions/matmul.h"
 #include "flashlight/ops/functions/reductions.h"
 #include "flashlight/ops/functions/reshaping.h"
+#include "flashlight/ops/functions/scatter.h"
 #include "flashlight/ops/functions/selection.h"
 #include "flashlight/ops/functions/shape.h"
 #include "flashlight/ops/functions/splitting.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/registry.h"
 #include "flashlight/ops/transforms.h"
-#include "flashlight/ops/write_checks.h"
 
 namespace flashlight {
 
@@ -428,6 +431,81 @@ std::optional<Results> batched_new(const Batched& b) {
   return call(b.op, inner.data());
 }
 
+// self[mask], where all entries are asked for the same places.
+std::optional<Results> batched_masked_select(const Batched& b) {
+  const Tensor& self = b.tensor(0);
+  const Tensor& mask = b.tensor(1);
+  if (b.is_batched(mask) || mask.dtype() != Dtype::Bool) {
+    return {};
+  }
+  IntList sizes = broadcast_sizes(self.sizes(), mask.sizes());
+  Tensor places = nonzero(reshape(expand(mask, sizes), {-1}));
+  int64_t batch = b.level->batch_size;
+  int64_t n = 1;
+  for (int64_t size : sizes) {
+    n *= size;
+  }
+  IntList all = sizes;
+  all.insert(all.begin(), batch);
+  Tensor x = expand(b.aligned(self, ndim_of(sizes)), all);
+  return one(index_select(reshape(x, {batch, n}), 1, squeeze(places, 1)));
+}
+
+// index_fill with other indices for each entry: a mask of what is filled.
+std::optional<Results> batched_index_fill(const Batched& b) {
+  const Tensor& self = b.tensor(0);
+  const Tensor& index = b.tensor(2);
+  const Tensor* value = b.args[3].tensor();
+  if (self.dim() == 0 || index.dim() > 1 || (value && value->dim() > 0) ||
+      !is_integral(index.dtype(), false)) {
+    return {};
+  }
+  if (!b.is_batched(index) && !value) {
+    return along(b, false, false);
+  }
+  int64_t d = wrap_dim(b.args[1].as<int64_t>(), self.dim()) + 1;
+  Tensor x = b.expanded(self);
+  Tensor i = _to_copy(b.expanded(index), Dtype::Int64);
+  IntList sizes = x.sizes();
+  IntList lying(sizes.size(), 1);
+  lying[0] = sizes[0];
+  auto at = static_cast<size_t>(d);
+  lying[at] = index.dim() == 0 ? 1 : index.size(0);
+  Tensor places = reshape(i, lying);
+  places = where(lt(places, Scalar(0)), places + Scalar(sizes[at]), places);
+  IntList all = sizes;
+  all[at] = lying[at];
+  Tensor mask = zeros(sizes, Dtype::Bool, {}, x.device());
+  mask = scatter(mask, d, expand(places, all), Scalar(true));
+  if (!value) {
+    return one(masked_fill(x, mask, b.args[3].as<Scalar>()));
+  }
+  Tensor number = _to_copy(b.aligned(*value, self.dim()), self.dtype());
+  return one(where(mask, number, x));
+}
+
+std::optional<Results> batched_trace(const Batched& b) {
+  const Tensor& self = b.tensor(0);
+  if (self.dim() != 2) {
+    return {};
+  }
+  return one(sum(diagonal(b.first(self), 0, 1, 2), IntList{1}));
+}
+
+// A view that is no view to autograd.
+std::optional<Results> batched_unsafe_view(const Batched& b) {
+  IntList sizes = b.args[1].as<IntList>();
+  std::replace(sizes.begin(), sizes.end(), int64_t{-1}, [&] {
+    int64_t others = 1;
+    for (int64_t size : sizes) {
+      others *= size == -1 ? 1 : size;
+    }
+    return others ? b.tensor(0).numel() / others : 0;
+  }());
+  sizes.insert(sizes.begin(), b.level->batch_size);
+  return one(reshape(b.first(b.tensor(0)), sizes));
+}
+
 std::optional<Results> batched_new_strided(const Batched& b) {
   std::vector<Value> inner(b.args, b.args + b.count());
   inner[0] = b.first(b.tensor(0));
@@ -500,8 +578,12 @@ const std::unordered_map<const Op*, Rule>& rules() {
          "scatter_add",
          "scatter_reduce.two"},
         [](const Batched& b) { return along(b, false); });
-    add({"index_select", "index_fill.int_Scalar"},
+    add({"index_select"},
         [](const Batched& b) { return along(b, false, false); });
+    add({"index_fill.int_Scalar", "index_fill.int_Tensor"}, batched_index_fill);
+    add({"masked_select"}, batched_masked_select);
+    add({"trace"}, batched_trace);
+    add({"_unsafe_view"}, batched_unsafe_view);
     add({"tril",
          "triu",
          "linalg_cholesky_ex",
@@ -581,7 +663,13 @@ const std::unordered_map<const Op*, Rule>& rules() {
 
 // --- one entry after another -------------------------------------------------
 
-Value stacked(const std::vector<Results>& all, size_t k, const Op& op) {
+} // namespace
+
+Value stacked(
+    const std::vector<Results>& all,
+    size_t k,
+    const Op& op,
+    const std::function<Tensor(const TensorList&)>& put_together) {
   const Value& first = all[0][k];
   if (first.is<Tensor>()) {
     if (!first.tensor()) {
@@ -598,7 +686,7 @@ Value stacked(const std::vector<Results>& all, size_t k, const Op& op) {
           "put together");
       list.push_back(t);
     }
-    return Value(stack(list, 0));
+    return Value(put_together(list));
   }
   if (const auto* list = first.get_if<TensorList>()) {
     TensorList out;
@@ -607,7 +695,7 @@ Value stacked(const std::vector<Results>& all, size_t k, const Op& op) {
       for (const Results& r : all) {
         each.push_back(r[k].as<TensorList>().at(i));
       }
-      out.push_back(each[0].defined() ? stack(each, 0) : Tensor());
+      out.push_back(each[0].defined() ? put_together(each) : Tensor());
     }
     return Value(std::move(out));
   }
@@ -623,6 +711,8 @@ Value stacked(const std::vector<Results>& all, size_t k, const Op& op) {
   }
   return first;
 }
+
+namespace {
 
 std::atomic<bool> fallback_allowed{true}, fallback_warns{false};
 
@@ -697,7 +787,8 @@ Results entry_by_entry(const Batched& b) {
   }
   Results out;
   for (size_t k = 0; k < all[0].size(); ++k) {
-    out.push_back(stacked(all, k, b.op));
+    out.push_back(stacked(
+        all, k, b.op, [](const TensorList& list) { return stack(list, 0); }));
   }
   return out;
 }
@@ -711,6 +802,9 @@ Results batched_results(const Batched& b, bool& same) {
     bool is = b.is_batched(i);
     any = any || is;
     only_first = only_first && (i == 0 || !is);
+  }
+  if (std::optional<Results> entries = batched_entries(b, same)) {
+    return std::move(*entries);
   }
   if (is_random(b.op, b.args)) {
     return random_batched(b, any, same);
@@ -735,49 +829,6 @@ Results batched_results(const Batched& b, bool& same) {
   return entry_by_entry(b);
 }
 
-// PyTorch has three words for it.
-[[noreturn]] void fail_unbatched_write(const Batched& b) {
-  const std::string& name = b.op.schema.name;
-  if (name == "add") {
-    IntList sizes;
-    for (size_t i = 0; i < b.count(); ++i) {
-      for_tensors(b.args[i], [&](const Tensor& t) {
-        sizes = broadcast_sizes(sizes, t.sizes());
-      });
-    }
-    sizes.insert(sizes.begin(), b.level->batch_size);
-    fail(
-        "output with shape ",
-        b.args[0].tensor()->sizes(),
-        " doesn't match the broadcast shape ",
-        sizes);
-  }
-  std::string what = "aten::" + name + "_";
-  std::string where = detail::concat("at level ", b.level->depth);
-  if (name == "copy" || name == "sub" || name == "mul" || name == "div" ||
-      name == "masked_fill") {
-    what = "inplace arithmetic";
-    where = "in a vmap";
-  } else if (name == "bernoulli") {
-    what = "inplace bernoulli";
-    where = "in a vmap";
-  } else if (name == "fill" || name == "_index_put") {
-    what = name == "fill" ? "fill_" : "index_put_";
-    where = "in a vmap";
-  }
-  fail(
-      "vmap: ",
-      what,
-      "(self, *extra_args) is not possible because there exists a Tensor "
-      "`other` in extra_args that has more elements than `self`. This happened "
-      "due to `other` being vmapped over but `self` not being vmapped over ",
-      where,
-      ". Please try to use out-of-place operators instead of ",
-      what,
-      ". If said operator is being called inside the PyTorch framework, please "
-      "file a bug report instead.");
-}
-
 // What the row says of one entry, before the batch is seen as a dimension.
 void check_entries(const Batched& b) {
   try {
@@ -785,6 +836,8 @@ void check_entries(const Batched& b) {
   } catch (const NotOneValue&) { // it reads values
   }
 }
+
+} // namespace
 
 std::vector<Value> alive(const Op& op, const Value* args) {
   std::vector<Value> out = arguments(op, args);
@@ -794,8 +847,6 @@ std::vector<Value> alive(const Op& op, const Value* args) {
   }
   return out;
 }
-
-} // namespace
 
 bool vmap_fallback_allowed() {
   return fallback_allowed;
@@ -810,11 +861,20 @@ void set_vmap_fallback_warns(bool warns) {
   fallback_warns = warns;
 }
 
-Results run_entries(const LevelHandle& level, const Op& op, const Value* args) {
-  LevelHandle here = level;
+std::optional<Results> run_entries(const Op& op, const Value* args) {
+  LevelHandle here = top_level();
   std::vector<Value> living = alive(op, args);
   Batched b{here, op, living.data()};
+  bool of_top = false;
+  if (here && here->kind == LevelKind::Batch) {
+    for (size_t i = 0; i < b.count(); ++i) {
+      of_top = of_top || b.is_batched(i);
+    }
+  }
   check_fallback(op);
+  if (!of_top) {
+    return results_by_entries(op, living.data());
+  }
   Results results;
   {
     BelowLevel below(*here);
@@ -848,67 +908,6 @@ Results run_batched(const LevelHandle& level, const Op& op, const Value* args) {
         r, [&](const Tensor& t) { return wrap_at(here, t, 0, self); });
   }
   return results;
-}
-
-Tensor
-run_batched_inplace(const LevelHandle& level, const Op& op, const Value* args) {
-  LevelHandle here = level;
-  std::vector<Value> living = alive(op, args);
-  Batched b{here, op, living.data()};
-  Tensor self = *living[0].tensor();
-  bool any = false;
-  for (size_t i = 1; i < b.count(); ++i) {
-    any = any || b.is_batched(i);
-  }
-  bool random = is_random(op, living.data());
-  if (random) {
-    check_random(*here);
-    if (any && here->randomness == Randomness::Same) {
-      fail_same_of_batch();
-    }
-  }
-  if (!b.is_batched(self)) {
-    if (any) {
-      fail_unbatched_write(b);
-    }
-    FL_CHECK(
-        !random || here->randomness == Randomness::Same,
-        "vmap: Cannot ask for different inplace randomness on an unbatched "
-        "tensor. This will appear like same randomness. If this is necessary "
-        "for your usage, please file an issue with functorch.");
-    BelowLevel below(*here);
-    call_inplace(op, living.data());
-    return *args[0].tensor();
-  }
-  // The write changes self, which a node below may have saved.
-  bool saved = false;
-  for (const Value& v : living) {
-    for_tensors(
-        v, [&](const Tensor& t) { saved = saved || is_differentiated(t); });
-  }
-  if (saved && !op.view) {
-    living[0] = copied_below(self);
-  }
-  Results results = random && here->randomness == Randomness::Same
-                        ? same_numbers(b)
-                        : run_batched(here, op, living.data());
-  const Tensor& result = *results[0].tensor();
-  const Wrapped& to = *self->wrapped;
-  if (op.view) {
-    rewrap(self, result->wrapped->inner, result->wrapped->batch_dim);
-    return self;
-  }
-  check_sizes(result, self);
-  check_result_cast(result, self);
-  {
-    BelowLevel below(*here);
-    const Wrapped* from =
-        is_at(result, *here) ? result->wrapped.get() : nullptr;
-    Tensor value = from ? batch_first(from->inner, from->batch_dim) : result;
-    copy_(batch_first(to.inner, to.batch_dim), value, false);
-  }
-  self.bump_version();
-  return self;
 }
 
 } // namespace flashlight

@@ -59,8 +59,21 @@ struct Batched {
   }
 };
 
+// The arguments; one that a vmap has left behind raises.
+std::vector<Value> alive(const Op& op, const Value* args);
 // Every entry by itself; the results stacked.
 Results entry_by_entry(const Batched& b);
+// The k-th results of all entries, put together.
+Value stacked(
+    const std::vector<Results>& all,
+    size_t k,
+    const Op& op,
+    const std::function<Tensor(const TensorList&)>& put_together);
+
+// ... where levels are above (entries.cpp); see Note [Entries]. Nothing where
+// no tensor is of a batch.
+std::optional<Results> results_by_entries(const Op& op, const Value* args);
+std::optional<Results> batched_entries(const Batched& b, bool& same);
 
 // Random numbers (batching_random.cpp).
 bool is_random(const Op& op, const Value* args);

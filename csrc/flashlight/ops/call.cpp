@@ -488,7 +488,10 @@ Results call_behind(const Op& op, Value* args) {
       if (op.mutates) {
         throw; // it may have written already
       }
-      return run_entries(top_level(), op, args);
+      if (std::optional<Results> results = run_entries(op, args)) {
+        return std::move(*results);
+      }
+      throw;
     }
   }
   if (forward_enabled() && any_tangent(op, args)) [[unlikely]] {

@@ -295,7 +295,7 @@ TensorList OpNode::apply(TensorList grads) {
       }
       values.push_back(saved(key));
     }
-    TensorList results = f.fn(grads, values.data());
+    TensorList results = derived(f, grads, std::move(values));
     size_t k = 0;
     for (int i : f.inputs) {
       auto [first, n] = edges_of(i);

@@ -55,8 +55,15 @@ void check_captured(const LevelHandle& level, const Op& op, const Tensor& self);
 
 // A Batch level (batching.cpp).
 Results run_batched(const LevelHandle& level, const Op& op, const Value* args);
-// ... without a rule, one entry after another.
-Results run_entries(const LevelHandle& level, const Op& op, const Value* args);
+// ... one entry after another, for what reads values; nothing where no tensor
+// is of a batch.
+std::optional<Results> run_entries(const Op& op, const Value* args);
+// The gradients that a formula gives; where it reads values of a batch, those
+// of each entry.
+TensorList derived(
+    const Formula& formula,
+    const TensorList& grads,
+    std::vector<Value> values);
 Tensor
 run_batched_inplace(const LevelHandle& level, const Op& op, const Value* args);
 // May ops without a rule run one entry after another, and do they tell?
