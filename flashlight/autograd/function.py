@@ -270,6 +270,7 @@ def _apply_dual(cls, args, tangents):
         _check_alias(output, tangent, args, zip(tangents, versions))
         if tangent is not None:
             _set_tangent(output, tangent)
+            _C._keep_saved_tangent(output)
     return outputs
 
 

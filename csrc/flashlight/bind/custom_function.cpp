@@ -43,6 +43,7 @@ class PyNode : public Node {
   }
 
   std::vector<SavedTensor> saved;
+  std::vector<int64_t> saved_outputs; // which output each is, or -1
   std::vector<bool> is_tensor_input;
   // For materialised gradients; nothing where an output is not a tensor.
   std::vector<std::optional<InputMetadata>> outputs;
@@ -347,11 +348,13 @@ void save(PyNode& node, const std::shared_ptr<Node>& self, nb::handle to_save) {
         Py_TYPE(h.ptr())->tp_name);
     if (h.is_none()) {
       node.saved.emplace_back();
+      node.saved_outputs.push_back(-1);
       continue;
     }
     const Tensor& t = as_tensor(h.ptr());
     bool own = grad_fn(t) == self;
     node.saved.emplace_back(t, own);
+    node.saved_outputs.push_back(own ? autograd_meta(t)->output_nr : -1);
   }
 }
 
@@ -431,6 +434,19 @@ nb::object run_function(nb::handle cls, nb::object ctx, nb::tuple args) {
                 : nb::steal(check(PyList_AsTuple(wrapped.ptr())));
 }
 
+// An output has a tangent now: so has what was saved of it.
+void keep_saved_tangent(nb::handle output) {
+  const Tensor& t = as_tensor(output.ptr());
+  if (auto py = std::dynamic_pointer_cast<PyNode>(grad_fn(t))) {
+    const AutogradMeta& meta = *autograd_meta(t);
+    for (size_t i = 0; i < py->saved.size(); ++i) {
+      if (py->saved_outputs[i] == meta.output_nr) {
+        py->saved[i].keep_tangent(meta.tangent);
+      }
+    }
+  }
+}
+
 nb::object ctx_saved_tensors(nb::handle ctx) {
   auto node = to_node(ctx);
   auto& py = static_cast<PyNode&>(*node);
@@ -478,6 +494,7 @@ PyObject* context_of(const Node& node) {
 
 void bind_custom_functions(nb::module_& m) {
   m.def("_run_function", run_function);
+  m.def("_keep_saved_tangent", keep_saved_tangent);
   m.def("_ctx_saved_tensors", ctx_saved_tensors);
   m.def("_delayed_error", delayed_errors);
 }

@@ -630,7 +630,8 @@ Tensor group_statistics_grad(
     const Tensor& rstd,
     int64_t n,
     int64_t group) {
-  Tensor x = reshape(input, {n, group, -1});
+  Tensor x =
+      reshape(input, {n, group, n > 0 ? input.numel() / (n * group) : 0});
   Tensor sum;
   if (grads[1].defined()) {
     sum = expand(unsqueeze(grads[1], -1), x.sizes());

@@ -297,6 +297,9 @@ void register_scatter() {
              const Tensor& self,
              int64_t dim,
              const Tensor& index) {
+            if (index.numel() == 0) { // of any type
+              return zeros(self.sizes(), grad.dtype(), {}, grad.device());
+            }
             return scatter_add(
                 zeros(self.sizes(), grad.dtype(), {}, grad.device()),
                 dim,
