@@ -324,6 +324,39 @@ def rules_that_take_masks_and_indices(t, log, fails):
     fails(lambda: v(lambda x: x.masked_fill(mask, t.ones(2)))(x))
 
 
+@script
+def tangents_of_what_a_function_saves_of_its_outputs(t, log, fails):
+    class Cube(t.autograd.Function):
+        @staticmethod
+        def forward(x):
+            return x**3, 3 * x**2
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_backward(inputs[0], output[1])
+            ctx.save_for_forward(inputs[0], output[1])
+
+        @staticmethod
+        def backward(ctx, grad, grad_slope):
+            return grad * ctx.saved_tensors[1]
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            x, slope = ctx.saved_tensors
+            return tangent * slope, 6 * x * tangent
+
+    fw = t.autograd.forward_ad
+    x, v = t.tensor([1.0, 2.0], requires_grad=True), t.tensor([1.0, 0.5])
+    with fw.dual_level():
+        dual = fw.make_dual(x, v)
+        y = Cube.apply(dual)[0].sum()
+        (grad,) = t.autograd.grad(y, dual, create_graph=True)
+        log(fw.unpack_dual(grad).tangent)
+    index = t.zeros(0, dtype=t.uint8)
+    z = t.ones(5, requires_grad=True)
+    log(t.autograd.grad(z.gather(0, index).sum(), z))
+
+
 @script.each
 def test_batches(program):
     compare_scripts(program)
