@@ -62,14 +62,57 @@ def _check_vector(v, other, is_tuple):
             )
 
 
+# What strict mode says of what must require a gradient and does not.
+_MUST_REQUIRE = {
+    "outputs": (
+        "Output {i} of the user-provided function does not require gradients. The "
+        "outputs must be computed in a differentiable manner from the input when "
+        "running in strict mode."
+    ),
+    "grad_inputs": (
+        "The gradient with respect to input {i} is independent of the inputs of the "
+        "user-provided function. This is not allowed in strict mode."
+    ),
+    "jacobian": (
+        "While computing the hessian, found that the jacobian of the user-provided "
+        "function with respect to input {i} is independent of the input. This is not "
+        "allowed in strict mode. You should ensure that your function is twice "
+        "differentiable and that the jacobian depends on the inputs (this would be "
+        "violated by a linear function for example)."
+    ),
+    "hessian": (
+        "The hessian of the user-provided function with respect to input {i} is "
+        "independent of the input. This is not allowed in strict mode. You should "
+        "ensure that your function is thrice differentiable and that the hessian "
+        "depends on the inputs."
+    ),
+}
+_NOT_STRICT = " This is not allowed in strict mode"
+# ... and of gradients that are not there.
+_ABSENT = {
+    "back": "{output} of the user-provided function is independent of input {i}."
+    + f"{_NOT_STRICT}.",
+    "back_trick": (
+        "The gradient with respect to the input is independent of entry {i} in the "
+        "grad_outputs when using the double backward trick to compute forward mode "
+        f"gradients.{_NOT_STRICT}."
+    ),
+    "double_back": "The jacobian of the user-provided function is independent of input "
+    + f"{{i}}.{_NOT_STRICT}.",
+    "double_back_trick": (
+        "The hessian of the user-provided function is independent of entry {i} in the "
+        f"grad_jacobian.{_NOT_STRICT} as it prevents from using the double backward "
+        "trick to replace forward mode AD."
+    ),
+}
+
+
 def _check_strict(tensors, strict, what):
-    for i, x in enumerate(tensors):
-        if strict and not x.requires_grad:
-            raise RuntimeError(
-                f"Output {i} of the user-provided function does not require gradients. "
-                f"The outputs must be computed in a differentiable manner from the "
-                f"input when running in strict mode{what}."
-            )
+    for i, x in enumerate(tensors if strict else ()):
+        if x is None:
+            raise RuntimeError(_ABSENT["back"].format(i=i, output="The output"))
+        if not x.requires_grad:
+            raise RuntimeError(_MUST_REQUIRE[what].format(i=i))
 
 
 def _grads(outputs, inputs, vectors=None, create_graph=False):
@@ -92,20 +135,19 @@ def _grads(outputs, inputs, vectors=None, create_graph=False):
     )
 
 
-def _filled(grads, like, strict, function, create_graph=False, output="The output"):
+def _filled(grads, like, strict, create_graph, stage, output="The output"):
+    """The gradients, zeros where there is none; strict mode does not take that."""
     out = []
     for i, (g, x) in enumerate(zip(grads, like)):
         if g is None:
             if strict:
-                raise RuntimeError(
-                    f"{output} of the user-provided function is independent of input "
-                    f"{i}. This is not allowed in strict mode."
-                )
+                raise RuntimeError(_ABSENT[stage].format(i=i, output=output))
             g = flashlight.zeros_like(x)
         elif strict and create_graph and not g.requires_grad:
+            name = "hessian" if stage.startswith("double") else "jacobian"
             raise RuntimeError(
-                f"The {function} of the user-provided function is independent of input "
-                f"{i}. This is not allowed in strict mode when create_graph=True."
+                f"The {name} of the user-provided function is independent of input "
+                f"{i}.{_NOT_STRICT} when create_graph=True."
             )
         out.append(g)
     return tuple(out)
@@ -143,7 +185,7 @@ def vjp(func, inputs, v=None, create_graph=False, strict=False):
         is_outputs_tuple, outputs = _as_tuple(
             outputs, "outputs of the user-provided function", "vjp"
         )
-        _check_strict(outputs, strict, "")
+        _check_strict(outputs, strict, "outputs")
         if v is not None:
             _, v = _as_tuple(v, "v", "vjp")
             v = _prepared(v, create_graph, need_graph=False)
@@ -154,7 +196,7 @@ def vjp(func, inputs, v=None, create_graph=False, strict=False):
                 "single Tensor with a single element."
             )
         grads = _grads(outputs, inputs, v, create_graph)
-        product = _filled(grads, inputs, strict, "vjp", create_graph)
+        product = _filled(grads, inputs, strict, create_graph, "back")
     return (
         _unwrapped(_finished(outputs, create_graph), is_outputs_tuple),
         _unwrapped(_finished(product, create_graph), is_inputs_tuple),
@@ -190,17 +232,15 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
         is_outputs_tuple, outputs = _as_tuple(
             outputs, "outputs of the user-provided function", "jvp"
         )
-        _check_strict(outputs, strict, "")
+        _check_strict(outputs, strict, "outputs")
         # The vjp is linear in its vector: its own vjp with v is the jvp.
         dual = tuple(flashlight.zeros_like(o, requires_grad=True) for o in outputs)
-        grads = _filled(
-            _grads(outputs, inputs, dual, create_graph=True), inputs, strict, "jvp"
-        )
+        grads = _grads(outputs, inputs, dual, create_graph=True)
+        _check_strict(grads, strict, "grad_inputs")
         if v is None:
             v = (flashlight.ones_like(inputs[0]),)
-        product = _filled(
-            _grads(grads, dual, v, create_graph), outputs, False, "jvp", create_graph
-        )
+        product = _grads(grads, dual, v, create_graph)
+        product = _filled(product, outputs, strict, create_graph, "back_trick")
     return (
         _unwrapped(_finished(outputs, create_graph), is_outputs_tuple),
         _unwrapped(_finished(product, create_graph), is_outputs_tuple),
@@ -246,15 +286,14 @@ def jacobian(
         is_outputs_tuple, outputs = _as_tuple(
             outputs, "outputs of the user-provided function", "jacobian"
         )
-        _check_strict(outputs, strict, "")
+        _check_strict(outputs, strict, "outputs")
         jacobians = []
         for k, out in enumerate(outputs):
             columns = [[] for _ in inputs]
             for element in out.reshape(-1).unbind(0) if out.numel() else ():
                 grads = _grads((element,), inputs, create_graph=create_graph)
-                grads = _filled(
-                    grads, inputs, strict, "jacobian", create_graph, f"Output {k}"
-                )
+                whose = f"Output {k}"
+                grads = _filled(grads, inputs, strict, create_graph, "back", whose)
                 for column, g in zip(columns, grads):
                     column.append(g)
             jacobians.append(
@@ -333,6 +372,7 @@ def hessian(
         is_tuple, outputs = _as_tuple(
             out, "outputs of the user-provided function", "hessian"
         )
+        _check_strict(outputs, strict, "outputs")
         _single_output(outputs, is_tuple, "hessian")
         return out.squeeze()
 
@@ -341,7 +381,9 @@ def hessian(
     def first(*args):
         if forward:  # inside of that
             return jacrev(single, tuple(range(len(args))))(*args)
-        return jacobian(single, args, create_graph=True, strict=strict)
+        found = jacobian(single, args, create_graph=True)
+        _check_strict(found, strict, "jacobian")
+        return found
 
     result = jacobian(
         first,
@@ -370,10 +412,10 @@ def _second_order(func, inputs, v, create_graph, strict, function):
     is_outputs_tuple, outputs = _as_tuple(
         outputs, "outputs of the user-provided function", function
     )
-    _check_strict(outputs, strict, "")
+    _check_strict(outputs, strict, "outputs")
     _single_output(outputs, is_outputs_tuple, function)
     first = _grads(outputs, inputs, create_graph=True)
-    first = _filled(first, inputs, strict, "jacobian", create_graph=True)
+    _check_strict(first, strict, "jacobian")
     return is_inputs_tuple, inputs, v, outputs[0], first
 
 
@@ -394,9 +436,8 @@ def vhp(func, inputs, v=None, create_graph=False, strict=False):
         is_tuple, inputs, v, output, first = _second_order(
             func, inputs, v, create_graph, strict, "vhp"
         )
-        product = _filled(
-            _grads(first, inputs, v, create_graph), inputs, strict, "vhp", create_graph
-        )
+        product = _grads(first, inputs, v, create_graph)
+        product = _filled(product, inputs, strict, create_graph, "double_back")
     return (
         _finished((output,), create_graph)[0],
         _unwrapped(_finished(product, create_graph), is_tuple),
@@ -421,14 +462,12 @@ def hvp(func, inputs, v=None, create_graph=False, strict=False):
             func, inputs, v, create_graph, strict, "hvp"
         )
         dual = tuple(flashlight.zeros_like(x, requires_grad=True) for x in inputs)
-        double = _filled(
-            _grads(first, inputs, dual, create_graph=True), inputs, strict, "hvp"
-        )
+        double = _grads(first, inputs, dual, create_graph=True)
+        _check_strict(double, strict, "hessian")
         if v is None:
             v = (flashlight.ones_like(inputs[0]),)
-        product = _filled(
-            _grads(double, dual, v, create_graph), inputs, strict, "hvp", create_graph
-        )
+        product = _grads(double, dual, v, create_graph)
+        product = _filled(product, inputs, strict, create_graph, "double_back_trick")
     return (
         _finished((output,), create_graph)[0],
         _unwrapped(_finished(product, create_graph), is_tuple),

@@ -1,5 +1,6 @@
 """torch.autograd.functional, against PyTorch's."""
 
+import pytest
 from comparing import Scripts, compare_scripts
 
 script = Scripts()
@@ -117,3 +118,36 @@ def errors(t, log, fails):
 @script.each
 def test_script(program):
     compare_scripts(program)
+
+
+STRICT = {
+    "detached": lambda a: a.detach(),
+    "of a leaf of its own": lambda a: a.float().requires_grad_().clone(),
+    "norm": lambda a: a.norm(),
+    "linear": lambda a: a * 1,
+    "one element, linear": lambda a: (3 * a).sum(),
+    "one element, detached": lambda a: a.detach().sum() * 1,
+    "linear, looks quadratic": lambda a: (a * a.detach()).sum(),
+    "one element of a leaf": lambda a: a.detach().sum().requires_grad_().clone(),
+    "quadratic": lambda a: (a * a).sum(),
+}
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", ["vjp", "jvp", "jacobian", "hessian", "vhp", "hvp"])
+@pytest.mark.parametrize("function", STRICT)
+def test_strict_mode(function, name):
+    """What may be independent of what, and the words for it."""
+    f = STRICT[function]
+
+    def script(lib, log, fails):
+        for strict in (False, True):
+            for graph in (False, True):
+                x = lib.tensor([0.5, 1.5, 2.5]).requires_grad_(graph)
+                out = f(x)
+                vector = lib.ones_like(out if name == "vjp" else x)
+                args = () if name in ("jacobian", "hessian") else (vector,)
+                call = getattr(lib.autograd.functional, name)
+                fails(lambda: log(call(f, x, *args, strict=strict, create_graph=graph)))
+
+    compare_scripts(script)
