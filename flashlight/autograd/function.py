@@ -361,6 +361,12 @@ def _apply_at(level, cls, args, ctx=None):
     return _C._run_function(lowered, ctx or lowered._backward_cls(), args)
 
 
+def _leaf_like(output):
+    """A leaf with the value of a gradient, or the ``None`` that it is."""
+    is_tensor = isinstance(output, Tensor)
+    return output.detach().requires_grad_() if is_tensor else output
+
+
 def once_differentiable(fn):
     """Mark a ``backward`` that cannot be differentiated again."""
 
@@ -377,7 +383,7 @@ def once_differentiable(fn):
         if not isinstance(outputs, tuple):
             outputs = (outputs,)
         return _C._delayed_error(
-            outputs,
+            tuple(_leaf_like(o) for o in outputs),
             "trying to differentiate twice a function that was marked with "
             "@once_differentiable",
         )

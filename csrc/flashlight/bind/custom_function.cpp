@@ -465,14 +465,14 @@ nb::object ctx_saved_tensors(nb::handle ctx) {
   return nb::steal(check(PyList_AsTuple(out.ptr())));
 }
 
-// What comes after a derivative that may be taken once.
+// Tensors (or none) with an edge to those that they were, which no gradient
+// gets through.
 nb::object delayed_errors(const nb::tuple& outputs, const std::string& text) {
   TensorList tensors;
   for (nb::handle o : outputs) {
     tensors.emplace_back();
     if (is_tensor(o.ptr())) {
-      tensors.back() = detached(as_tensor(o.ptr()));
-      require_grad(tensors.back());
+      tensors.back() = as_tensor(o.ptr());
     }
   }
   tensors = delayed_error(tensors, text);
