@@ -114,6 +114,13 @@ def fail(i):
         w @ Twice.apply(x[0])
     except RuntimeError:
         pass
+def share(i):
+    y = torch.ones(100)
+    a = y.numpy()
+    a[3] = i
+    z = torch.from_numpy(a)
+    z += 1
+    torch.from_dlpack(y)[:2].mul_(2)
 step = globals()[sys.argv[1]]
 steps = int(sys.argv[2])
 for i in range(steps // 10):
@@ -125,7 +132,9 @@ print(rss() - before)
 """
 
 
-@pytest.mark.parametrize("step", ["allocate", "compute", "write", "train", "fail"])
+@pytest.mark.parametrize(
+    "step", ["allocate", "compute", "write", "share", "train", "fail"]
+)
 def test_steps_leave_nothing_behind(step):
     steps = 20_000 if step == "train" else 100_000
     # A tensor object that each step left would be 10 MiB and more.
