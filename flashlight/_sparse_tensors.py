@@ -518,6 +518,21 @@ _of_each("expm1", "floor", "frac", "isinf", "isnan", "log1p", "relu", "round", "
 _of_each("sign", "signbit", "sin", "sinh", "sqrt", "square", "tan", "tanh", "trunc")
 
 
+@_answer("numpy")
+@_answer_rows("numpy")
+def _numpy(x, *, force=False):
+    layout = "SparseCsr" if isinstance(x, CompressedRows) else "Sparse"
+    raise TypeError(
+        f"can't convert {layout} layout tensor to numpy. Use Tensor.to_dense() first."
+    )
+
+
+@_answer("__dlpack__")
+@_answer_rows("__dlpack__")
+def _dlpack(x, **options):
+    raise BufferError("Can't export tensors with layout other than torch.strided")
+
+
 @_answer("grad.__get__")
 @_answer_rows("grad.__get__")
 def _gradient(x):

@@ -7,6 +7,9 @@ import numpy as np
 
 from flashlight import _C, overrides
 
+# Those that have __dlpack__, and a way of their own.
+_ARRAYS = (_C.TensorBase, np.ndarray, np.generic)
+
 
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """A new leaf tensor with a copy of ``data``.
@@ -40,6 +43,8 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
             UserWarning,
             stacklevel=2,
         )
+    if hasattr(data, "__dlpack__") and not isinstance(data, _ARRAYS):
+        data = from_dlpack(data)
     return _C._tensor(data, dtype, device, requires_grad)
 
 
@@ -160,6 +165,9 @@ def as_tensor(data, dtype=None, device=None):
         return data.to(device=device or data.device, dtype=dtype or data.dtype)
     if isinstance(data, np.ndarray):
         return _from_array(data, dtype, device, None)
+    if hasattr(data, "__dlpack__") and not isinstance(data, _ARRAYS):
+        out = from_dlpack(data)
+        return out.to(device=device or out.device, dtype=dtype or out.dtype)
     return _C._tensor(data, dtype, device)
 
 

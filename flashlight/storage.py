@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from numbers import Integral
 
 from flashlight import _C
 
@@ -303,8 +304,8 @@ def _new_typed(args, dtype, device, what):
     if len(args) > 1:
         raise _no_storage(what, "Too many positional arguments")
     (given,) = args or (0,)
-    if isinstance(given, int):
-        return UntypedStorage(given * dtype.itemsize, device=device)
+    if isinstance(given, Integral):
+        return UntypedStorage(int(given) * dtype.itemsize, device=device)
     if not isinstance(given, Sequence):
         text = f"Argument type not recognized: {type(given)}"
         raise _no_storage(what, text, TypeError)

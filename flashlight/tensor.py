@@ -411,6 +411,8 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
             )
         if self.is_conj():
             raise BufferError("Can't export tensors with the conjugate bit set")
+        if not isinstance(stream, (int, type(None))):
+            raise TypeError("stream must be ``int`` or ``none``")
         if stream not in (None, -1):
             raise AssertionError("stream should be None on cpu.")
         own = self.to("cpu")

@@ -23,6 +23,19 @@ def ten(t):
     return t.tensor([1.0, 2.0, 3.0])
 
 
+class Exporting:
+    """Another library's array."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+    def __dlpack__(self, **options):
+        return self.tensor.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.tensor.__dlpack_device__()
+
+
 # What both libraries must answer alike: values, kinds of results, errors.
 CASES = {
     "from_numpy": lambda t: t.from_numpy(array_of_ones()),
@@ -87,6 +100,14 @@ CASES = {
     "dlpack conj": lambda t: t.tensor([1j]).conj().__dlpack__(),
     "dlpack stream": lambda t: ten(t).__dlpack__(stream=1),
     "dlpack of a number": lambda t: t.from_dlpack(3),
+    "dlpack stream of another kind": lambda t: ten(t).__dlpack__(stream="1"),
+    "dlpack sparse": lambda t: ten(t).to_sparse().__dlpack__(),
+    "numpy sparse": lambda t: ten(t).to_sparse().numpy(),
+    "numpy rows": lambda t: t.eye(2).to_sparse_csr().numpy(),
+    "tensor of what exports": lambda t: t.tensor(Exporting(ten(t))),
+    "as_tensor of what exports": lambda t: t.as_tensor(Exporting(ten(t))),
+    "asarray of what exports": lambda t: t.asarray(Exporting(ten(t))),
+    "storage of a numpy number": lambda t: len(t.FloatStorage(np.int32(3))),
 }
 
 

@@ -12,6 +12,7 @@
 #include "flashlight/core/complex128.h"
 #include "flashlight/core/data.h"
 #include "flashlight/core/runtime.h"
+#include "flashlight/core/warn_once.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/views.h"
@@ -40,6 +41,14 @@ IntList infer_shape(PyObject* data) {
     }
     if (!is_nested(o.ptr())) {
       break;
+    }
+    if (!sizes.empty() &&
+        std::string_view(Py_TYPE(o.ptr())->tp_name) == "numpy.ndarray") {
+      static WarnOnce warn;
+      warn(
+          "Creating a tensor from a list of numpy.ndarrays is extremely slow. "
+          "Please consider converting the list to a single numpy.ndarray with "
+          "numpy.array() before converting to a tensor.");
     }
     Py_ssize_t n = PySequence_Size(o.ptr());
     check(n < 0 ? -1 : 0);
