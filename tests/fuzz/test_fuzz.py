@@ -29,6 +29,12 @@ def test_random_programs(kind, plain, request):
 
 # What random programs have found, each cut down to the lines that it takes.
 FOUND = {
+    "the number of an output that is saved as it is": """
+x, y = Made.apply(torch.ones(2, requires_grad=True))
+z = y * x
+with torch.no_grad(): y.copy_(y * 2)
+z.sum().backward()
+""",
     "what a formula of several inputs takes is saved, too": """
 x = torch.tensor([[-0.09, -1.12, -0.39]], requires_grad=True)
 y = x.gather(1, torch.tensor([[2]]))

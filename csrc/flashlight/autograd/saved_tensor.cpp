@@ -141,7 +141,7 @@ Tensor SavedTensor::unpack(const std::shared_ptr<Node>& owner) const {
       if (node) {
         text += detail::concat(
             ", which is output ",
-            original_ ? gradient_edge(data_).input : output_nr_,
+            original_ ? 0 : output_nr_, // which PyTorch keeps of others alone
             " of ",
             forward_name(*node),
             ",");
