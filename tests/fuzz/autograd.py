@@ -344,7 +344,11 @@ def write_y(w):
     y = y if w.chance(0.9) else w.any()
     if overlap(t, w.tensors[y]):
         y = x
-    return _defined(w, x) or w.rng.choice(WRITES_Y).format(x=x, y=y)
+    form = w.rng.choice(WRITES_Y)
+    # PyTorch compares the strides of a gradient with those of as many dimensions.
+    if ".data = " in form and w.tensors[y].dim() != t.dim():
+        return None
+    return _defined(w, x) or form.format(x=x, y=y)
 
 
 def custom(w):

@@ -37,16 +37,31 @@ def _untie(module, tensors):
     return result
 
 
+_MISSING = object()
+
+
+def _is_value(x):
+    return x is None or isinstance(x, flashlight.Tensor)
+
+
 def _swap(module, name, value):
-    """Put ``value`` in the registry that has ``name``; return the value before."""
+    """Put ``value`` where ``name`` is; return the value before, or ``_MISSING``."""
     path, _, leaf = name.rpartition(".")
     owner = module.get_submodule(path)
     for registry in (owner._parameters, owner._buffers):
         if leaf in registry:
-            old = registry[leaf]
-            registry[leaf] = value
+            old = registry.pop(leaf) if value is _MISSING else registry[leaf]
+            if value is not _MISSING:
+                registry[leaf] = value
             return old
-    raise AttributeError(f"{owner._get_name()} has no attribute `{leaf}`")
+    old = getattr(owner, leaf, _MISSING)
+    if old is not _MISSING and not _is_value(old):
+        raise TypeError(f"attribute `{leaf}`: {old} is not an instance of torch.Tensor")
+    if value is not _MISSING:
+        setattr(owner, leaf, value)
+    elif old is not _MISSING:
+        delattr(owner, leaf)
+    return old
 
 
 @contextlib.contextmanager
@@ -54,12 +69,13 @@ def _reparametrize_module(
     module, parameters_and_buffers, tie_weights: bool = False, strict: bool = False
 ):
     """Give a module other tensors for a while."""
+    tensors = parameters_and_buffers
     if tie_weights:
-        parameters_and_buffers = _untie(module, parameters_and_buffers)
+        tensors = _untie(module, tensors)
     if strict:
         own = _tied_names(module)
-        missing = sorted(set(own) - set(parameters_and_buffers))
-        unexpected = sorted(set(parameters_and_buffers) - set(own))
+        missing = sorted(set(own) - set(tensors))
+        unexpected = sorted(set(tensors) - set(own))
         errors = []
         if unexpected:
             errors.append(
@@ -74,7 +90,7 @@ def _reparametrize_module(
             )
     before = {}
     try:
-        for name, value in parameters_and_buffers.items():
+        for name, value in tensors.items():
             before[name] = _swap(module, name, value)
         yield
     finally:
@@ -135,9 +151,8 @@ def _functional_call(
         args = ()
     elif not isinstance(args, tuple):
         args = (args,)
-    tensors = dict(parameters_and_buffers)
-    for name, value in tensors.items():
-        if not isinstance(value, flashlight.Tensor):
+    for value in parameters_and_buffers.values():
+        if not _is_value(value):
             raise TypeError(f"{value} is not an instance of torch.Tensor")
-    with _reparametrize_module(module, tensors, tie_weights, strict):
+    with _reparametrize_module(module, parameters_and_buffers, tie_weights, strict):
         return module(*args, **(kwargs or {}))
