@@ -207,3 +207,34 @@ def test_operands_that_overlap_what_is_written_to(name):
         else:
             seen.append(["no error", y.tolist()])
     assert seen[0] == seen[1]
+
+
+RESIZED = {
+    "sum of two": lambda t, x, y, out: t.add(x, x, out=out),
+    "function": lambda t, x, y, out: t.exp(y, out=out),
+    "joined": lambda t, x, y, out: t.cat([y, y], out=out),
+    "stacked": lambda t, x, y, out: t.stack([x, x], out=out),
+    "product": lambda t, x, y, out: t.mm(x, x.t(), out=out),
+    "sums so far": lambda t, x, y, out: t.cumsum(y, 1, out=out),
+    "sum": lambda t, x, y, out: t.sum(y, 2, out=out),
+    "choice": lambda t, x, y, out: t.where(x > 0, x, x, out=out),
+    "triangle": lambda t, x, y, out: t.tril(x, out=out),
+    "diagonal": lambda t, x, y, out: t.diagonal_copy(y, 0, 0, 1, out=out),
+    "repeated": lambda t, x, y, out: t.expand_copy(x, (2, 4, 3), out=out),
+    "turned": lambda t, x, y, out: t.transpose_copy(y, 1, 3, out=out),
+}
+
+
+@pytest.mark.filterwarnings("ignore:An output with one or more elements")
+@pytest.mark.parametrize("name", RESIZED)
+def test_a_resized_out_lies_as_in_pytorch(name):
+    seen = []
+    for t in (flashlight, torch):
+        x = t.arange(12.0).reshape(3, 4).t()
+        y = t.arange(120.0).reshape(2, 3, 4, 5)
+        y = y.contiguous(memory_format=t.channels_last)
+        for size in (0, 2):
+            out = t.empty(size)
+            RESIZED[name](t, x, y, out)
+            seen.append([out.shape, out.stride(), out.tolist()])
+    assert seen[:2] == seen[2:]

@@ -214,7 +214,7 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
                 "zero elements with t.resize_(0)."));
       }
       resize_tensor(out, values[i].sizes());
-      out->geometry.strides = values[i].strides();
+      out->geometry.strides = dense_like(values[i].geometry());
     }
     out.assign(values[i]);
     out.bump_version();
