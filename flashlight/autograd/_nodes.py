@@ -63,6 +63,7 @@ _C._functions = _Functions("_functions")
 _C._autograd = types.ModuleType("_autograd")
 fill_autograd(_C._autograd)
 _C._autograd.SavedTensor = SavedTensor
+_C._autograd._get_current_graph_task_keep_graph = _C._current_graph_task_keep_graph
 _C._autograd._saved_tensors_hooks_is_enabled = (
     lambda: not _C._saved_tensors_hooks_disabled()
 )

@@ -6,7 +6,7 @@ import inspect
 import warnings
 
 from flashlight import _C
-from flashlight.autograd.graph import NodeAttributes
+from flashlight.autograd.graph import NodeAttributes, SavedTensor
 from flashlight.tensor import Tensor
 
 __all__ = [
@@ -52,6 +52,11 @@ class FunctionCtx:
         return _C._ctx_saved_tensors(self)
 
     @property
+    def _raw_saved_tensors(self):
+        count = _C._ctx_saved_count(self)
+        return tuple(SavedTensor._of(self, i) for i in range(count))
+
+    @property
     def saved_variables(self):
         warnings.warn(
             "'saved_variables' is deprecated; use 'saved_tensors'",
@@ -68,6 +73,7 @@ class _Context(FunctionCtx, NodeAttributes):
     dirty_tensors = None
     non_differentiable = None
     materialize_grads = True
+    _materialize_non_diff_grads = True
     needs_input_grad = ()
 
     def apply(self, *grads):

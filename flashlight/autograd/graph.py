@@ -85,9 +85,18 @@ class SavedTensor:
         self._node, self._name = node, name
         return self
 
-    def register_hooks(self, pack_hook, unpack_hook):
+    def register_hooks(self, pack_hook=None, unpack_hook=None):
         """Keep what ``pack_hook`` makes of the tensor; ``unpack_hook`` undoes it."""
-        _C._node_register_saved_hooks(self._node, self._name, pack_hook, unpack_hook)
+        if not callable(pack_hook) or not callable(unpack_hook):
+            raise TypeError(
+                "register_hooks(): incompatible function arguments. pack_hook and "
+                "unpack_hook must be callable"
+            )
+        if isinstance(self._name, int):  # of a Function, which numbers them
+            register = _C._ctx_register_saved_hooks
+        else:
+            register = _C._node_register_saved_hooks
+        register(self._node, self._name, pack_hook, unpack_hook)
 
 
 def _node_getattr(self, name):

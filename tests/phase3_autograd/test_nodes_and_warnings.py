@@ -45,6 +45,52 @@ def edges_of_a_derivative_that_is_taken_once(lib, log, fails):
 
 
 @script
+def tensors_that_a_function_saves(lib, log, fails):
+    class Saving(lib.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x, None)
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad * ctx.saved_tensors[0]
+
+    x = lib.tensor([3.0], requires_grad=True)
+    y = Saving.apply(x)
+    first, second = y.grad_fn._raw_saved_tensors
+    log(isinstance(first, lib._C._autograd.SavedTensor))
+    fails(lambda: second.register_hooks(lambda x: x, lambda x: x))
+    first.register_hooks(lambda x: log("packed", x) or x * 2, lambda x: x * 5)
+    fails(lambda: first.register_hooks(lambda x: x, lambda x: x))
+    y.backward()
+    log(x.grad)
+    fails(lambda: y.grad_fn._raw_saved_tensors)
+
+
+@script
+def gradients_of_outputs_without_one(lib, log, fails):
+    class Marking(lib.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, materialize):
+            out = x.clone(), x.clone(), x.clone()
+            ctx.mark_non_differentiable(out[1])
+            ctx._materialize_non_diff_grads = materialize
+            return out
+
+        @staticmethod
+        def backward(ctx, *grads):
+            log(lib._C._autograd._get_current_graph_task_keep_graph(), grads)
+            return grads[0], None
+
+    for materialize in (True, False):
+        x = lib.ones(1, requires_grad=True)
+        out = Marking.apply(x, materialize)[0]
+        out.backward(retain_graph=True)
+        out.backward()
+
+
+@script
 def products_of_zeros(lib, log, fails):
     for f in (lib.scatter_reduce, lib.index_reduce):
         for numbers in ([0.0, 0.0], [0.0, 2.0], [3.0, 2.0]):

@@ -88,6 +88,9 @@ SavedTensor::SavedTensor(
 
 void SavedTensor::register_hook(std::unique_ptr<SavedTensorHook> hook) {
   FL_CHECK(
+      was_defined_,
+      "Calling register_hooks on a saved tensor with value None is forbidden");
+  FL_CHECK(
       !hook_,
       "Calling register_hooks on a saved tensor whose hooks have already been "
       "set. Hint: only one pair of hooks is allowed at a time.");

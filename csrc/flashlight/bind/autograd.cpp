@@ -231,6 +231,16 @@ class PySavedHook : public SavedTensorHook {
   nb::object pack_, unpack_, data_;
 };
 
+} // namespace
+
+std::unique_ptr<SavedTensorHook> saved_hook(
+    nb::object pack,
+    nb::object unpack) {
+  return std::make_unique<PySavedHook>(std::move(pack), std::move(unpack));
+}
+
+namespace {
+
 // --- nodes -------------------------------------------------------------------
 
 struct PyNodeObject {
@@ -608,8 +618,7 @@ void bind_autograd(nb::module_& m) {
         auto* op = dynamic_cast<OpNode*>(node.get());
         SavedTensor* saved = op ? op->saved_tensor(name) : nullptr;
         FL_CHECK(saved, "there is no saved tensor ", name);
-        saved->register_hook(
-            std::make_unique<PySavedHook>(std::move(pack), std::move(unpack)));
+        saved->register_hook(saved_hook(std::move(pack), std::move(unpack)));
       });
   m.def("_node_saved_names", [](nb::handle self) {
     nb::list out;
@@ -726,7 +735,7 @@ void bind_autograd(nb::module_& m) {
       return nullptr;
     }
     auto [pack, unpack] = hooks.stack.back();
-    return std::make_unique<PySavedHook>(nb::borrow(pack), nb::borrow(unpack));
+    return saved_hook(nb::borrow(pack), nb::borrow(unpack));
   };
   stack_trace_hook() = [] {
     nb::gil_scoped_acquire gil;

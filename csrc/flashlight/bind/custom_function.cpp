@@ -47,6 +47,7 @@ class PyNode : public Node {
   std::vector<bool> is_tensor_input;
   // For materialised gradients; nothing where an output is not a tensor.
   std::vector<std::optional<InputMetadata>> outputs;
+  std::vector<bool> is_fixed_output; // marked as not differentiable
   bool released = false;
 
  private:
@@ -70,9 +71,11 @@ void check_kind(const Tensor& grad, const Edge& to) {
 TensorList PyNode::apply(TensorList grads) {
   nb::gil_scoped_acquire gil;
   bool materialize = nb::cast<bool>(ctx_.attr("materialize_grads"));
+  bool of_fixed = nb::cast<bool>(ctx_.attr("_materialize_non_diff_grads"));
   nb::list args;
   for (size_t i = 0; i < grads.size(); ++i) {
-    if (!grads[i].defined() && materialize && outputs.at(i)) {
+    if (!grads[i].defined() && materialize && outputs.at(i) &&
+        (of_fixed || !is_fixed_output.at(i))) {
       grads[i] = autograd_ops().zeros(
           outputs[i]->sizes, outputs[i]->dtype, outputs[i]->device);
     }
@@ -209,6 +212,7 @@ class Outputs {
         out.append(o);
         if (node_) {
           node_->outputs.emplace_back();
+          node_->is_fixed_output.push_back(false);
           node_->add_undefined_input();
         }
         continue;
@@ -262,6 +266,7 @@ class Outputs {
     bool moves = differentiable && is_dirty; // move_history() counts the output
     uint32_t output = 0;
     if (node_) {
+      node_->is_fixed_output.push_back(!differentiable);
       node_->outputs.push_back(
           InputMetadata{t.sizes(), t.dtype(), t.device(), false});
       if (!moves) {
@@ -447,8 +452,7 @@ void keep_saved_tangent(nb::handle output) {
   }
 }
 
-nb::object ctx_saved_tensors(nb::handle ctx) {
-  auto node = to_node(ctx);
+PyNode& with_saved(const std::shared_ptr<Node>& node) {
   auto& py = static_cast<PyNode&>(*node);
   FL_CHECK(
       !py.released,
@@ -458,8 +462,13 @@ nb::object ctx_saved_tensors(nb::handle ctx) {
       "autograd.grad(). Specify retain_graph=True if you need to backward "
       "through the graph a second time or if you need to access saved tensors "
       "after calling backward.");
+  return py;
+}
+
+nb::object ctx_saved_tensors(nb::handle ctx) {
+  auto node = to_node(ctx);
   nb::list out;
-  for (const SavedTensor& t : py.saved) {
+  for (const SavedTensor& t : with_saved(node).saved) {
     out.append(nb::steal(wrap(t.unpack(node))));
   }
   return nb::steal(check(PyList_AsTuple(out.ptr())));
@@ -497,6 +506,16 @@ void bind_custom_functions(nb::module_& m) {
   m.def("_keep_saved_tangent", keep_saved_tangent);
   m.def("_ctx_saved_tensors", ctx_saved_tensors);
   m.def("_delayed_error", delayed_errors);
+  m.def("_ctx_saved_count", [](nb::handle ctx) {
+    return with_saved(to_node(ctx)).saved.size();
+  });
+  m.def(
+      "_ctx_register_saved_hooks",
+      [](nb::handle ctx, size_t i, nb::object pack, nb::object unpack) {
+        with_saved(to_node(ctx))
+            .saved.at(i)
+            .register_hook(saved_hook(std::move(pack), std::move(unpack)));
+      });
 }
 
 } // namespace flashlight::bind

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "flashlight/autograd/node.h"
+#include "flashlight/autograd/saved_tensor.h"
 #include "flashlight/bind/py_tensor.h"
 
 namespace flashlight::bind {
@@ -15,6 +16,8 @@ int traverse_node(Node& node, visitproc visit, void* arg);
 // The ctx of a custom Function's node (borrowed), or nullptr.
 PyObject* context_of(const Node& node);
 void bind_custom_functions(nb::module_& m);
+// Calls them for what is kept in place of a saved tensor, and to have it back.
+std::unique_ptr<SavedTensorHook> saved_hook(nb::object pack, nb::object unpack);
 
 // As assigning to .requires_grad.
 void set_leaf_requires_grad(const Tensor& t, bool value);
