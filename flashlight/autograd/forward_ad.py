@@ -109,7 +109,9 @@ def unpack_dual(tensor, *, level=None):
     """Return ``(primal, tangent)`` of a tensor; the tangent may be ``None``."""
     if (_current_level if level is None else level) < 0:
         return UnpackedDualTensor(tensor, None)
-    return UnpackedDualTensor(*_C._unpack_dual(tensor))
+    primal, tangent = _C._unpack_dual(tensor)
+    shown = tangent if _C._is_fwd_grad_enabled() else None
+    return UnpackedDualTensor(primal, shown)
 
 
 _is_fwd_grad_enabled = _C._is_fwd_grad_enabled

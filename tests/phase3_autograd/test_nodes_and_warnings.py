@@ -91,6 +91,29 @@ def gradients_of_outputs_without_one(lib, log, fails):
 
 
 @script
+def forward_of_a_function_sees_no_tangents(lib, log, fails):
+    fw = lib.autograd.forward_ad
+
+    class Squared(lib.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = x * x
+            log(fw._is_fwd_grad_enabled(), fw.unpack_dual(x)[1], fw.unpack_dual(y)[1])
+            return y
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            return tangent * 10
+
+    with fw.dual_level():
+        x = fw.make_dual(lib.ones(1), lib.ones(1))
+        log(fw.unpack_dual(Squared.apply(x)), fw._is_fwd_grad_enabled())
+        with fw._set_fwd_grad_enabled(False):
+            log(fw.unpack_dual(x), fw.unpack_dual(x).primal is x)
+        log(fw.unpack_dual(x * 2))
+
+
+@script
 def products_of_zeros(lib, log, fails):
     for f in (lib.scatter_reduce, lib.index_reduce):
         for numbers in ([0.0, 0.0], [0.0, 2.0], [3.0, 2.0]):

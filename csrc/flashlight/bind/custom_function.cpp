@@ -363,6 +363,22 @@ void save(PyNode& node, const std::shared_ptr<Node>& self, nb::handle to_save) {
   }
 }
 
+// Tangents are not looked at: the Function's jvp says what they are.
+class NoForwardMode {
+ public:
+  NoForwardMode() : before_(autograd_state().forward_mode) {
+    autograd_state().forward_mode = false;
+  }
+  ~NoForwardMode() {
+    autograd_state().forward_mode = before_;
+  }
+  NoForwardMode(const NoForwardMode&) = delete;
+  NoForwardMode& operator=(const NoForwardMode&) = delete;
+
+ private:
+  bool before_;
+};
+
 nb::object run_function(nb::handle cls, nb::object ctx, nb::tuple args) {
   std::optional<ProfileScope> scope; // of the whole call
   if (profiling()) [[unlikely]] {
@@ -407,6 +423,7 @@ nb::object run_function(nb::handle cls, nb::object ctx, nb::tuple args) {
   nb::object output;
   {
     NoGrad guard;
+    NoForwardMode plain;
     if (setup) {
       output = cls.attr("forward")(*args);
       cls.attr("setup_context")(ctx, args, output);
