@@ -114,6 +114,25 @@ def forward_of_a_function_sees_no_tangents(lib, log, fails):
 
 
 @script
+def saved_tensor_hooks_that_backward_changes(lib, log, fails):
+    hooks = lib.autograd.graph.saved_tensors_hooks
+
+    def both(f):
+        x = lib.ones(1, requires_grad=True)
+        with hooks(lambda x: log("outer") or x, lambda x: x):
+            with hooks(lambda x: x, lambda x: f() or x):
+                y = x.sin()
+            y.backward()
+            x.cos()
+        x.cos()
+        log(x.grad)
+
+    inner = hooks(lambda x: log("inner") or x, lambda x: x)
+    both(lambda: inner.__enter__())
+    both(lambda: inner.__exit__())
+
+
+@script
 def products_of_zeros(lib, log, fails):
     for f in (lib.scatter_reduce, lib.index_reduce):
         for numbers in ([0.0, 0.0], [0.0, 2.0], [3.0, 2.0]):

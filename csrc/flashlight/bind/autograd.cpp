@@ -194,6 +194,29 @@ SavedHooks& saved_hooks() {
   return hooks;
 }
 
+// For a backward: those that hooks push or pop meanwhile are its own.
+class KeepSavedHooks {
+ public:
+  KeepSavedHooks() : before_(saved_hooks().stack) {
+    for (auto [pack, unpack] : before_) {
+      Py_INCREF(pack);
+      Py_INCREF(unpack);
+    }
+  }
+  ~KeepSavedHooks() {
+    std::swap(saved_hooks().stack, before_);
+    for (auto [pack, unpack] : before_) {
+      Py_DECREF(pack);
+      Py_DECREF(unpack);
+    }
+  }
+  KeepSavedHooks(const KeepSavedHooks&) = delete;
+  KeepSavedHooks& operator=(const KeepSavedHooks&) = delete;
+
+ private:
+  decltype(SavedHooks::stack) before_;
+};
+
 class PySavedHook : public SavedTensorHook {
  public:
   PySavedHook(nb::object pack, nb::object unpack)
@@ -440,6 +463,7 @@ nb::object backward(
     wanted.push_back(std::move(edge));
   }
   // Its own copy of the list, as in PyTorch: no leaf takes over what was given.
+  KeepSavedHooks keep;
   TensorList out = run_backward(
       roots, grads, {keep_graph, create_graph, accumulate}, wanted);
   if (accumulate) {
