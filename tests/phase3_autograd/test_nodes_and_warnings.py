@@ -133,6 +133,35 @@ def saved_tensor_hooks_that_backward_changes(lib, log, fails):
 
 
 @script
+def an_input_of_a_class_of_its_own_that_is_returned(lib, log, fails):
+    class Wrapped(lib.Tensor):
+        def __init__(self, data):
+            super().__init__()
+            self.inner = data
+
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            log(func.__name__)
+            args = [a.inner if isinstance(a, cls) else a for a in args]
+            return cls(func(*args, **(kwargs or {})))
+
+    class Same(lib.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad
+
+    x = Wrapped(lib.ones(2))
+    y = Same.apply(x)
+    log(isinstance(y, Wrapped), y is x)
+    z = Same.apply(lib.nn.Parameter(lib.ones(2)))
+    log(type(z).__name__, z.requires_grad, z._is_view())
+
+
+@script
 def products_of_zeros(lib, log, fails):
     for f in (lib.scatter_reduce, lib.index_reduce):
         for numbers in ([0.0, 0.0], [0.0, 2.0], [3.0, 2.0]):

@@ -244,6 +244,12 @@ class Outputs {
   // An alias that is a view, made as the forward's own views are.
   static Tensor as_view(const Tensor& t) {
     NoGrad guard;
+    nb::handle object(static_cast<PyObject*>(t->python));
+    if (object && Py_TYPE(object.ptr()) != tensor_type() &&
+        Py_TYPE(object.ptr()) != tensor_base_type()) {
+      nb::object out = object.attr("view_as")(object); // its class is asked
+      return as_tensor(out.ptr());
+    }
     return view(t, t.sizes());
   }
 
