@@ -37,6 +37,7 @@ class RowOverload(OpOverload):
         self._call = _C._overload(row, inplace)
         self._text = text
         self.is_view = _info(row)["view"]
+        self.is_inplace_view = self.is_view and inplace
 
     @functools.cached_property
     def _schema(self):
@@ -62,7 +63,7 @@ class RowPacket(OpOverloadPacket):
             self._rows[which] = (which, text)
             if info["out"] and not inplace:
                 out = "out" if which in ("default", "Tensor") else f"{which}_out"
-                self._rows.setdefault(out, (which, text))
+                self._rows.setdefault(out, (which, _out_schema(out, text)))
 
     @property
     def _qualified_op_name(self):
@@ -102,6 +103,16 @@ def _inplace_schema(text):
     return f"{name}_{dot}{which}({args} -> Tensor(a!)"
 
 
+def _out_schema(which, text):
+    """The schema of the ``out=`` form of a row that has one result."""
+    name, _, rest = text.partition("(")
+    args, _, to = rest.rpartition(") -> ")
+    if to != "Tensor":
+        return text  # several: the functional form's
+    args += ", " if "*" in args else ", *, " if args else "*, "
+    return f"{name.partition('.')[0]}.{which}({args}Tensor(a!) out) -> Tensor(a!)"
+
+
 def _packet(name):
     """A packet, looked up when it is asked for."""
     row, inplace = name, False
@@ -120,7 +131,12 @@ aten.__dir__ = lambda: sorted(_rows())  # type: ignore[method-assign]
 sys.modules["flashlight.ops.aten"] = aten
 
 
-def overload(full_name, inplace):
-    """The overload that stands for a row: ``("add.Tensor", False)``."""
+def overload(full_name, form=""):
+    """The overload that stands for a row: ``("add.Tensor", "")``.
+
+    Its form is functional, or ``"inplace"`` or ``"out"``.
+    """
     name, _, which = full_name.partition(".")
-    return getattr(getattr(aten, name + "_" * inplace), which or "default")
+    if form == "out":
+        which = "out" if which in ("", "Tensor") else f"{which}_out"
+    return getattr(getattr(aten, name + "_" * (form == "inplace")), which or "default")

@@ -58,7 +58,8 @@ class Argument:
             raise RuntimeError(f"cannot parse the argument {text!r} of a schema")
         self.name = match["name"]
         self.type = match["type"] + match["rest"]
-        self.is_write = (match["alias"] or "").endswith("!")
+        alias = match["alias"] or ""
+        self.alias, self.is_write = alias.rstrip("!"), alias.endswith("!")
         self.kwarg_only = kwarg_only
         self.has_default = match["default"] is not None
         self.default_value = (
@@ -139,6 +140,10 @@ class Schema:
 # --- operators ---------------------------------------------------------------
 
 
+def _is_tensor(x):
+    return isinstance(x, flashlight.Tensor)
+
+
 class Operator:
     """What is registered of one name, and how it is called."""
 
@@ -173,9 +178,11 @@ class Operator:
 
     def run(self, args, kwargs):
         """The kernel alone, and what it may not return."""
-        if _python_dispatch.modes():
-            return _python_dispatch.dispatch(self.packet.default, args, kwargs)
         leaves = tree_flatten((args, kwargs))[0]
+        overloaded = _C._overloaded([x for x in leaves if _is_tensor(x)])
+        if overloaded or _python_dispatch.modes():
+            func = self.packet.default
+            return _python_dispatch.dispatch(func, args, kwargs, overloaded)
         result = self.kernel(leaves)(*args, **kwargs)
         given = {id(x) for x in leaves if isinstance(x, flashlight.Tensor)}
         for y in tree_flatten(result)[0]:

@@ -178,6 +178,18 @@ _rebuild_nested_tensor = _unsupported("_rebuild_nested_tensor", "nested tensor")
 _rebuild_meta_tensor_no_storage = _unsupported(
     "_rebuild_meta_tensor_no_storage", "tensor on the meta device"
 )
-_rebuild_wrapper_subclass = _unsupported(
-    "_rebuild_wrapper_subclass", "wrapper subclass without storage"
-)
+
+
+def _rebuild_wrapper_subclass(
+    cls, dtype, size, stride, storage_offset, layout, device, requires_grad
+):
+    return flashlight.Tensor._make_wrapper_subclass(
+        cls,
+        size,
+        strides=stride,
+        storage_offset=storage_offset,
+        dtype=dtype,
+        layout=layout,
+        device=device,
+        requires_grad=requires_grad,
+    )

@@ -393,8 +393,8 @@ def _returning_minus_one(signature):
 
 @contextlib.contextmanager
 def enable_reentrant_dispatch():
-    """Let a ``__torch_dispatch__`` see its own ops. NotImplementedError on entering."""
-    raise NotImplementedError(
-        "torch.overrides.enable_reentrant_dispatch is not supported"
-    )
-    yield
+    """Inside a ``__torch_dispatch__``: record ops as outside of it."""
+    import flashlight
+
+    with flashlight.set_grad_enabled(_C._grad_mode_before_dispatch()):
+        yield

@@ -11,7 +11,7 @@ import functools
 import types
 import warnings
 
-from flashlight import _C
+from flashlight import _C, _wrappers
 from flashlight._conversions import Conversions
 
 __all__ = ["Tensor"]
@@ -612,6 +612,11 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
 
     # --- copying and pickling ---
 
+    _make_wrapper_subclass = staticmethod(_wrappers.make)
+
+    def _has_no_data(self):
+        return _C._is_dispatching(self) and self.data_ptr() == 0
+
     def __deepcopy__(self, memo):
         if not self.is_leaf:
             raise RuntimeError(
@@ -627,6 +632,8 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
 
         import flashlight
 
+        if self._has_no_data():
+            return _wrappers.deepcopy(self, memo)
         with flashlight.no_grad():
             storage = self.untyped_storage()._deepcopy(memo)
             out = flashlight._utils._with_bits(
@@ -668,6 +675,8 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
             if k not in ("_backward_hooks", "_post_accumulate_grad_hooks")
         }
         warn_if_has_hooks(self)
+        if self._has_no_data():
+            return _wrappers.reduce(self, state)
         typed = self.dtype in STORAGE_NAMES
         rebuild = _utils._rebuild_tensor_v2 if typed else _utils._rebuild_tensor_v3
         args = (
@@ -749,6 +758,7 @@ _is_overridden = _C._is_overridden
 # What Python itself asks, and what runs the protocol.
 _NOT_OVERRIDABLE = {
     *("__dir__", "__init__", "__iter__", "__new__", "__torch_function__"),
+    "_has_no_data",
     *("_check_host_loop", "_host_loop", "_math_bits", "_only_sparse"),
 }
 
@@ -812,8 +822,8 @@ def _disabled_torch_dispatch_impl(func, types, args=(), kwargs=None):
     return func(*args, **(kwargs or {}))
 
 
-_disabled_torch_dispatch_impl._is_disabled_torch_dispatch = True
 _C._disabled_torch_dispatch_impl = _disabled_torch_dispatch_impl
+Tensor.__torch_dispatch__ = staticmethod(_disabled_torch_dispatch_impl)
 _C.DisableTorchFunctionSubclass = DisableTorchFunctionSubclass
 _C.DisableTorchFunction = DisableTorchFunction
 copyreg.pickle(

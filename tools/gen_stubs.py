@@ -25,7 +25,7 @@ from builtins import float as _float
 from builtins import int as _int
 from builtins import str as _str
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, NoReturn, overload
+from typing import Any, NamedTuple, overload
 """
 
 TYPES = {
@@ -96,7 +96,6 @@ METHODS = {
     "__complex__": ["(self) -> _complex"],
     "as_subclass": ["(self, cls: type) -> Tensor"],
     "_make_subclass": ["(cls: type, data: Tensor, require_grad: _bool = False) -> Any"],
-    "_make_wrapper_subclass": ["(cls: type, *args: object) -> NoReturn"],
     "__bool__": ["(self) -> _bool"],
     "__int__": ["(self) -> _int"],
     "__float__": ["(self) -> _float"],

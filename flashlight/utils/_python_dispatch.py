@@ -1,10 +1,12 @@
-"""Modes that see every op below autograd; see Note [Dispatch modes] in the engine.
+"""Who sees every op below autograd; see Note [Dispatch modes] in the engine.
 
-What a mode is given are overloads of ``torch.ops``. An op that is made of others is
-seen as these; the tape's own ops, in backward, are seen too.
+Modes, and classes of tensors with ``__torch_dispatch__``. What they are given are
+overloads of ``torch.ops``. An op that is made of others is seen as these; the tape's
+own ops, in backward, are seen too.
 """
 
 import contextlib
+import re
 import threading
 
 from flashlight import _C
@@ -14,6 +16,8 @@ __all__ = [
     "is_in_torch_dispatch_mode",
     "is_traceable_wrapper_subclass",
     "is_traceable_wrapper_subclass_type",
+    "return_and_correct_aliasing",
+    "transform_subclass",
 ]
 
 
@@ -45,19 +49,36 @@ def _with(modes):
         _set(before)
 
 
-def dispatch(func, args, kwargs):
-    """What the innermost mode makes of a call; the modes below it are on meanwhile."""
-    mode = _stack.modes[-1]
-    with _with(_stack.modes[:-1]):
-        result = mode.__torch_dispatch__(func, (), args, kwargs)
-    if result is NotImplemented:
-        raise TypeError(
-            f"Multiple dispatch failed for '{func}'; all __torch_dispatch__ handlers "
-            "returned NotImplemented:\n\n"
-            f"  - mode object {mode!r}\n\n"
-            "For more information, try re-running with TORCH_LOGS=not_implemented"
-        )
-    return result
+def dispatch(func, args, kwargs, overloaded=()):
+    """What the first makes of a call that takes it: the innermost mode, or a class.
+
+    Args:
+        func: The overload.
+        args, kwargs: What it was called with.
+        overloaded: Operands whose classes dispatch, one of each, subclasses first.
+
+    While a mode is asked, the modes below it are on; while a class is, all are.
+    """
+    types = tuple(map(type, overloaded))
+    asked = []
+    if _stack.modes:
+        mode = _stack.modes[-1]
+        with _with(_stack.modes[:-1]):
+            result = mode.__torch_dispatch__(func, types, args, kwargs)
+        if result is not NotImplemented:
+            return result
+        asked.append(f"mode object {mode!r}")
+    for operand in overloaded:
+        result = operand.__torch_dispatch__(func, types, args, kwargs)
+        if result is not NotImplemented:
+            return result
+        asked.append(f"tensor subclass {type(operand)!r}")
+    raise TypeError(
+        f"Multiple dispatch failed for '{func.__module__}.{func.__name__}'; all "
+        "__torch_dispatch__ handlers returned NotImplemented:\n\n"
+        + "".join(f"  - {who}\n" for who in asked)
+        + "\nFor more information, try re-running with TORCH_LOGS=not_implemented"
+    )
 
 
 _C._set_dispatch_handler(dispatch)
@@ -145,11 +166,116 @@ def _disable_current_modes():
         yield before
 
 
+class _DisableTorchDispatch:
+    """A block in which no class and no mode is asked."""
+
+    def __init__(self):
+        self._before = _C._set_dispatching_disabled(True), _stack.modes
+        _set([])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        disabled, modes = self._before
+        _C._set_dispatching_disabled(disabled)
+        _set(modes)
+
+
+_C._DisableTorchDispatch = _DisableTorchDispatch
+
+
+# --- wrappers ----------------------------------------------------------------
+
+
 def is_traceable_wrapper_subclass(t):
-    """False: no tensor here is a wrapper that dispatches."""
-    return False
+    """Whether a tensor is of a class that says what it is made of.
+
+    Such a class has ``__tensor_flatten__`` and ``__tensor_unflatten__``.
+    """
+    return isinstance(t, _C.TensorBase) and is_traceable_wrapper_subclass_type(type(t))
 
 
 def is_traceable_wrapper_subclass_type(t):
-    """False: no class of tensors here is a wrapper that dispatches."""
-    return False
+    """The same, of the class."""
+    from flashlight import Tensor
+
+    return (
+        issubclass(t, Tensor)
+        and t is not Tensor
+        and hasattr(t, "__tensor_flatten__")
+        and hasattr(t, "__tensor_unflatten__")
+    )
+
+
+def transform_subclass(t, callback, outer_size=None, outer_stride=None):
+    """A wrapper of the same class around what ``callback`` makes of each part.
+
+    Args:
+        t: A wrapper: see :func:`is_traceable_wrapper_subclass`.
+        callback: ``callback(name, part)`` gives the part of the new one.
+        outer_size, outer_stride: Of the new one; those of ``t`` by default.
+    """
+    size = t.size() if outer_size is None else outer_size
+    stride = t.stride() if outer_stride is None else outer_stride
+    names, context = t.__tensor_flatten__()
+    parts = {name: callback(name, getattr(t, name)) for name in names}
+    new = type(t).__tensor_unflatten__(parts, context, size, stride)
+    for what, has, wanted in (
+        ("shape", new.shape, size),
+        ("stride", new.stride(), stride),
+    ):
+        if has != wanted:
+            raise AssertionError(
+                f"Expected return value from {type(t)}__tensor_unflatten__() to have "
+                f"{what} equal to {wanted}, but got: {has}"
+            )
+    return new
+
+
+def return_and_correct_aliasing(func, args, kwargs, out):
+    """What a ``__torch_dispatch__`` is to return for ``out``, as the schema has it.
+
+    Results of a view show the storage of the operand, and what an op has written to
+    is the very operand. An op that changes the sizes of its operand in place does so.
+
+    Args:
+        func: The overload.
+        args, kwargs: What it was called with.
+        out: What the parts of the wrappers gave.
+    """
+    from flashlight import Tensor
+    from flashlight._custom_ops import OpOverload
+
+    if not isinstance(func, OpOverload):
+        raise AssertionError(f"func must be an OpOverload, got {type(func)}")
+    if not isinstance(args, tuple):
+        raise AssertionError(f"args must be a tuple, got {type(args)}")
+    schema = func._schema
+    written = [a for a in schema.arguments if a.is_write]
+    if not written and getattr(func, "is_view", False):
+        for result in out if isinstance(out, (list, tuple)) else (out,):
+            if not isinstance(result, Tensor):
+                raise AssertionError(f"expected torch.Tensor, got {type(result)}")
+            wrappers = map(is_traceable_wrapper_subclass, (args[0], result))
+            if type(result) is not type(args[0]) and any(wrappers):
+                raise AssertionError(
+                    f"Called {func!s} with input of type {type(args[0])}\n"
+                    f"and output of type {type(out)}. But expected types to match."
+                )
+            _C._share_storage(result, args[0])
+        return out
+    if not written:
+        return out
+    if getattr(func, "is_inplace_view", False):
+        with _DisableTorchDispatch():
+            func(*args, **kwargs)
+    given = dict(zip((a.name for a in schema.arguments), args), **kwargs)
+    # "Tensor(a!)": which argument a result is.
+    by_alias = {a.alias: given[a.name] for a in written}
+    marks = [re.search(r"\((\w+)!\)", text) for text in schema.returns]
+    results = out if isinstance(out, (list, tuple)) else [out]
+    results = [by_alias[m[1]] if m else r for m, r in zip(marks, results)]
+    if not schema.returns:
+        return out
+    return results[0] if len(schema.returns) == 1 else type(out)(results)

@@ -39,6 +39,7 @@ EXTRA = {
     "copy": [
         case(t(3, 2), t(2, seed=1), via=lambda t: lambda x, y: x.clone().copy_(y))
     ],
+    "_local_scalar_dense": [case(t(1)), case(t())],
     "_to_copy": [case(t(3, 2), via=lambda t: lambda x: x.to(t.float16))],
     **{
         f"__{name}__.{kind}": [

@@ -171,24 +171,6 @@ def test_an_operator_of_a_program_is_seen(lib, modes):
     assert name.replace("::", ".") + ".default" in [c[0] for c in mode.calls]
 
 
-def test_subclasses_that_dispatch_are_refused_not_ignored():
-    class Dispatching(flashlight.Tensor):
-        @classmethod
-        def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
-            return func(*args, **(kwargs or {}))
-
-    class Plain(flashlight.Tensor):
-        __torch_dispatch__ = flashlight._C._disabled_torch_dispatch_impl
-
-    with pytest.raises(NotImplementedError, match="Dispatching has one"):
-        flashlight.ones(2).as_subclass(Dispatching)
-    with pytest.raises(NotImplementedError, match="Dispatching has one"):
-        Dispatching([1.0])
-    with pytest.raises(NotImplementedError, match="without data of their own"):
-        flashlight.Tensor._make_wrapper_subclass(Dispatching, (2,))
-    assert flashlight.ones(2).as_subclass(Plain).sum().item() == 2
-
-
 def test_overloads_are_named_as_in_torch():
     for name, which in [("add", "Tensor"), ("mm", "default"), ("add_", "Tensor")]:
         for attribute in ("__name__", "namespace", "__str__", "__repr__", "name"):

@@ -7,6 +7,7 @@
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/autograd/view_autograd.h"
 #include "flashlight/core/complex128.h"
+#include "flashlight/core/dispatching.h"
 #include "flashlight/core/runtime.h"
 
 namespace flashlight {
@@ -55,6 +56,11 @@ Tensor fresh(const Tensor& grad, const Tensor& variable) {
 // copied, which counts as a write to a dense one.
 Tensor
 first_grad(const Tensor& grad, const Tensor& variable, int64_t expected) {
+  if (is_dispatching(grad) && !grad_enabled()) [[unlikely]] {
+    // Its object, which it has, is one that holds it.
+    bool alone = only_held_by(grad, expected + 1) && lies_right(grad, variable);
+    return alone ? detached(grad) : autograd_ops().clone(grad);
+  }
   if (!grad_enabled() && only_held_by(grad, expected) &&
       lies_right(grad, variable)) {
     bool alone = grad->storage->use_count() == 1;

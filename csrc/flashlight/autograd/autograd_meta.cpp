@@ -4,6 +4,7 @@
 #include "flashlight/autograd/engine.h"
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/autograd/view_autograd.h"
+#include "flashlight/core/dispatching.h"
 
 namespace flashlight {
 
@@ -183,6 +184,9 @@ void make_view(const Tensor& view, const Tensor& of, CreationMeta creation) {
 }
 
 Tensor detached(const Tensor& tensor) {
+  if (is_dispatching(tensor)) [[unlikely]] {
+    return dispatching_hooks().detach(tensor);
+  }
   Tensor out = tensor.alias();
   if (out->inference) { // its writes are counted outside the mode, by itself
     out->version = autograd_state().inference_mode ? Ref<VersionCounter>()

@@ -1,18 +1,23 @@
-// TorchDispatchMode: ops as Python sees them below autograd.
+// __torch_dispatch__ of modes and classes: ops as Python sees them below
+// autograd.
 #include <nanobind/stl/string.h>
 
+#include <algorithm>
 #include <map>
+#include <utility>
 
 #include "flashlight/bind/signature.h"
 #include "flashlight/bind/values.h"
 #include "flashlight/ops/dispatch_mode.h"
+#include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/registry.h"
+#include "flashlight/ops/transforms.h"
 
 namespace flashlight::bind {
 
 namespace {
 
-// flashlight.utils._python_dispatch: runs the mode on top.
+// flashlight.utils._python_dispatch: asks the modes and the classes.
 nb::object& handler() {
   static auto* function = new nb::object; // outlives the interpreter's clean-up
   return *function;
@@ -24,7 +29,9 @@ nb::handle overload_of(const Op& op, OpForm form) {
   nb::object*& one = found[{&op, form}];
   if (!one) {
     nb::object find = nb::module_::import_("flashlight._aten").attr("overload");
-    one = new nb::object(find(op.schema.full_name(), form == OpForm::Inplace));
+    static constexpr const char* kForms[] = {"", "inplace", "out"};
+    one = new nb::object(
+        find(op.schema.full_name(), kForms[static_cast<size_t>(form)]));
   }
   return *one;
 }
@@ -73,7 +80,7 @@ Value result_value(const Op& op, const Return& r, nb::handle object) {
           is_tensor(o),
           "Unable to cast Python instance of type ",
           nb::cast<std::string>(nb::str(object.type())),
-          " to C++ type 'Tensor' (what a mode returned of aten::",
+          " to C++ type 'Tensor' (what __torch_dispatch__ returned of aten::",
           op.schema.name,
           ")");
       return as_tensor(o);
@@ -98,17 +105,74 @@ Value result_value(const Op& op, const Return& r, nb::handle object) {
       fail<NotImplementedError>(
           "aten::",
           op.schema.name,
-          " returns what a dispatch mode cannot give");
+          " returns what a __torch_dispatch__ cannot give");
   }
 }
 
-Results run_python_mode(const Op& op, OpForm form, const Value* args) {
+// Operands whose classes are asked: one of each, a class before its bases.
+class Overloaded {
+ public:
+  void add(const Tensor& t) {
+    if (!is_dispatching(t)) {
+      return;
+    }
+    nb::object o = nb::steal(wrap(t));
+    nb::handle type = o.type();
+    for (const nb::object& x : found_) {
+      if (x.type().is(type)) {
+        return;
+      }
+    }
+    auto at = std::find_if(found_.begin(), found_.end(), [&](const auto& x) {
+      return PyObject_IsSubclass(type.ptr(), x.type().ptr()) == 1;
+    });
+    found_.insert(at, std::move(o));
+  }
+  nb::tuple tuple() const {
+    nb::list all;
+    for (const nb::object& o : found_) {
+      all.append(o);
+    }
+    return nb::tuple(all);
+  }
+
+ private:
+  std::vector<nb::object> found_;
+};
+
+nb::tuple overloaded(const Op& op, const Value* args, const TensorList* outs) {
+  Overloaded all;
+  auto add = [&](const Tensor& t) { all.add(t); };
+  for (size_t i = 0; i < op.schema.args.size(); ++i) {
+    for_tensors(args[i], add);
+  }
+  if (outs) {
+    std::for_each(outs->begin(), outs->end(), add);
+  }
+  return all.tuple();
+}
+
+Results run_in_python(
+    const Op& op,
+    OpForm form,
+    const Value* args,
+    const TensorList* outs) {
   nb::gil_scoped_acquire gil;
   auto [positional, keywords] = python_arguments(op, args);
-  nb::object result = handler()(overload_of(op, form), positional, keywords);
+  if (outs) {
+    FL_CHECK_AS(
+        NotImplementedError,
+        outs->size() == 1 && !op.list_result,
+        "aten::",
+        op.schema.name,
+        " with several out= under __torch_dispatch__");
+    keywords["out"] = nb::steal(wrap(outs->front()));
+  }
+  nb::object result = handler()(
+      overload_of(op, form), positional, keywords, overloaded(op, args, outs));
   Results results;
   const auto& returns = op.schema.returns;
-  if (form == OpForm::Inplace || returns.empty()) {
+  if (form != OpForm::Functional || returns.empty()) {
     return results;
   }
   if (returns.size() == 1) {
@@ -122,7 +186,7 @@ Results run_python_mode(const Op& op, OpForm form, const Value* args) {
       op.schema.name,
       " has ",
       returns.size(),
-      " results, but a dispatch mode returned ",
+      " results, but a __torch_dispatch__ returned ",
       nb::len(many));
   for (size_t i = 0; i < returns.size(); ++i) {
     results.push_back(result_value(op, returns[i], many[i]));
@@ -133,10 +197,31 @@ Results run_python_mode(const Op& op, OpForm form, const Value* args) {
 } // namespace
 
 void bind_dispatch_mode(nb::module_& m) {
+  set_dispatch_handler(run_in_python);
+  dispatching_hooks().detach = [](const Tensor& t) {
+    NoGrad guard;
+    return detach(t);
+  };
+  dispatching_hooks().item = [](const Tensor& t) {
+    static const Op& row = get_op("_local_scalar_dense");
+    return invoke<Scalar>(row, t);
+  };
   m.def("_set_dispatch_handler", [](nb::object f) { handler() = f; });
+  m.def("_overloaded", [](nb::list tensors) {
+    Overloaded all;
+    for (nb::handle t : tensors) {
+      all.add(to_tensor(t.ptr()));
+    }
+    return all.tuple();
+  });
+  m.def("_grad_mode_before_dispatch", [] { return grad_before_dispatch(); });
   // Is there a mode on this thread?
   m.def("_set_dispatching", [](bool on) {
-    set_dispatch_mode(on ? run_python_mode : nullptr);
+    autograd_state().in_dispatch_mode = on;
+  });
+  // Is no class asked? The answer is what was so before.
+  m.def("_set_dispatching_disabled", [](bool disabled) {
+    return std::exchange(dispatching_disabled(), disabled);
   });
 }
 

@@ -10,6 +10,7 @@
 #include "flashlight/bind/py_tensor.h"
 #include "flashlight/core/complex128.h"
 #include "flashlight/core/data.h"
+#include "flashlight/core/dispatching.h"
 #include "flashlight/core/lent_memory.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/core/warn_once.h"
@@ -116,6 +117,8 @@ nb::object numpy_copy(const Tensor& t) {
 }
 
 nb::object to_numpy(const Tensor& t) {
+  FL_CHECK(
+      !is_dispatching(t), ".numpy() is not supported for tensor subclasses.");
   const AutogradState& state = autograd_state();
   FL_CHECK(
       !(state.grad_mode && !state.inference_mode && requires_grad(t)),

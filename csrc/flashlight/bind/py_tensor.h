@@ -8,6 +8,7 @@ namespace flashlight::bind {
 
 struct PyTensor {
   PyObject_HEAD Tensor tensor;
+  bool dispatches; // its class is asked: Note [Tensors that dispatch]
 };
 
 // flashlight._C.TensorBase, and the Python class Tensor that results have.

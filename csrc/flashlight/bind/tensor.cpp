@@ -3,12 +3,14 @@
 
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include "flashlight/autograd/autograd_meta.h"
 #include "flashlight/autograd/grad_mode.h"
 #include "flashlight/autograd/saved_tensor.h"
 #include "flashlight/bind/py_autograd.h"
 #include "flashlight/core/complex128.h"
+#include "flashlight/core/dispatching.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/core/wrapped.h"
 #include "flashlight/ops/extras.h"
@@ -33,6 +35,9 @@ void tensor_dealloc(PyObject* self) {
     t->python = nullptr;
   }
   t.~Tensor();
+  if (reinterpret_cast<PyTensor*>(self)->dispatches) {
+    --dispatching_tensors;
+  }
   type->tp_free(self);
   Py_DECREF(type);
 }
@@ -256,7 +261,7 @@ bool of_batch(const Tensor& t) {
 PyObject* get_data(const Tensor& t) {
   FL_CHECK(
       !of_batch(t), "accessing `data` under vmap transform is not allowed");
-  Tensor out = t.alias();
+  Tensor out = is_dispatching(t) ? detached(t) : t.alias();
   out->version = t->inference && autograd_state().inference_mode
                      ? Ref<VersionCounter>()
                      : make_ref<VersionCounter>();
@@ -342,6 +347,10 @@ int set_data_attr(PyObject* self, PyObject* value) {
     };
     FL_CHECK(
         Py_TYPE(value) == Py_TYPE(self) || layout(value).is(layout(self)),
+        "Attempted to call `variable.set_data(tensor)`, but `variable` and "
+        "`tensor` have incompatible tensor type.");
+    FL_CHECK(
+        is_dispatching(t) == is_dispatching(from),
         "Attempted to call `variable.set_data(tensor)`, but `variable` and "
         "`tensor` have incompatible tensor type.");
     FL_CHECK(
@@ -630,8 +639,13 @@ PyObject* method_retain_grad(PyObject* self, PyObject*) {
   });
 }
 PyObject* method_tolist(PyObject* self, PyObject*) {
-  return with_tensor(
-      self, [](const Tensor& t) { return to_list(t).release().ptr(); });
+  return with_tensor(self, [&](const Tensor& t) {
+    FL_CHECK(
+        !is_dispatching(t),
+        ".tolist() is not supported for tensor subclasses, got ",
+        Py_TYPE(self)->tp_name);
+    return to_list(t).release().ptr();
+  });
 }
 PyObject* method_is_floating_point(PyObject* self, PyObject*) {
   return PyBool_FromLong(tensor_of(self).is_floating_point());
@@ -650,6 +664,20 @@ PyObject* method_bump_version(PyObject* self, PyObject*) {
   tensor_of(self).bump_version();
   return Py_NewRef(Py_None);
 }
+// Has the class a __torch_dispatch__ that is not the one of Tensor?
+bool class_dispatches(PyTypeObject* type) {
+  if (type == python_type || type == base_type) {
+    return false;
+  }
+  static PyObject* disabled = [] {
+    nb::object m = nb::module_::import_("flashlight._C");
+    nb::object f = nb::getattr(m, "_disabled_torch_dispatch_impl", nb::none());
+    return f.release().ptr();
+  }();
+  nb::handle cls(reinterpret_cast<PyObject*>(type));
+  nb::object own = nb::getattr(cls, "__torch_dispatch__", nb::none());
+  return !own.is_none() && own.ptr() != disabled;
+}
 PyTypeObject* subclass(PyObject* cls) {
   FL_CHECK_TYPE(
       PyType_Check(cls),
@@ -661,16 +689,6 @@ PyTypeObject* subclass(PyObject* cls) {
       PyType_IsSubtype(type, base_type),
       "Creating a Tensor subclass from a class that does not inherit from "
       "Tensor is not possible. Make sure your class inherits from Tensor.");
-  // Ops do not look at classes below autograd; modes are there for that.
-  nb::object dispatch =
-      nb::getattr(nb::handle(cls), "__torch_dispatch__", nb::none());
-  FL_CHECK_AS(
-      NotImplementedError,
-      dispatch.is_none() ||
-          nb::hasattr(dispatch, "_is_disabled_torch_dispatch"),
-      "subclasses of Tensor with __torch_dispatch__ are not supported (",
-      type->tp_name,
-      " has one); a TorchDispatchMode sees every op");
   return type;
 }
 PyObject* method_as_subclass(PyObject* self, PyObject* cls) {
@@ -701,18 +719,6 @@ PyObject* method_make_subclass(PyObject*, PyObject* args, PyObject* kwargs) {
       flashlight::bind::require_grad(t);
     }
     return wrap_as(type, t);
-  });
-}
-
-PyObject* method_make_wrapper_subclass(PyObject*, PyObject* args, PyObject*) {
-  return guarded([&]() -> PyObject* {
-    PyObject* cls =
-        PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : Py_None;
-    fail<NotImplementedError>(
-        "_make_wrapper_subclass(): tensors without data of their own, which "
-        "__torch_dispatch__ stands for, are not supported (",
-        PyType_Check(cls) ? reinterpret_cast<PyTypeObject*>(cls)->tp_name : "",
-        ")");
   });
 }
 
@@ -758,10 +764,6 @@ PyMethodDef kMethods[] = {
      FL_KW(method_make_subclass),
      METH_VARARGS | METH_KEYWORDS | METH_STATIC,
      "A tensor of a subclass over the same data."},
-    {"_make_wrapper_subclass",
-     FL_KW(method_make_wrapper_subclass),
-     METH_VARARGS | METH_KEYWORDS | METH_STATIC,
-     "Not supported: raises NotImplementedError."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -794,7 +796,10 @@ const Tensor& to_tensor(PyObject* object, const char* what) {
 }
 
 PyObject* wrap_as(PyTypeObject* type, Tensor tensor) {
+  bool dispatches = class_dispatches(type);
   PyObject* self = check(type->tp_alloc(type, 0));
+  reinterpret_cast<PyTensor*>(self)->dispatches = dispatches;
+  dispatching_tensors += dispatches ? 1 : 0;
   TensorImpl* impl = tensor.get();
   new (&tensor_of(self)) Tensor(std::move(tensor));
   impl->python = self;
@@ -924,6 +929,34 @@ void bind_tensor(nb::module_& m) {
       throw nb::python_error();
     }
   };
+  dispatching_hooks().is = [](const void* python) {
+    return static_cast<const PyTensor*>(python)->dispatches;
+  };
+  m.def("_dispatching_tensors", [] { return dispatching_tensors.load(); });
+  m.def("_require_grad", [](const Tensor& t) { require_grad(t); });
+  m.def("_share_storage", [](const Tensor& to, const Tensor& from) {
+    to->storage = from->storage;
+  });
+  m.def("_is_dispatching", [](const Tensor& t) { return is_dispatching(t); });
+  m.def("_class_dispatches", [](nb::handle cls) {
+    return class_dispatches(subclass(cls.ptr()));
+  });
+  m.def(
+      "_make_wrapper",
+      [](nb::handle cls,
+         const std::vector<int64_t>& sizes,
+         const std::vector<int64_t>& strides,
+         int64_t offset,
+         nb::handle dtype,
+         nb::handle device) {
+        Geometry g{
+            IntList(sizes.begin(), sizes.end()),
+            IntList(strides.begin(), strides.end()),
+            offset};
+        Tensor t = born(without_data(
+            std::move(g), to_dtype(dtype.ptr()), to_device(device.ptr())));
+        return nb::steal(wrap_as(subclass(cls.ptr()), t));
+      });
   m.def("_use_count", [](nb::handle t) {
     return to_tensor(t.ptr()).impl()->use_count();
   });
@@ -937,6 +970,10 @@ void bind_tensor(nb::module_& m) {
       }
     }
     std::swap(tensor_of(a.ptr()), tensor_of(b.ptr()));
+    // (The classes have changed places, too.)
+    std::swap(
+        reinterpret_cast<PyTensor*>(a.ptr())->dispatches,
+        reinterpret_cast<PyTensor*>(b.ptr())->dispatches);
     for (nb::handle h : {a, b}) {
       const Tensor& t = tensor_of(h.ptr());
       t->python = h.ptr();

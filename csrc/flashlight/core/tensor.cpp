@@ -8,6 +8,7 @@
 
 #include "flashlight/core/complex128.h"
 #include "flashlight/core/conversion.h"
+#include "flashlight/core/dispatching.h"
 #include "flashlight/core/error.h"
 #include "flashlight/core/host_access.h"
 #include "flashlight/core/runtime.h"
@@ -115,11 +116,19 @@ mx::array negated(const mx::array& value) {
   return mx::negative(value);
 }
 
+// Only where there are tensors that dispatch are there tensors without data.
+void check_storage(const Tensor& t) {
+  FL_CHECK(
+      !any_dispatching() || t->storage->numel() != 0 || t.numel() == 0,
+      "Cannot access data pointer of Tensor that doesn't have storage");
+}
+
 void check_has_data(const Tensor& t) {
   FL_CHECK_AS(
       NotImplementedError,
       t.device().type != DeviceType::Meta,
       "Cannot copy out of meta tensor; no data!");
+  check_storage(t);
 }
 
 // Pairs under the conj and neg bits of a tensor.
@@ -174,6 +183,7 @@ mx::array Tensor::pairs() const {
 
 void Tensor::assign(const Tensor& from) const {
   check_outside_transforms(*this);
+  check_storage(*this);
   if (dtype() == Dtype::Complex128) [[unlikely]] {
     impl_->storage->write(
         impl_->geometry, dtype(), with_bits(pairs_of(from), *impl_));
@@ -186,6 +196,7 @@ void Tensor::assign(const Tensor& from) const {
 
 void Tensor::set_value(const mx::array& value) const {
   check_outside_transforms(*this);
+  check_storage(*this);
   mx::array v = mx::astype(value, to_mlx(dtype()));
   if (impl_->neg) {
     v = negated(v);
@@ -240,6 +251,9 @@ Scalar Tensor::item() const {
       "you're "
       "doing with other operations. If error is occurring somewhere inside "
       "PyTorch internals, please file a bug report.");
+  if (is_dispatching(*this)) [[unlikely]] {
+    return dispatching_hooks().item(*this);
+  }
   mx::array v = any_value(*this);
   if (v.size() > 1) { // pairs
     v = mx::contiguous(v);

@@ -234,8 +234,8 @@ Results run(const Op& op, const Value* args) {
   if (top_level()) [[unlikely]] {
     return run_below(top_level(), op, args);
   }
-  if (dispatch_mode()) [[unlikely]] {
-    return run_in_mode(op, OpForm::Functional, args);
+  if (is_dispatched(op, args)) [[unlikely]] {
+    return dispatched(op, OpForm::Functional, args);
   }
   return op.view ? run_view(op, args) : run_kernel(op, args);
 }
@@ -475,8 +475,8 @@ Results call_behind(const Op& op, Value* args) {
     return call_behind(op, args);
   }
   if (op.composite) {
-    if (op.mutates && dispatch_mode()) [[unlikely]] {
-      return run_in_mode(op, OpForm::Functional, args);
+    if (op.mutates && is_dispatched(op, args)) [[unlikely]] {
+      return dispatched(op, OpForm::Functional, args);
     }
     try {
       return autograd_state().inference_mode && !op.mutates

@@ -67,9 +67,10 @@ Tensor call_inplace_view(const Op& op, Value* args) {
   // What is shown then: a window on the storage, or on what it stands for.
   Geometry geometry;
   Tensor view;
+  bool by_handler = !self->wrapped && is_dispatched(op, args);
   if (self->wrapped) [[unlikely]] {
     view = *run(op, args)[0].tensor();
-  } else {
+  } else if (!by_handler) [[likely]] {
     geometry = inplace_spec(op, args).geometry;
   }
   std::shared_ptr<OpNode> node;
@@ -79,6 +80,8 @@ Tensor call_inplace_view(const Op& op, Value* args) {
   check_inference_write(self);
   if (self->wrapped) [[unlikely]] {
     rewrap(self, view->wrapped->inner, view->wrapped->batch_dim);
+  } else if (by_handler) [[unlikely]] {
+    dispatched(op, OpForm::Inplace, args); // who sets the geometry
   } else {
     self->geometry = std::move(geometry);
   }
@@ -108,8 +111,8 @@ Tensor call_composite_inplace(const Op& op, Value* args) {
   if (!beside) {
     check_overlap(op, args, self);
   }
-  // A mode is to see the write.
-  bool plain = !top_level() && !forward_enabled() && !dispatch_mode();
+  // Who is dispatched to is to see the write.
+  bool plain = !top_level() && !forward_enabled() && !is_dispatched(op, args);
   bool adopt = plain && any && differentiable_dtype(self.dtype());
   if (adopt) {
     args[0] = Value(snapshot(self));
@@ -196,8 +199,8 @@ Tensor call_inplace_behind(const Op& op, Value* args) {
   if (self->wrapped) [[unlikely]] {
     run_inplace_below(top_level(), op, args);
     results.push_back(Value(self));
-  } else if (dispatch_mode()) [[unlikely]] {
-    run_in_mode(op, OpForm::Inplace, args);
+  } else if (is_dispatched(op, args)) [[unlikely]] {
+    dispatched(op, OpForm::Inplace, args);
     results.push_back(Value(self));
   } else if (copies_itself(op, args, self)) {
     check_inference_write(self);

@@ -5,7 +5,9 @@
 #include "flashlight/autograd/view_autograd.h"
 #include "flashlight/ops/autocast.h"
 #include "flashlight/ops/call_parts.h"
+#include "flashlight/ops/dispatch_mode.h"
 #include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/write_checks.h"
 
 namespace flashlight {
@@ -96,6 +98,12 @@ bool is_operand(const Op& op, const Value* args, const Tensor& tensor) {
   return found;
 }
 
+bool any_out_dispatching(const TensorList& outs) {
+  return std::any_of(outs.begin(), outs.end(), [](const Tensor& t) {
+    return is_dispatching(t);
+  });
+}
+
 // zeros, arange and the like make what `out` can hold; some sums add it up.
 void fill_dtype_of_out(const Op& op, Value* args, const TensorList& outs) {
   int i = op.schema.index_of("dtype");
@@ -162,6 +170,10 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
         "_out that does not support it because it is an out= function");
   }
   fill_dtype_of_out(op, args, outs);
+  if (!op.composite && (is_dispatched(op, args) || any_out_dispatching(outs)))
+      [[unlikely]] {
+    return dispatched_out(op, args, outs);
+  }
   NoGrad guard;
   WithoutAutocast no_casts;
   for (const Tensor& t : outs) {
@@ -196,6 +208,10 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
   }
   for (size_t i = 0; i < outs.size(); ++i) {
     const Tensor& out = outs[i];
+    if (is_dispatching(out)) [[unlikely]] {
+      copy_(out, values[i], false); // of a composite, whose parts ran
+      continue;
+    }
     if (out.sizes() != values[i].sizes()) {
       if (out.numel() != 0) {
         warn(

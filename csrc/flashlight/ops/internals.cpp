@@ -62,6 +62,14 @@ Tensor masked_put(
 } // namespace
 
 void register_internals() {
+  op("_local_scalar_dense(Tensor self) -> Scalar")
+      .forms("function")
+      .kernel([](const Tensor& self) { return self.item(); })
+      .complex128([](const Call& call) {
+        return Results{Value(call.args[0].as<Tensor>().item())};
+      })
+      .not_differentiable()
+      .doc("The one element, as a number.");
   op("_unsafe_masked_index(Tensor self, Tensor mask, Tensor?[] indices, Scalar "
      "fill) -> Tensor")
       .forms("function")

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "flashlight/core/dispatching.h"
+#include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/registry.h"
 #include "flashlight/ops/transforms.h"
 
@@ -30,9 +32,20 @@ Tensor shape_of(const Tensor& t) {
 
 } // namespace
 
+namespace {
+
+Tensor copied_by_op(const Tensor& self) {
+  NoGrad guard;
+  return clone(self, {});
+}
+
+} // namespace
+
 Tensor snapshot(const Tensor& self) {
   Tensor out = self->wrapped ? copied_below(self)
-                             : copied(self, dense_like(self.geometry()));
+               : is_dispatching(self)
+                   ? copied_by_op(self)
+                   : copied(self, dense_like(self.geometry()));
   if (auto node = grad_fn(self)) {
     AutogradMeta& meta = ensure_autograd_meta(out);
     meta.grad_fn = std::move(node);
