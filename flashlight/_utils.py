@@ -183,7 +183,9 @@ _rebuild_meta_tensor_no_storage = _unsupported(
 def _rebuild_wrapper_subclass(
     cls, dtype, size, stride, storage_offset, layout, device, requires_grad
 ):
-    return flashlight.Tensor._make_wrapper_subclass(
+    from flashlight import Tensor
+
+    return Tensor._make_wrapper_subclass(
         cls,
         size,
         strides=stride,

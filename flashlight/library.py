@@ -1,6 +1,7 @@
 """Operators of one's own, with names, schemas, derivatives and rules for ``vmap``."""
 
 import collections.abc
+import contextlib
 import inspect
 import typing
 
@@ -346,6 +347,16 @@ class Library:
     def _destroy(self):
         _defining.discard(self.ns)
         NAMESPACES.pop(self.ns, None)
+
+
+@contextlib.contextmanager
+def _scoped_library(*args, **kwargs):
+    """A library whose operators go with the block."""
+    library = Library(*args, **kwargs)
+    try:
+        yield library
+    finally:
+        library._destroy()
 
 
 def define(qualname, schema, *, lib=None, tags=()):

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import inspect
 import keyword
+import threading
 import types
 
 from flashlight import _C
@@ -18,6 +19,7 @@ __all__ = [
     "has_torch_function",
     "is_tensor_like",
     "is_tensor_method_or_property",
+    "redispatch_function",
     "resolve_name",
     "wrap_torch_function",
 ]
@@ -36,17 +38,17 @@ def get_default_nowrap_functions():
 
 def has_torch_function(args):
     """Whether one of ``args`` has ``__torch_function__``, or a mode is active."""
-    return _C._has_torch_function(args)
+    return _C._has_torch_function(args) and not _asks_nobody()
 
 
 def has_torch_function_unary(arg):
     """The same, of one argument."""
-    return _C._has_torch_function((arg,))
+    return has_torch_function((arg,))
 
 
 def has_torch_function_variadic(*args):
     """The same, of the arguments."""
-    return _C._has_torch_function(args)
+    return has_torch_function(args)
 
 
 def _get_overloaded_args(relevant_args):
@@ -130,6 +132,41 @@ def _make_overridable(module):
             setattr(module, name, _overridable(function))
 
 
+_skipping = threading.local()
+
+
+def _asks_nobody():
+    """Is this the call that redispatch_function() is to run as it is?"""
+    skips = getattr(_skipping, "next", False)
+    _skipping.next = False
+    return skips
+
+
+def redispatch_function(func, types, args, kwargs):
+    """Run a function as without ``__torch_function__``; what it calls is asked again.
+
+    Args:
+        func, types, args, kwargs: What ``__torch_function__`` was called with.
+    """
+    kwargs = kwargs or {}
+    inner = getattr(func, "_not_overridden", None)
+    if inner is not None:
+        return inner(*args, **kwargs)
+    if not inspect.isfunction(func):  # it calls nothing of Python's
+        from flashlight.tensor import DisableTorchFunctionSubclass
+
+        with DisableTorchFunctionSubclass():
+            return func(*args, **kwargs)
+    _skipping.next = True
+    try:
+        return func(*args, **kwargs)
+    finally:
+        _skipping.next = False
+
+
+_C._skip_one_hop_torch_function = redispatch_function
+
+
 def _overridable(function):
     has = _C._has_torch_function
 
@@ -140,6 +177,7 @@ def _overridable(function):
             return handle_torch_function(wrapper, relevant, *args, **kwargs)
         return function(*args, **kwargs)
 
+    wrapper._not_overridden = function
     return wrapper
 
 

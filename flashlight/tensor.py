@@ -100,7 +100,30 @@ def _never(what):
 
 
 class _TensorMeta(type):
-    """Lets ``isinstance`` see through to the engine's type."""
+    """The class of tensors' classes: one that dispatches has no other overrides.
+
+    That is, unless it defines ``__torch_function__`` beside ``__torch_dispatch__``.
+    """
+
+    def __init__(cls, name, bases, namespace, **kwargs):
+        super().__init__(name, bases, namespace, **kwargs)
+        if cls.__torch_dispatch__ is _disabled_torch_dispatch_impl:
+            return
+        function = getattr(cls.__torch_function__, "__func__", None)
+        if function is Tensor.__torch_function__.__func__:
+            cls.__torch_function__ = staticmethod(_disabled_torch_function_impl)
+
+
+def _disabled_torch_dispatch_impl(func, types, args=(), kwargs=None):
+    """The ``__torch_dispatch__`` of Tensor: runs the op, and asks nobody."""
+    with _C._DisableTorchDispatch():
+        return func(*args, **(kwargs or {}))
+
+
+def _disabled_torch_function_impl(func, types, args=(), kwargs=None):
+    """``__torch_function__`` for subclasses that want plain tensors back."""
+    with DisableTorchFunctionSubclass():
+        return func(*args, **(kwargs or {}))
 
 
 class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
@@ -698,6 +721,8 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
     def __setstate__(self, state):
         self.__dict__.update(state)
 
+    __torch_dispatch__ = staticmethod(_disabled_torch_dispatch_impl)
+
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         """The default for subclasses: run the op, results are of the subclass."""
@@ -746,12 +771,6 @@ def _convert(out, cls):
     return out
 
 
-def _disabled_torch_function_impl(func, types, args=(), kwargs=None):
-    """``__torch_function__`` for subclasses that want plain tensors back."""
-    with DisableTorchFunctionSubclass():
-        return func(*args, **(kwargs or {}))
-
-
 # --- Python methods go through __torch_function__, too ---
 
 _is_overridden = _C._is_overridden
@@ -773,6 +792,7 @@ def _overridable(function):
             return handle(method, (self,), self, *args, **kwargs)
         return function(self, *args, **kwargs)
 
+    method._not_overridden = function
     return method
 
 
@@ -789,6 +809,7 @@ def _overridable_access(name, access, function):
             return overrides.handle_torch_function(api, (self,), self, *args)
         return function(self, *args)
 
+    accessor._not_overridden = function
     return accessor
 
 
@@ -817,13 +838,7 @@ _C._set_torch_function_handlers(
 _C._disabled_torch_function_impl = _disabled_torch_function_impl
 
 
-def _disabled_torch_dispatch_impl(func, types, args=(), kwargs=None):
-    """The ``__torch_dispatch__`` of a class that has none of its own."""
-    return func(*args, **(kwargs or {}))
-
-
 _C._disabled_torch_dispatch_impl = _disabled_torch_dispatch_impl
-Tensor.__torch_dispatch__ = staticmethod(_disabled_torch_dispatch_impl)
 _C.DisableTorchFunctionSubclass = DisableTorchFunctionSubclass
 _C.DisableTorchFunction = DisableTorchFunction
 copyreg.pickle(

@@ -126,6 +126,10 @@ STAND_INS = {
         "suppress_errors": False,
     },
     "torch._dynamo.compiled_autograd": {"reset": Nothing, "_disable": Nothing},
+    "torch._export.wrappers": {
+        "mark_subclass_constructor_exportable_experimental": same
+    },
+    "torch._higher_order_ops": {},
     "torch._inductor": {},
     "torch._inductor.config": {"fallback_random": False, "patch": Nothing},
     "torch._inductor.utils": {"GPU_TYPES": ["cuda", "mps", "xpu", "mtia"]},
@@ -144,9 +148,11 @@ STAND_INS = {
     },
     "torch.utils.cpp_extension": {"CUDA_HOME": None, "ROCM_HOME": None},
 } | dict.fromkeys(
-    "torch._decomp torch._export torch._functorch torch._lazy torch._prims "
+    "torch._custom_op torch._decomp torch._export torch._functorch torch._lazy "
+    "torch._prims "
     "torch._prims_common torch._refs torch._subclasses torch.ao "
-    "torch.autograd.forward_ad torch.export torch.fx torch.nested torch.nn.attention "
+    "torch.autograd.forward_ad torch.export torch.fx "
+    "torch.multiprocessing torch.nested torch.nn.attention "
     "torch.utils._mode_utils torch.utils._python_dispatch".split(),
     {},
 )
@@ -386,6 +392,8 @@ class Finder(importlib.abc.MetaPathFinder):
 
 # Classes in C that tests name in annotations and isinstance().
 OF_C = "FileCheck ScriptDict ScriptFunction ScriptList ScriptMethod".split()
+MENTIONED = [(torch, "SymInt"), (torch.library, "fallthrough_kernel")]
+FOR_COMPILERS = "_disable_dynamo"  # a decorator
 OF_DISPATCH = "DispatchKey DispatchKeySet _ExcludeDispatchKeyGuard".split()
 
 
@@ -398,6 +406,13 @@ def bring_judges():
     for name in OF_DISPATCH:
         if not hasattr(torch._C, name):
             setattr(torch._C, name, Absent(f"torch._C.{name}"))
+    # Its parent is no package, so that nobody is asked for it.
+    sys.modules.setdefault("torch.cuda.jiterator", StandIn("torch.cuda.jiterator"))
+    if not hasattr(torch, FOR_COMPILERS):
+        setattr(torch, FOR_COMPILERS, same)
+    for module, name in MENTIONED:
+        if not hasattr(module, name):
+            setattr(module, name, Absent(f"{module.__name__}.{name}"))
     for name in [*STAND_INS, *(f"torch.{name}" for name in NAMED_IN_TABLES)]:
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(name)

@@ -23,9 +23,7 @@ script = Scripts()
 def tools(lib):
     """What PyTorch has in modules that are imported by name."""
     dispatch, tree = (
-        (torch_dispatch, torch_tree)
-        if lib is torch
-        else (our_dispatch, our_tree)
+        (torch_dispatch, torch_tree) if lib is torch else (our_dispatch, our_tree)
     )
     return types.SimpleNamespace(dispatch=dispatch, map=tree.tree_map)
 
@@ -84,7 +82,16 @@ def forward_ops_are_seen(t, log, fails):
     x = W(t.arange(6.0).view(2, 3))
     log(x.shape, x.stride(), x.dtype, x.device, x.layout, x.requires_grad, x.is_leaf)
     for y in (
-        *(x + 1, x + x, 1 - x, x * t.ones(3), x.exp(), x.sum(0), x.mean(), x.view(3, 2)),
+        *(
+            x + 1,
+            x + x,
+            1 - x,
+            x * t.ones(3),
+            x.exp(),
+            x.sum(0),
+            x.mean(),
+            x.view(3, 2),
+        ),
         *(x.t(), x[0], x[:, 1], x.permute(1, 0), t.cat([x, x]), x.mm(x.t()), -x, x > 2),
         *(x.to(t.float64), x.clone(), x.detach(), x.unsqueeze(0), x.expand(2, 2, 3)),
         *(t.nn.functional.relu(x), t.nn.functional.softmax(x, 1), x.max(1)[0], x.data),
@@ -309,6 +316,44 @@ def what_is_returned(t, log, fails):
 
 
 @script
+def what_may_not_be_returned(t, log, fails):
+    class Odd(t.Tensor):
+        @classmethod
+        def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+            return None if func is t.ops.aten.exp.default else "text"
+
+    x = t.Tensor._make_wrapper_subclass(Odd, (2,))
+    log(x.exp())
+    fails(x.neg)
+    fails(x.detach)
+
+
+@script
+def storages(t, log, fails):
+    W = wrapper(t, log)
+    storage = W(t.ones(2, 3)).untyped_storage()
+    log(storage.nbytes(), storage.size())
+    fails(storage.data_ptr)
+    fails(lambda: storage.resize_(3))
+
+
+@script
+def what_tensor_does_itself(t, log, fails):
+    class Sub(t.Tensor):
+        @classmethod
+        def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+            log(str(func), shown(args, t))
+            return super().__torch_dispatch__(func, types, args, kwargs)
+
+    x = t.Tensor._make_subclass(Sub, t.ones(2), True)
+    y = x * 2
+    log(type(y).__name__, y, y.requires_grad, t.stack([x, x]))
+    x.data = t.Tensor._make_subclass(Sub, t.zeros(3))
+    log(x.shape)
+    fails(lambda: setattr(x, "data", t.ones(2)))
+
+
+@script
 def with_data_of_its_own(t, log, fails):
     class Logged(t.Tensor):
         __torch_function__ = t._C._disabled_torch_function_impl
@@ -490,6 +535,47 @@ def function_overrides_beside(t, log, fails):
     x = Both(t.ones(2))
     log(type(x.exp()).__name__)
     log(type(t.add(x, 1)).__name__)
+
+
+@script
+def a_class_that_dispatches_has_no_default_overrides(t, log, fails):
+    class Dispatching(t.Tensor):
+        @classmethod
+        def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+            return t.ones(3)
+
+    class Below(Dispatching):
+        pass
+
+    class Both(Dispatching):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return "function"
+
+    none = t._C._disabled_torch_function_impl
+    for cls in (Dispatching, Below, Both):
+        log(cls.__torch_function__ is none)
+        x = t.Tensor._make_wrapper_subclass(cls, (2,))
+        log(x.exp())
+    fails(lambda: t.nn.Parameter(t.Tensor._make_wrapper_subclass(Below, (2,))))
+
+
+@script
+def one_hop_of_function_overrides(t, log, fails):
+    class Logged(t.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            log(func.__name__)
+            return t.overrides.redispatch_function(func, types, args, kwargs or {})
+
+    def scaled(a, b):
+        if t.overrides.has_torch_function((a, b)):
+            return t.overrides.handle_torch_function(scaled, (a, b), a, b)
+        return a * b + 1
+
+    x = Logged(t.tensor([3.0]))
+    log(type(scaled(x, x)).__name__, type(x.exp()).__name__)
+    log(t.nn.functional.relu(x))
 
 
 @script

@@ -76,13 +76,11 @@ Value result_value(const Op& op, const Return& r, nb::handle object) {
   }
   switch (r.type) {
     case Type::Tensor:
-      FL_CHECK_TYPE(
+      FL_CHECK(
           is_tensor(o),
-          "Unable to cast Python instance of type ",
-          nb::cast<std::string>(nb::str(object.type())),
-          " to C++ type 'Tensor' (what __torch_dispatch__ returned of aten::",
-          op.schema.name,
-          ")");
+          "Unable to cast ",
+          nb::cast<std::string>(nb::str(object)),
+          " to Tensor");
       return as_tensor(o);
     case Type::TensorList: {
       TensorList list;

@@ -1,10 +1,13 @@
 // UntypedStorage: the storage cell as Python sees it.
 #include "flashlight/bind/py_tensor.h"
 
+#include <optional>
+
 #include <nanobind/stl/optional.h>
 
 #include <mlx/ops.h>
 
+#include "flashlight/core/dispatching.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/core/storage.h"
 
@@ -14,7 +17,21 @@ namespace {
 
 struct StorageObject {
   Ref<Storage> storage;
+  // Of a tensor without data (see Note [Tensors that dispatch]), as bytes.
+  std::optional<int64_t> without_data = {};
+
+  void check_data(const char* what) const {
+    FL_CHECK(!without_data, what, " on an invalid python storage.");
+  }
 };
+
+StorageObject storage_of(const Tensor& t) {
+  StorageObject out{t->storage};
+  if (is_dispatching(t) && t->storage->numel() == 0 && t.numel() != 0) {
+    out.without_data = storage_extent(t.geometry()) * itemsize(t.dtype());
+  }
+  return out;
+}
 
 } // namespace
 
@@ -23,13 +40,21 @@ void bind_storage(nb::module_& m) {
       .def(
           "data_ptr",
           [](StorageObject& s) {
+            s.check_data("Attempted to access the data pointer");
             return s.storage->nbytes() == 0 ? 0 : s.storage->address();
           })
-      .def("nbytes", [](StorageObject& s) { return s.storage->nbytes(); })
+      .def(
+          "nbytes",
+          [](StorageObject& s) {
+            return s.without_data.value_or(s.storage->nbytes());
+          })
       .def("resizable", [](StorageObject& s) { return s.storage->resizable(); })
       .def(
           "resize_",
-          [](StorageObject& s, int64_t bytes) { s.storage->resize(bytes); })
+          [](StorageObject& s, int64_t bytes) {
+            s.check_data("Attempted to call resize_()");
+            s.storage->resize(bytes);
+          })
       .def_prop_ro(
           "device",
           [](StorageObject& s) {
@@ -43,6 +68,7 @@ void bind_storage(nb::module_& m) {
       .def("use_count", [](StorageObject& s) { return s.storage->use_count(); })
       // A tensor over the bytes, aliasing.
       .def("_as_tensor", [](StorageObject& s, nb::handle dtype) {
+        s.check_data("Attempted to access the data");
         Dtype d = to_dtype(dtype.ptr());
         int64_t n = s.storage->nbytes() / itemsize(d);
         auto impl = make_ref<TensorImpl>();
@@ -52,8 +78,7 @@ void bind_storage(nb::module_& m) {
         impl->version = make_ref<VersionCounter>();
         return nb::steal(wrap(Tensor(std::move(impl))));
       });
-  m.def(
-      "_storage_of", [](const Tensor& t) { return StorageObject{t->storage}; });
+  m.def("_storage_of", &storage_of);
   m.def("_new_storage", [](int64_t nbytes, nb::handle device) {
     mx::array a = mx::zeros({static_cast<mx::ShapeElem>(nbytes)}, mx::uint8);
     Layout layout{IntList{nbytes}, IntList{1}};

@@ -350,10 +350,6 @@ int set_data_attr(PyObject* self, PyObject* value) {
         "Attempted to call `variable.set_data(tensor)`, but `variable` and "
         "`tensor` have incompatible tensor type.");
     FL_CHECK(
-        is_dispatching(t) == is_dispatching(from),
-        "Attempted to call `variable.set_data(tensor)`, but `variable` and "
-        "`tensor` have incompatible tensor type.");
-    FL_CHECK(
         !of_batch(t),
         "mutating directly with `.data` under vmap transform is not allowed.");
     FL_CHECK(
@@ -697,22 +693,38 @@ PyObject* method_as_subclass(PyObject* self, PyObject* cls) {
   });
 }
 PyObject* method_make_subclass(PyObject*, PyObject* args, PyObject* kwargs) {
-  static const char* kNames[] = {"cls", "data", "require_grad", nullptr};
+  static const char* kNames[] = {
+      "cls",
+      "data",
+      "require_grad",
+      "dispatch_sizes_strides_policy",
+      "dispatch_device",
+      "dispatch_layout",
+      nullptr};
   PyObject* cls = nullptr;
   PyObject* data = nullptr;
-  int require_grad = 0;
+  PyObject* policy = Py_None;
+  int require_grad = 0, device = 0, layout = 0;
   if (!PyArg_ParseTupleAndKeywords(
           args,
           kwargs,
-          "OO|p:_make_subclass",
+          "OO|p$Opp:_make_subclass",
           const_cast<char**>(kNames),
           &cls,
           &data,
-          &require_grad)) {
+          &require_grad,
+          &policy,
+          &device,
+          &layout)) {
     return nullptr;
   }
   return guarded([&] {
     PyTypeObject* type = subclass(cls);
+    FL_CHECK_AS(
+        NotImplementedError,
+        policy == Py_None && !device && !layout,
+        "_make_subclass(): classes that answer for sizes, device or layout "
+        "(dispatch_...) are not supported");
     Tensor t = detach(
         to_tensor(data, "_make_subclass(): argument 'data' (position 2)"));
     if (require_grad) {
