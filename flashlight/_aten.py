@@ -93,6 +93,73 @@ class RowPacket(OpOverloadPacket):
         return getattr(_C._aten, self._row)(*args, **kwargs)
 
 
+class PropertyOverload(OpOverload):
+    """What a tensor shows, as an overload that a ``__torch_dispatch__`` is asked."""
+
+    is_view = is_inplace_view = False
+
+    def __init__(self, packet, which, function, text):
+        super().__init__(packet, which)
+        self._call, self._text = function, text
+
+    @functools.cached_property
+    def _schema(self):
+        return Schema(f"aten::{self._text}")
+
+    def __call__(self, *args, **kwargs):
+        return self._call(*args, **kwargs)
+
+
+class PropertyPacket(OpOverloadPacket):
+    """The overloads of one property."""
+
+    def __init__(self, name, **overloads):
+        self.__name__ = name
+        self.__module__ = "torch._ops.aten"
+        self._names = list(overloads)
+        for which, (function, text) in overloads.items():
+            setattr(self, which, PropertyOverload(self, which, function, text))
+
+    @property
+    def _qualified_op_name(self):
+        return f"aten::{self.__name__}"
+
+    def overloads(self):
+        """The names of the overloads."""
+        return list(self._names)
+
+    def __getattr__(self, which):
+        raise AttributeError(
+            f"The underlying op of '{self}' has no overload name '{which}'"
+        )
+
+    def __call__(self, *args, **kwargs):
+        last = self._names[-1] if len(args) + len(kwargs) > 1 else self._names[0]
+        return getattr(self, last)(*args, **kwargs)
+
+
+def _properties():
+    def of(name, function, to="int"):
+        return name, (function, f"{name}(Tensor self) -> {to}")
+
+    contiguous = (
+        lambda self, memory_format: self.is_contiguous(memory_format=memory_format),
+        "is_contiguous.memory_format(Tensor self, MemoryFormat memory_format) -> bool",
+    )
+    more = {"is_contiguous": {"memory_format": contiguous}}
+    all_of_them = [
+        of("dim", lambda self: self.dim()),
+        of("sym_size", lambda self: list(self.size()), "SymInt[]"),
+        of("sym_stride", lambda self: list(self.stride()), "SymInt[]"),
+        of("sym_numel", lambda self: self.numel(), "SymInt"),
+        of("sym_storage_offset", lambda self: self.storage_offset(), "SymInt"),
+        of("is_contiguous", lambda self: self.is_contiguous(), "bool"),
+    ]
+    for name, default in all_of_them:
+        packet = PropertyPacket(name, default=default, **more.get(name, {}))
+        setattr(aten, name, packet)
+
+
 def _inplace_schema(text):
     """The schema of the in-place form of a row."""
     name, _, rest = text.partition("(")
@@ -129,6 +196,7 @@ aten = types.ModuleType("torch.ops.aten")
 aten.__getattr__ = _packet  # type: ignore[method-assign]
 aten.__dir__ = lambda: sorted(_rows())  # type: ignore[method-assign]
 sys.modules["flashlight.ops.aten"] = aten
+_properties()
 
 
 def overload(full_name, form=""):

@@ -5,7 +5,7 @@ import copyreg
 
 from flashlight import _C
 
-__all__ = ["deepcopy", "make", "reduce"]
+__all__ = ["ask", "deepcopy", "make", "reduce"]
 
 
 def _contiguous(size):
@@ -18,6 +18,9 @@ def _contiguous(size):
 
 def _refuse(what):
     raise NotImplementedError(f"_make_wrapper_subclass(): {what} is not supported")
+
+
+_POLICIES = {None: 0, "strides": 1, "sizes": 2}
 
 
 def make(
@@ -45,11 +48,13 @@ def make(
             by default.
         dtype, device: The default dtype and the CPU if absent.
         requires_grad: Whether gradients are computed for it.
+        dispatch_sizes_strides_policy: ``"strides"`` or ``"sizes"``: the class is asked
+            what they are. It may say what they are given as here, or None.
 
     Raises:
         TypeError: ``cls`` is no such class.
-        NotImplementedError: What is asked for besides (a layout, sizes that the class
-            answers for, dispatch keys) is not supported.
+        NotImplementedError: What is asked for besides (a layout, dispatch keys) is not
+            supported.
     """
     if not _C._class_dispatches(cls):
         raise TypeError(f"{cls.__name__} must define __torch_dispatch__")
@@ -57,11 +62,10 @@ def make(
         _refuse(f"layout={layout}")
     if dispatch_sizes_strides_policy is not None:
         policy = dispatch_sizes_strides_policy
-        if policy not in ("sizes", "strides"):
+        if policy not in _POLICIES:
             raise ValueError(
                 f"Unknown sizes_strides_policy: {policy}; expected 'strides' or 'sizes'"
             )
-        _refuse(f"dispatch_sizes_strides_policy={policy!r}")
     for name, value in (
         ("dispatch_device", dispatch_device),
         ("dispatch_layout", dispatch_layout),
@@ -90,10 +94,35 @@ def make(
         int(storage_offset or 0),
         _C.get_default_dtype() if dtype is None else dtype,
         "cpu" if device is None else device,
+        _POLICIES[dispatch_sizes_strides_policy],
     )
     if requires_grad:
         _C._require_grad(out)
     return out
+
+
+def ask(tensor, name, is_, *option):
+    """Ask the class of a tensor for a property that is ``is_``.
+
+    Raises:
+        NotImplementedError: It says something else, which the engine cannot follow.
+    """
+    from flashlight._aten import aten
+    from flashlight.utils._python_dispatch import dispatch
+
+    packet = getattr(aten, name)
+    func = packet.memory_format if option else packet.default
+    said = dispatch(func, (tensor, *option), {}, (tensor,), f"torch.ops.aten.{name}")
+    if said is None and name == "dim":
+        raise RuntimeError("dim returned invalid type NoneType, expected int")
+    if said is not None and is_ != (tuple(said) if name in _LISTS else said):
+        raise NotImplementedError(
+            f"__torch_dispatch__ of {type(tensor).__name__} says that {name} is {said}"
+            f", but it was made with {is_}: other sizes and strides are not supported"
+        )
+
+
+_LISTS = ("sym_size", "sym_stride")
 
 
 def _slots(tensor):

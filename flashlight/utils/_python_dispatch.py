@@ -49,13 +49,14 @@ def _with(modes):
         _set(before)
 
 
-def dispatch(func, args, kwargs, overloaded=()):
+def dispatch(func, args, kwargs, overloaded=(), name=None):
     """What the first makes of a call that takes it: the innermost mode, or a class.
 
     Args:
         func: The overload.
         args, kwargs: What it was called with.
         overloaded: Operands whose classes dispatch, one of each, subclasses first.
+        name: What an error calls the overload.
 
     While a mode is asked, the modes below it are on; while a class is, all are.
     """
@@ -74,8 +75,8 @@ def dispatch(func, args, kwargs, overloaded=()):
             return result
         asked.append(f"tensor subclass {type(operand)!r}")
     raise TypeError(
-        f"Multiple dispatch failed for '{func.__module__}.{func.__name__}'; all "
-        "__torch_dispatch__ handlers returned NotImplemented:\n\n"
+        f"Multiple dispatch failed for '{name or f'{func.__module__}.{func.__name__}'}'"
+        "; all __torch_dispatch__ handlers returned NotImplemented:\n\n"
         + "".join(f"  - {who}\n" for who in asked)
         + "\nFor more information, try re-running with TORCH_LOGS=not_implemented"
     )

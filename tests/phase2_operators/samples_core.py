@@ -20,6 +20,11 @@ from sampling import (
     wide,
 )
 
+
+def number_of(t):
+    return t.ops.aten._local_scalar_dense.default
+
+
 # Rows that PyTorch's tables have no samples for. torch has the function of that name.
 EXTRA = {
     "convolution": [
@@ -39,7 +44,9 @@ EXTRA = {
     "copy": [
         case(t(3, 2), t(2, seed=1), via=lambda t: lambda x, y: x.clone().copy_(y))
     ],
-    "_local_scalar_dense": [case(t(1)), case(t())],
+    "_local_scalar_dense": [
+        case(t(*sizes), via=number_of, only=whole) for sizes in ((1,), (), (1, 1))
+    ],
     "_to_copy": [case(t(3, 2), via=lambda t: lambda x: x.to(t.float16))],
     **{
         f"__{name}__.{kind}": [

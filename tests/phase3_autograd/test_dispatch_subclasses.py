@@ -240,6 +240,59 @@ def making_one(t, log, fails):
 
 
 @script
+def sizes_and_strides_are_asked_for(t, log, fails):
+    W = wrapper(t, log)
+
+    class Asked(W):
+        policy = None
+
+        @staticmethod
+        def __new__(cls, inner):
+            self = t.Tensor._make_wrapper_subclass(
+                cls, inner.size(), dispatch_sizes_strides_policy=cls.policy
+            )
+            self.inner = inner
+            return self
+
+    class Sizes(Asked):
+        policy = "sizes"
+
+    class Strides(Asked):
+        policy = "strides"
+
+    class None_(Sizes):
+        @classmethod
+        def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+            return None
+
+    class Refusing(Sizes):
+        @classmethod
+        def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+            return NotImplemented
+
+    for cls in (Asked, Sizes, Strides, None_, Refusing):
+        x = cls(t.ones(2, 3))
+        for look in (
+            *(lambda: x.shape, x.size, lambda: x.size(0), lambda: x.ndim, x.dim),
+            *(
+                x.numel,
+                x.stride,
+                lambda: x.stride(1),
+                x.storage_offset,
+                x.is_contiguous,
+            ),
+            *(lambda: x.is_contiguous(memory_format=t.channels_last), lambda: len(x)),
+        ):
+            try:
+                log(look())
+            except TypeError as error:
+                log(str(error).splitlines()[0])
+            except RuntimeError as error:
+                log(str(error))
+    log(type(Sizes(t.ones(2, 3)) + 1).__name__)
+
+
+@script
 def nobody_takes_it(t, log, fails):
     W = wrapper(t, log)
 
@@ -500,7 +553,10 @@ def two_in_one(t, log, fails):
             kwargs = kwargs or {}
             outs = []
             for side in "ab":
-                part = lambda x: getattr(x, side) if isinstance(x, Two) else x
+
+                def part(x, side=side):
+                    return getattr(x, side) if isinstance(x, Two) else x
+
                 outs.append(func(*u.map(part, args), **u.map(part, kwargs)))
             a, b = outs
             out = Two(a, b) if isinstance(a, t.Tensor) else a
@@ -635,8 +691,6 @@ def test_pickles():
     "options",
     [
         {"layout": flashlight.sparse_coo},
-        {"dispatch_sizes_strides_policy": "sizes"},
-        {"dispatch_sizes_strides_policy": "strides"},
         {"dispatch_device": True},
         {"dispatch_layout": True},
         {"memory_format": flashlight.channels_last},
@@ -648,6 +702,22 @@ def test_pickles():
 def test_what_is_not_supported_says_so(options):
     with pytest.raises(NotImplementedError, match=next(iter(options))):
         flashlight.Tensor._make_wrapper_subclass(Module, (2,), **options)
+
+
+def test_other_sizes_than_those_given_are_refused():
+    class Other(Module):
+        @staticmethod
+        def __new__(cls, inner):
+            return flashlight.Tensor._make_wrapper_subclass(
+                cls, (2,), dispatch_sizes_strides_policy="sizes"
+            )
+
+        @classmethod
+        def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+            return [5]
+
+    with pytest.raises(NotImplementedError, match="says that sym_size is .5."):
+        Other(None).shape
 
 
 def test_reading_what_is_not_there_is_an_error():

@@ -48,6 +48,7 @@ def test_every_name_is_there():
         "_profiler",
     }
     added |= {"DisableTorchFunction", "DisableTorchFunctionSubclass"}
+    added |= {"_DisableTorchDispatch", "_skip_one_hop_torch_function"}
     added |= {"_is_torch_function_enabled", "_is_torch_function_all_disabled"}
     added |= {"_functorch", "has_spectral"}
     added |= {"_debug_only_are_vmap_fallback_warnings_enabled"}

@@ -1,11 +1,13 @@
 // __torch_dispatch__ of modes and classes: ops as Python sees them below
 // autograd.
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <map>
 #include <utility>
 
+#include "flashlight/bind/py_autograd.h"
 #include "flashlight/bind/signature.h"
 #include "flashlight/bind/values.h"
 #include "flashlight/ops/dispatch_mode.h"
@@ -194,6 +196,49 @@ Results run_in_python(
 
 } // namespace
 
+// Has the class a __torch_dispatch__ that is not the one of Tensor?
+bool class_dispatches(PyTypeObject* type) {
+  if (type == tensor_type() || type == tensor_base_type()) {
+    return false;
+  }
+  static PyObject* disabled = [] {
+    nb::object m = nb::module_::import_("flashlight._C");
+    nb::object f = nb::getattr(m, "_disabled_torch_dispatch_impl", nb::none());
+    return f.release().ptr();
+  }();
+  nb::handle cls(reinterpret_cast<PyObject*>(type));
+  nb::object own = nb::getattr(cls, "__torch_dispatch__", nb::none());
+  return !own.is_none() && own.ptr() != disabled;
+}
+PyTypeObject* subclass(PyObject* cls) {
+  FL_CHECK_TYPE(
+      PyType_Check(cls),
+      "cls must be a type (got ",
+      Py_TYPE(cls)->tp_name,
+      ")");
+  auto* type = reinterpret_cast<PyTypeObject*>(cls);
+  FL_CHECK_TYPE(
+      PyType_IsSubtype(type, tensor_base_type()),
+      "Creating a Tensor subclass from a class that does not inherit from "
+      "Tensor is not possible. Make sure your class inherits from Tensor.");
+  return type;
+}
+
+Answers answers(const Tensor& t) {
+  return is_dispatching(t) ? static_cast<PyTensor*>(t->python)->answers
+                           : Answers::Nothing;
+}
+
+void ask(const Tensor& t, const char* name, nb::object is, nb::handle option) {
+  nb::object ask = nb::module_::import_("flashlight._wrappers").attr("ask");
+  nb::object self = nb::steal(wrap(t));
+  if (option.is_valid()) {
+    ask(self, name, is, option);
+  } else {
+    ask(self, name, is);
+  }
+}
+
 void bind_dispatch_mode(nb::module_& m) {
   set_dispatch_handler(run_in_python);
   dispatching_hooks().detach = [](const Tensor& t) {
@@ -204,6 +249,35 @@ void bind_dispatch_mode(nb::module_& m) {
     static const Op& row = get_op("_local_scalar_dense");
     return invoke<Scalar>(row, t);
   };
+  m.def("_dispatching_tensors", [] { return dispatching_tensors.load(); });
+  m.def("_require_grad", [](const Tensor& t) { require_grad(t); });
+  m.def("_share_storage", [](const Tensor& to, const Tensor& from) {
+    to->storage = from->storage;
+  });
+  m.def("_is_dispatching", [](const Tensor& t) { return is_dispatching(t); });
+  m.def("_class_dispatches", [](nb::handle cls) {
+    return class_dispatches(subclass(cls.ptr()));
+  });
+  m.def(
+      "_make_wrapper",
+      [](nb::handle cls,
+         const std::vector<int64_t>& sizes,
+         const std::vector<int64_t>& strides,
+         int64_t offset,
+         nb::handle dtype,
+         nb::handle device,
+         int answers) {
+        Geometry g{
+            IntList(sizes.begin(), sizes.end()),
+            IntList(strides.begin(), strides.end()),
+            offset};
+        Tensor t = born(without_data(
+            std::move(g), to_dtype(dtype.ptr()), to_device(device.ptr())));
+        nb::object out = nb::steal(wrap_as(subclass(cls.ptr()), t));
+        reinterpret_cast<PyTensor*>(out.ptr())->answers =
+            static_cast<Answers>(answers);
+        return out;
+      });
   m.def("_set_dispatch_handler", [](nb::object f) { handler() = f; });
   m.def("_overloaded", [](nb::list tensors) {
     Overloaded all;

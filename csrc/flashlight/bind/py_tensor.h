@@ -6,9 +6,14 @@
 
 namespace flashlight::bind {
 
+// What a class that dispatches is asked for though no op runs: nothing,
+// strides, sizes as well.
+enum class Answers : uint8_t { Nothing, Strides, Sizes };
+
 struct PyTensor {
   PyObject_HEAD Tensor tensor;
   bool dispatches; // its class is asked: Note [Tensors that dispatch]
+  Answers answers;
 };
 
 // flashlight._C.TensorBase, and the Python class Tensor that results have.
@@ -31,6 +36,18 @@ PyObject* wrap(const Tensor& tensor);
 PyObject* wrap(Tensor&& tensor);
 // A new object of this class for a tensor that has none yet.
 PyObject* wrap_as(PyTypeObject* type, Tensor tensor);
+
+// Classes of tensors with __torch_dispatch__ (dispatch_mode.cpp).
+bool class_dispatches(PyTypeObject* type);
+// TypeError if it is no class of tensors.
+PyTypeObject* subclass(PyObject* cls);
+Answers answers(const Tensor& tensor);
+// Raises if the class says something else of the property than `is`.
+void ask(
+    const Tensor& tensor,
+    const char* name,
+    nb::object is,
+    nb::handle option = {});
 
 // tensor[index] and tensor[index] = value (indexing.cpp).
 PyObject* get_item(PyObject* self, PyObject* index);

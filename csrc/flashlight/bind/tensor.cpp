@@ -213,7 +213,20 @@ R number_slot(PyObject* self) {
   });
 }
 
+// Of a tensor whose class answers for them.
+void ask_dim(const Tensor& t) {
+  if (answers(t) == Answers::Sizes) [[unlikely]] {
+    ask(t, "dim", nb::int_(t.dim()));
+  }
+}
+void ask_sizes(const Tensor& t) {
+  if (answers(t) == Answers::Sizes) [[unlikely]] {
+    ask(t, "sym_size", int_tuple(t.sizes()));
+  }
+}
+
 PyObject* get_shape(const Tensor& t) {
+  ask_sizes(t);
   return size_object(t.sizes());
 }
 PyObject* get_dtype(const Tensor& t) {
@@ -226,6 +239,7 @@ PyObject* get_layout(const Tensor&) {
   return Py_NewRef(layout_object(MemoryLayout::Strided));
 }
 PyObject* get_ndim(const Tensor& t) {
+  ask_dim(t);
   return PyLong_FromLongLong(t.dim());
 }
 PyObject* get_requires_grad(const Tensor& t) {
@@ -442,6 +456,8 @@ PyGetSetDef kAttributes[] = {
 Py_ssize_t tensor_length(PyObject* self) {
   return guarded<Py_ssize_t>(-1, [&] {
     const Tensor& t = tensor_of(self);
+    ask_dim(t);
+    ask_sizes(t);
     FL_CHECK_TYPE(t.dim() > 0, "len() of a 0-d tensor");
     return static_cast<Py_ssize_t>(t.sizes()[0]);
   });
@@ -545,6 +561,10 @@ PyObject* method_size(PyObject* self, PyObject* args, PyObject* kwargs) {
   }
   return guarded([&] {
     const Tensor& t = tensor_of(self);
+    if (dim != Py_None) {
+      ask_dim(t);
+    }
+    ask_sizes(t);
     return dim == Py_None ? size_object(t.sizes())
                           : PyLong_FromLongLong(t.size(to_int(dim)));
   });
@@ -559,6 +579,9 @@ PyObject* method_stride(PyObject* self, PyObject* args, PyObject* kwargs) {
   }
   return guarded([&]() -> PyObject* {
     const Tensor& t = tensor_of(self);
+    if (answers(t) >= Answers::Strides) [[unlikely]] {
+      ask(t, "sym_stride", int_tuple(t.strides()));
+    }
     return dim == Py_None ? int_tuple(t.strides()).release().ptr()
                           : PyLong_FromLongLong(t.stride(to_int(dim)));
   });
@@ -570,13 +593,23 @@ PyObject* with_tensor(PyObject* self, F&& f) {
 }
 
 PyObject* method_dim(PyObject* self, PyObject*) {
-  return PyLong_FromLongLong(tensor_of(self).dim());
+  return with_tensor(self, [](const Tensor& t) { return get_ndim(t); });
 }
 PyObject* method_numel(PyObject* self, PyObject*) {
-  return PyLong_FromLongLong(tensor_of(self).numel());
+  return with_tensor(self, [](const Tensor& t) {
+    if (answers(t) == Answers::Sizes) [[unlikely]] {
+      ask(t, "sym_numel", nb::int_(t.numel()));
+    }
+    return PyLong_FromLongLong(t.numel());
+  });
 }
 PyObject* method_storage_offset(PyObject* self, PyObject*) {
-  return PyLong_FromLongLong(tensor_of(self).storage_offset());
+  return with_tensor(self, [](const Tensor& t) {
+    if (answers(t) == Answers::Sizes) [[unlikely]] {
+      ask(t, "sym_storage_offset", nb::int_(t.storage_offset()));
+    }
+    return PyLong_FromLongLong(t.storage_offset());
+  });
 }
 PyObject* method_data_ptr(PyObject* self, PyObject*) {
   return guarded(
@@ -606,7 +639,14 @@ method_is_contiguous(PyObject* self, PyObject* args, PyObject* kwargs) {
           "torch.memory_format");
       f = to_memory_format(format);
     }
-    return PyBool_FromLong(tensor_of(self).is_contiguous(f));
+    const Tensor& t = tensor_of(self);
+    if (answers(t) >= Answers::Strides) [[unlikely]] {
+      ask(t,
+          "is_contiguous",
+          nb::bool_(t.is_contiguous(f)),
+          format == Py_None ? nb::handle() : nb::handle(format));
+    }
+    return PyBool_FromLong(t.is_contiguous(f));
   });
 }
 PyObject* method_is_conj(PyObject* self, PyObject*) {
@@ -659,33 +699,6 @@ PyObject* method_is_set_to(PyObject* self, PyObject* other) {
 PyObject* method_bump_version(PyObject* self, PyObject*) {
   tensor_of(self).bump_version();
   return Py_NewRef(Py_None);
-}
-// Has the class a __torch_dispatch__ that is not the one of Tensor?
-bool class_dispatches(PyTypeObject* type) {
-  if (type == python_type || type == base_type) {
-    return false;
-  }
-  static PyObject* disabled = [] {
-    nb::object m = nb::module_::import_("flashlight._C");
-    nb::object f = nb::getattr(m, "_disabled_torch_dispatch_impl", nb::none());
-    return f.release().ptr();
-  }();
-  nb::handle cls(reinterpret_cast<PyObject*>(type));
-  nb::object own = nb::getattr(cls, "__torch_dispatch__", nb::none());
-  return !own.is_none() && own.ptr() != disabled;
-}
-PyTypeObject* subclass(PyObject* cls) {
-  FL_CHECK_TYPE(
-      PyType_Check(cls),
-      "cls must be a type (got ",
-      Py_TYPE(cls)->tp_name,
-      ")");
-  auto* type = reinterpret_cast<PyTypeObject*>(cls);
-  FL_CHECK_TYPE(
-      PyType_IsSubtype(type, base_type),
-      "Creating a Tensor subclass from a class that does not inherit from "
-      "Tensor is not possible. Make sure your class inherits from Tensor.");
-  return type;
 }
 PyObject* method_as_subclass(PyObject* self, PyObject* cls) {
   return guarded([&] {
@@ -811,6 +824,7 @@ PyObject* wrap_as(PyTypeObject* type, Tensor tensor) {
   bool dispatches = class_dispatches(type);
   PyObject* self = check(type->tp_alloc(type, 0));
   reinterpret_cast<PyTensor*>(self)->dispatches = dispatches;
+  reinterpret_cast<PyTensor*>(self)->answers = Answers::Nothing;
   dispatching_tensors += dispatches ? 1 : 0;
   TensorImpl* impl = tensor.get();
   new (&tensor_of(self)) Tensor(std::move(tensor));
@@ -944,31 +958,6 @@ void bind_tensor(nb::module_& m) {
   dispatching_hooks().is = [](const void* python) {
     return static_cast<const PyTensor*>(python)->dispatches;
   };
-  m.def("_dispatching_tensors", [] { return dispatching_tensors.load(); });
-  m.def("_require_grad", [](const Tensor& t) { require_grad(t); });
-  m.def("_share_storage", [](const Tensor& to, const Tensor& from) {
-    to->storage = from->storage;
-  });
-  m.def("_is_dispatching", [](const Tensor& t) { return is_dispatching(t); });
-  m.def("_class_dispatches", [](nb::handle cls) {
-    return class_dispatches(subclass(cls.ptr()));
-  });
-  m.def(
-      "_make_wrapper",
-      [](nb::handle cls,
-         const std::vector<int64_t>& sizes,
-         const std::vector<int64_t>& strides,
-         int64_t offset,
-         nb::handle dtype,
-         nb::handle device) {
-        Geometry g{
-            IntList(sizes.begin(), sizes.end()),
-            IntList(strides.begin(), strides.end()),
-            offset};
-        Tensor t = born(without_data(
-            std::move(g), to_dtype(dtype.ptr()), to_device(device.ptr())));
-        return nb::steal(wrap_as(subclass(cls.ptr()), t));
-      });
   m.def("_use_count", [](nb::handle t) {
     return to_tensor(t.ptr()).impl()->use_count();
   });
@@ -983,9 +972,10 @@ void bind_tensor(nb::module_& m) {
     }
     std::swap(tensor_of(a.ptr()), tensor_of(b.ptr()));
     // (The classes have changed places, too.)
-    std::swap(
-        reinterpret_cast<PyTensor*>(a.ptr())->dispatches,
-        reinterpret_cast<PyTensor*>(b.ptr())->dispatches);
+    auto* x = reinterpret_cast<PyTensor*>(a.ptr());
+    auto* y = reinterpret_cast<PyTensor*>(b.ptr());
+    std::swap(x->dispatches, y->dispatches);
+    std::swap(x->answers, y->answers);
     for (nb::handle h : {a, b}) {
       const Tensor& t = tensor_of(h.ptr());
       t->python = h.ptr();

@@ -63,7 +63,6 @@ Tensor masked_put(
 
 void register_internals() {
   op("_local_scalar_dense(Tensor self) -> Scalar")
-      .forms("function")
       .kernel([](const Tensor& self) { return self.item(); })
       .complex128([](const Call& call) {
         return Results{Value(call.args[0].as<Tensor>().item())};
