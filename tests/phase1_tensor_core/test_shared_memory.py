@@ -242,6 +242,14 @@ def test_an_array_outlives_its_tensor():
     assert x.tolist() == [0, 1, 2]
 
 
+def test_what_has_no_memory_is_not_shown():
+    x = flashlight.ones(4)
+    x.untyped_storage().resize_(0)
+    for show in (x.numpy, lambda: np.from_dlpack(x)):
+        with pytest.raises(RuntimeError, match="doesn't have storage"):
+            show()
+
+
 WARNS = """
 import sys, warnings
 import numpy as np

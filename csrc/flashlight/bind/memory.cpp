@@ -76,6 +76,10 @@ std::optional<Dtype> from_dlpack_dtype(nb::dlpack::dtype given) {
 
 // An object that shows the tensor's memory by the buffer protocol and DLPack.
 nb::object memory_of(const Tensor& t) {
+  FL_CHECK(
+      storage_extent(t.geometry()) <=
+          t->storage->nbytes() / itemsize(t.dtype()),
+      "Cannot access data pointer of Tensor that doesn't have storage");
   std::shared_ptr<LentMemory> memory = t->storage->lend();
   char* data = memory->data() + t.storage_offset() * itemsize(t.dtype());
   nb::capsule owner(
