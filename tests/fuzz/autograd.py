@@ -345,8 +345,10 @@ def write_y(w):
     if overlap(t, w.tensors[y]):
         y = x
     form = w.rng.choice(WRITES_Y)
-    # PyTorch compares the strides of a gradient with those of as many dimensions.
-    if ".data = " in form and w.tensors[y].dim() != t.dim():
+    # PyTorch compares the strides of a gradient with those of as many dimensions, and
+    # cannot give a version to what an inference tensor was put into.
+    other = w.tensors[y]
+    if ".data = " in form and (other.dim() != t.dim() or other.is_inference()):
         return None
     return _defined(w, x) or form.format(x=x, y=y)
 
