@@ -1,29 +1,8 @@
 """Gradients and Jacobians, under the names that ``functorch`` imports them by."""
 
-from flashlight.func import (
-    functionalize,
-    grad,
-    grad_and_value,
-    hessian,
-    jacfwd,
-    jacrev,
-    jvp,
-    linearize,
-    vjp,
-)
+from flashlight.func._autograd import *  # noqa: F401,F403
+from flashlight.func._autograd import __all__  # noqa: F401
 from flashlight.func._autograd import _selected as _slice_arguments
-
-__all__ = [
-    "functionalize",
-    "grad",
-    "grad_and_value",
-    "hessian",
-    "jacfwd",
-    "jacrev",
-    "jvp",
-    "linearize",
-    "vjp",
-]
 
 
 def _as_tuple(value):
