@@ -3,10 +3,12 @@
 from flashlight.autograd.engine import _calculate_shape, backward, grad
 from flashlight.autograd.function import Function, NestedIOFunction
 from flashlight.autograd.grad_mode import (
+    _force_original_view_tracking,
     detect_anomaly,
     enable_grad,
     inference_mode,
     is_multithreading_enabled,
+    is_view_replay_enabled,
     no_grad,
     set_detect_anomaly,
     set_grad_enabled,
@@ -69,5 +71,6 @@ __all__ = [
     "profiler",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "is_view_replay_enabled",
     "set_multithreading_enabled",
 ]

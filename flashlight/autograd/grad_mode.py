@@ -139,27 +139,46 @@ class inference_mode(_Decorator):
         return type(self)(self.mode)
 
 
+def is_view_replay_enabled():
+    """Whether views are made again by their ops where their history is asked for."""
+    return _C._is_view_replay_enabled()
+
+
 def is_multithreading_enabled():
     """Whether ``set_multithreading_enabled`` was left on; backward needs no threads."""
     return _C._is_multithreading_enabled()
 
 
-class set_multithreading_enabled(_Decorator):
-    """Accepted: backward runs on the calling thread in any case."""
+class _Switch(_Decorator):
+    """Sets a switch of the calling thread: at once, and for a block as its context."""
 
     def __init__(self, mode):
-        self._before = _C._is_multithreading_enabled()
+        self._before = self._get()
         self.mode = mode
-        _C._set_multithreading_enabled(mode)
+        self._set(mode)
 
     def __enter__(self):
         pass
 
     def __exit__(self, *exc):
-        _C._set_multithreading_enabled(self._before)
+        self._set(self._before)
 
     def clone(self):
         return type(self)(self.mode)
+
+
+class set_multithreading_enabled(_Switch):
+    """Accepted: backward runs on the calling thread in any case."""
+
+    _get = staticmethod(_C._is_multithreading_enabled)
+    _set = staticmethod(_C._set_multithreading_enabled)
+
+
+class _force_original_view_tracking(_Switch):
+    """Views remember the ops that made them, not only how they lie on their base."""
+
+    _get = staticmethod(_C._is_view_replay_enabled)
+    _set = staticmethod(_C._set_view_replay_enabled)
 
 
 class set_detect_anomaly:

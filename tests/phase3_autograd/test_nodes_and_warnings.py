@@ -243,6 +243,60 @@ def gradients_of_sparse_leaves(lib, log, fails):
     log(g.to_dense(), x.grad)
 
 
+@script
+def the_order_in_which_nodes_will_run(lib, log, fails):
+    ask = lib._C._current_graph_task_execution_order
+
+    def order(_):
+        log([node.name() for node in ask()])
+
+    fails(ask)
+    a = lib.ones(1, requires_grad=True)
+    b = lib.ones(1, requires_grad=True)
+    d = a.cos()
+    out = b.sin() * d
+    out.register_hook(order)
+    fails(lambda: out.backward(retain_graph=True))
+    with lib.autograd.set_multithreading_enabled(False):
+        out.backward(retain_graph=True)
+        lib.autograd.grad(out, [b], retain_graph=True)
+        lib.autograd.grad(out, [a, d], retain_graph=True)
+        x = a * 2
+        roots = x.sin(), x.cos(), x.tan()
+        roots[2].register_hook(order)
+        lib.autograd.grad(roots, [a])
+    for what in (out, 3, None):
+        fails(lambda: lib._C._will_engine_execute_node(what))
+
+
+@script
+def views_whose_ops_are_kept(lib, log, fails):
+    tracking = lib.autograd._force_original_view_tracking
+
+    def grad_fn(view, write):
+        x = lib.arange(24.0).reshape(2, 3, 4).requires_grad_() * 1
+        y = view(x)
+        write(x)
+        (y * y).sum().backward()
+        return y.grad_fn.name()
+
+    views = [
+        lambda x: x.view(6, 4),
+        lambda x: x.split([1, 2], 1)[1],
+        lambda x: x.transpose(0, 2).select(1, 1)[1:],
+        lambda x: x.unfold(-1, 2, 1),
+    ]
+    for view in views:
+        for mode in (True, False):
+            with tracking(mode):
+                log(mode, lib.autograd.is_view_replay_enabled())
+                fails(lambda: log(grad_fn(view, lambda x: x.mul_(2))))
+    with tracking(False):
+        tracking(True)
+        log(lib.autograd.is_view_replay_enabled())
+    log(lib.autograd.is_view_replay_enabled())
+
+
 @script.each
 def test_as_torch(program):
     compare_scripts(program)

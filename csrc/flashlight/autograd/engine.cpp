@@ -26,10 +26,14 @@ struct ExecInfo {
   }
 };
 
+// How many gradients each node waits for.
+using Dependencies = std::unordered_map<Node*, int>;
+
 struct GraphTask {
   int64_t id = 0;
   BackwardOptions options;
-  std::unordered_map<Node*, int> dependencies;
+  std::vector<std::weak_ptr<Node>> roots;
+  Dependencies dependencies;
   std::unordered_map<Node*, TensorList> buffers; // of nodes not ready yet
   std::unordered_map<Node*, ExecInfo> exec_info; // empty: run everything
   TensorList captured;
@@ -80,15 +84,18 @@ struct Later {
   }
 };
 
-void compute_dependencies(GraphTask& task, Node* root) {
+// Counts what `root` leads to, but for what is behind nodes that were seen.
+void count_dependencies(
+    Dependencies& dependencies,
+    Node* root,
+    std::unordered_set<Node*>& seen) {
   std::vector<Node*> stack{root};
-  std::unordered_set<Node*> seen;
   while (!stack.empty()) {
     Node* node = stack.back();
     stack.pop_back();
     for (const Edge& e : node->next_edges()) {
       if (e.node) {
-        task.dependencies[e.node.get()] += 1;
+        dependencies[e.node.get()] += 1;
         if (seen.insert(e.node.get()).second) {
           stack.push_back(e.node.get());
         }
@@ -454,6 +461,47 @@ bool will_execute(const Node& node) {
   return it != task->exec_info.end() && it->second.wanted();
 }
 
+std::vector<std::shared_ptr<Node>> execution_order() {
+  const GraphTask* task = current_task();
+  FL_CHECK(
+      task,
+      "_current_graph_task_execution_order should only be called during the "
+      "backward pass");
+  FL_CHECK(
+      !autograd_state().multithreading,
+      "get_current_graph_task_execution_order expects the current backward to "
+      "be executed with multithreading disabled, e.g. by running:\n\n"
+      ">>> with torch.autograd.set_multithreading_enabled(False):\n"
+      "...     torch.autograd.grad(...)\n");
+  Dependencies waiting;
+  std::unordered_set<Node*> seen;
+  std::vector<std::shared_ptr<Node>> roots, order;
+  for (const auto& root : task->roots) {
+    if (auto node = root.lock()) { // else it has run, and nothing holds it
+      waiting[node.get()] += 1;
+      if (seen.insert(node.get()).second) {
+        count_dependencies(waiting, node.get(), seen);
+      }
+      roots.push_back(std::move(node));
+    }
+  }
+  std::priority_queue<Ready, std::vector<Ready>, Later> queue;
+  auto arrive = [&](const std::shared_ptr<Node>& node) {
+    if (node && task->wants(node.get()) && --waiting.at(node.get()) == 0) {
+      queue.push({node, {}});
+    }
+  };
+  std::for_each(roots.begin(), roots.end(), arrive);
+  while (!queue.empty()) {
+    order.push_back(queue.top().node);
+    queue.pop();
+    for (const Edge& e : order.back()->next_edges()) {
+      arrive(e.node);
+    }
+  }
+  return order;
+}
+
 void queue_backward_callback(std::function<void()> callback) {
   FL_CHECK(
       current_task(),
@@ -483,7 +531,11 @@ TensorList run_backward(
     first_grads.resize(first->inputs().size());
     first_grads.at(roots[0].input) = std::move(checked.at(0));
   }
-  compute_dependencies(task, first.get());
+  for (const Edge& e : roots) {
+    task.roots.push_back(e.node);
+  }
+  std::unordered_set<Node*> seen;
+  count_dependencies(task.dependencies, first.get(), seen);
   if (!inputs.empty()) {
     compute_exec_info(task, first.get(), inputs);
     ExecInfo& info = task.exec_info[first.get()];

@@ -72,6 +72,8 @@ class FL_API AlsoNeeded {
  private:
   Node* node_ = nullptr; // what was not needed before
 };
+// The nodes that the running backward runs, in that order, from its beginning.
+FL_API std::vector<std::shared_ptr<Node>> execution_order();
 // Will the running backward reach this node?
 FL_API bool will_execute(const Node& node);
 

@@ -673,8 +673,28 @@ void bind_autograd(nb::module_& m) {
   m.def("_current_graph_task_id", current_graph_task);
   m.def("_current_graph_task_keep_graph", current_keep_graph);
   m.def("_is_checkpoint_valid", whole_backward);
-  m.def("_will_engine_execute_node", [](nb::handle node) {
-    return will_execute(*to_node(node));
+  m.def(
+      "_will_engine_execute_node",
+      [](nb::handle node) {
+        bool is_node = PyObject_TypeCheck(node.ptr(), node_base) ||
+                       nb::hasattr(node, "_node");
+        FL_CHECK(
+            is_node,
+            "_will_engine_execute_node expects an grad_fn, but got ",
+            Py_TYPE(node.ptr())->tp_name);
+        return will_execute(*to_node(node));
+      },
+      nb::arg("node").none());
+  m.def("_current_graph_task_execution_order", [] {
+    nb::list order;
+    for (const auto& node : execution_order()) {
+      order.append(nb::steal(wrap_node(node)));
+    }
+    return order;
+  });
+  m.def("_is_view_replay_enabled", [] { return autograd_state().view_replay; });
+  m.def("_set_view_replay_enabled", [](bool enabled) {
+    autograd_state().view_replay = enabled;
   });
   m.def("_current_autograd_node", [] {
     return nb::steal(wrap_node(current_node()));

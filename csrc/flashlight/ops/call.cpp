@@ -83,14 +83,20 @@ CreationMeta creation_meta(const Op& op, bool recorded) {
                               : CreationMeta::Default;
 }
 
-// Keeps how `view` is made of its base, if it shows it in another way than a
-// geometry can say, or what it is a view of does.
-void keep_replay(const Op& op, const Value* args, const Tensor& view) {
+// Keeps how `view` (the result `nth` of the op) is made of its base, if it
+// shows it in another way than a geometry can say, or what it is a view of
+// does; or if views are to be played again in any case.
+void keep_replay(
+    const Op& op,
+    const Value* args,
+    const Tensor& view,
+    size_t nth) {
   const Tensor& self = *args[0].tensor();
   const AutogradMeta* parent = autograd_meta(self);
   bool of_view = parent && parent->is_view;
   bool other = view.is_complex() != self.is_complex() ||
-               view->conj != self->conj || view->neg != self->neg;
+               view->conj != self->conj || view->neg != self->neg ||
+               autograd_state().view_replay;
   if (!other && !(of_view && parent->replay)) {
     return;
   }
@@ -101,14 +107,43 @@ void keep_replay(const Op& op, const Value* args, const Tensor& view) {
     };
   }
   ensure_autograd_meta(view).replay =
-      [&op, other, before, g = view.geometry()](const Tensor& base) {
+      [&op,
+       rest = other ? std::vector<Value>(args + 1, args + op.schema.args.size())
+                    : std::vector<Value>(),
+       nth,
+       other,
+       before,
+       g = view.geometry()](const Tensor& base) {
         Tensor from = before ? before(base) : base;
         if (!other) {
           return as_strided(from, g.sizes, g.strides, g.offset);
         }
-        Value self[] = {from};
-        return call(op, self)[0].as<Tensor>();
+        std::vector<Value> again{from};
+        again.insert(again.end(), rest.begin(), rest.end());
+        Results views = call(op, again.data());
+        Tensor found;
+        size_t i = 0;
+        for_results(
+            views, [&](const Tensor& t) { found = i++ == nth ? t : found; });
+        return found;
       };
+}
+
+// Marks the results of a view op as views, but for those of inference mode, of
+// which nothing is tracked.
+void keep_views(
+    const Op& op,
+    const Value* args,
+    Results& views,
+    bool recorded) {
+  size_t nth = 0;
+  for_results(views, [&](const Tensor& t) {
+    if (!t->inference) {
+      make_view(t, *args[0].tensor(), creation_meta(op, recorded));
+      keep_replay(op, args, t, nth);
+    }
+    ++nth;
+  });
 }
 
 [[noreturn]] void fail_complex128(const Op& op);
@@ -365,12 +400,7 @@ Results call_unrecorded(const Op& op, const Value* args, bool any) {
   bool inference = autograd_state().inference_mode;
   // The same bytes under another dtype are no view that autograd follows.
   if (op.view && op.derivative != Derivative::NotDifferentiable) {
-    for_results(results, [&](const Tensor& t) {
-      if (!t->inference) { // of which nothing is tracked
-        make_view(t, *args[0].tensor(), creation_meta(op, false));
-        keep_replay(op, args, t);
-      }
-    });
+    keep_views(op, args, results, false);
   } else if (op.view) { // the same bytes under another dtype
     for_results(results, made_now);
   } else if (inference) {
@@ -391,10 +421,7 @@ Results call_recorded(const Op& op, const Value* args) {
   auto node = std::make_shared<OpNode>(op, args);
   Results results = run(op, args);
   if (op.view) {
-    for_results(results, [&](const Tensor& t) {
-      make_view(t, *args[0].tensor(), creation_meta(op, true));
-      keep_replay(op, args, t);
-    });
+    keep_views(op, args, results, true);
   }
   for_places(results, [&](const Tensor& t) {
     if (t.defined() && differentiable_dtype(t.dtype())) {
