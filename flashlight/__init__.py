@@ -111,6 +111,7 @@ from flashlight import (  # noqa: F401
     linalg,
     masked,
     mps,
+    multiprocessing,
     nn,
     optim,
     overrides,

@@ -140,7 +140,7 @@ def common_answers(cls, part):
     def is_complex(x):
         return x._dtype_of_parts().is_complex
 
-    @answer("is_conj", "is_neg", "is_inference", "_is_view", "is_shared", "is_pinned")
+    @answer("is_conj", "is_neg", "is_inference", "_is_view", "is_pinned")
     def no(x):
         return False
 

@@ -1,12 +1,17 @@
 """Storages: the bytes that tensors are windows on."""
 
 import io
+import weakref
 from collections.abc import Sequence
 from numbers import Integral
 
 from flashlight import _C
 
 __all__ = ["TypedStorage", "UntypedStorage"]
+
+
+# There is one object for a storage, as long as it lives.
+_LIVE = weakref.WeakValueDictionary()
 
 
 class UntypedStorage:
@@ -19,13 +24,17 @@ class UntypedStorage:
         if not isinstance(size, int):
             values, size = _bytes_of(size), len(size)
         self._storage = _C._new_storage(size, device or _C.device("cpu"))
+        _LIVE[self._storage.key()] = self
         if values is not None:
             self._bytes().copy_(values)
 
     @classmethod
     def _wrap(cls, storage):
-        self = cls.__new__(cls)
-        self._storage = storage
+        self = _LIVE.get(storage.key())
+        if self is None:
+            self = cls.__new__(cls)
+            self._storage = storage
+            _LIVE[storage.key()] = self
         return self
 
     def _bytes(self):
@@ -56,6 +65,18 @@ class UntypedStorage:
 
     def untyped(self):
         return self
+
+    def share_memory_(self):
+        """Move the bytes to memory that other processes see, for good."""
+        self._storage.share()
+        return self
+
+    def is_shared(self):
+        return self._storage.is_shared()
+
+    @classmethod
+    def _new_shared(cls, size, *, device="cpu"):
+        return cls(size, device=_C.device(device)).share_memory_()
 
     def clone(self):
         """A copy of the bytes."""
@@ -150,6 +171,24 @@ class TypedStorage:
 
     def resize_(self, size):
         self._untyped_storage.resize_(size * self.dtype.itemsize)
+
+    def share_memory_(self):
+        """Move the elements to memory that other processes see, for good."""
+        self._untyped_storage.share_memory_()
+        return self
+
+    _share_memory_ = share_memory_
+
+    def is_shared(self):
+        return self._untyped_storage.is_shared()
+
+    _is_shared = is_shared
+
+    def _new_shared(self, size, *, device="cpu"):
+        """Another one of this dtype and ``size`` elements, in shared memory."""
+        nbytes = size * self.dtype.itemsize
+        shared = UntypedStorage._new_shared(nbytes, device=device)
+        return TypedStorage(wrap_storage=shared, dtype=self.dtype)
 
     def tolist(self):
         return self._tensor().tolist()

@@ -459,14 +459,13 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
     _typed_storage = storage
 
     def share_memory_(self):
-        """Memory is not shared between processes yet: raises."""
-        raise NotImplementedError(
-            "share_memory_(): tensors in memory that processes share are not supported"
-        )
+        """Move the storage to memory that other processes see, for good."""
+        self.untyped_storage().share_memory_()
+        return self
 
     def is_shared(self):
-        """False: no memory is shared between processes."""
-        return False
+        """Whether the storage lies in memory that other processes see."""
+        return self.untyped_storage().is_shared()
 
     def is_pinned(self, device=None):
         """False: no memory is pinned."""

@@ -3,6 +3,7 @@
 import gc
 import math
 import warnings
+import weakref
 
 import torch
 from comparing import plain, same
@@ -14,13 +15,6 @@ from .functions import functions
 # The first line of a program of which values are looked at only after the last line,
 # so that what was recorded meanwhile is evaluated together.
 AT_THE_END = "# values are read at the end"
-
-
-class Identities(list):
-    """Objects, looked up by identity."""
-
-    def __contains__(self, x):
-        return any(x is other for other in self)
 
 
 def doubled(grads):
@@ -48,6 +42,9 @@ class Machine:
         self.second_order = False
         # What PyTorch does to an inference tensor outside the mode shows in versions.
         self.inferred = False
+        # What has been a tensor's gradient: whether the engine took it over, copied it
+        # or added to it shows in its version.
+        self.gradients = weakref.WeakValueDictionary()
 
     def note(self, *items):
         """Called by hooks: what they were given, in order. Returns the last item."""
@@ -94,6 +91,10 @@ class Machine:
                     del self.env[name]
         tensors = self.tensors()
         self.inferred = self.inferred or any(t.is_inference() for t in tensors.values())
+        for t in tensors.values():
+            gradient = attribute(lambda: t.grad)
+            if isinstance(gradient, self.lib.Tensor):
+                self.gradients[id(gradient)] = gradient
         storages = [attribute(lambda: _storage(t)) for t in tensors.values()]
         for (name, t), storage in zip(tensors.items(), storages):
             seen.append([name, *self.look(t, values), storages.index(storage)])
@@ -115,9 +116,9 @@ class Machine:
 
         tensors = self.tensors()
         base = None if self.inferred else t._base
-        # Whether the engine took the gradient over or copied it shows in its version.
-        grads = Identities(attribute(lambda: o.grad) for o in tensors.values())
-        taken = t in grads or base in grads if base is not None else t in grads
+        taken = attribute(lambda: _storage(t)) in [
+            attribute(lambda: _storage(g)) for g in self.gradients.values()
+        ]
         return [
             attribute(lambda: plain(t)) if values else None,
             [list(t.shape), list(t.stride()), t.storage_offset()],

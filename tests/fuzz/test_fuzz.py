@@ -689,6 +689,31 @@ x = torch.arange(9.0).reshape(3, 3).t().requires_grad_()
 y = x.masked_select(torch.eye(3) > 0)
 z = torch.autograd.grad(y.abs().sum(), x)[0]
 """,
+    "masks on an expanded tensor whose memory numpy sees": """
+x = torch.zeros(1, 3)
+y = torch.from_numpy(x.numpy())
+z = y.expand(2, 3)
+z.masked_fill_(torch.tensor([[True, False, True], [False, False, False]]), 0.5)
+""",
+    "the gradient of gathering nothing has a graph": """
+x = torch.ones((1, 0, 1, 2), requires_grad=True)
+y = x.gather(3, torch.zeros(1, 0, 1, 1, dtype=torch.int64))
+(y.sin() * y).sum().backward(create_graph=True)
+""",
+    "zeros as a gradient have the sizes that were written": """
+x = torch.ones(2, 3, requires_grad=True) * 1
+with torch.no_grad(): x.t_()
+x.fill_(1)
+y = x.sign()
+x.sum().backward()
+y.sum().backward()
+""",
+    "a gradient that outlives its tensor": """
+x = torch.ones(2, requires_grad=True)
+(x * x).sum().backward()
+y = x.grad
+del x
+""",
     "a storage is resized under a narrower dtype": """
 x = torch.zeros(2, dtype=torch.int64)
 y = x.view(torch.int16)

@@ -65,6 +65,32 @@ void bind_storage(nb::module_& m) {
           [](StorageObject& a, StorageObject& b) {
             return a.storage == b.storage;
           })
+      .def(
+          "share",
+          [](StorageObject& s) {
+            s.check_data("Attempted to share the data");
+            FL_CHECK_AS(
+                NotImplementedError,
+                s.storage->device().type == DeviceType::Cpu,
+                "share_memory_(): memory of device ",
+                to_string(s.storage->device()),
+                " cannot be shared with other processes");
+            enter_stream();
+            s.storage->share();
+          })
+      .def("is_shared", [](StorageObject& s) { return !!s.storage->shared(); })
+      // The descriptor by which another process can open it; of what is shared.
+      .def(
+          "descriptor",
+          [](StorageObject& s) { return s.storage->shared()->descriptor(); })
+      // The same for two objects of one storage, while one of them lives.
+      .def(
+          "key",
+          [](StorageObject& s) {
+            return nb::make_tuple(
+                reinterpret_cast<uintptr_t>(s.storage.get()),
+                s.without_data.value_or(-1));
+          })
       .def("use_count", [](StorageObject& s) { return s.storage->use_count(); })
       // A tensor over the bytes, aliasing.
       .def("_as_tensor", [](StorageObject& s, nb::handle dtype) {
@@ -84,6 +110,11 @@ void bind_storage(nb::module_& m) {
     Layout layout{IntList{nbytes}, IntList{1}};
     Device d = device.is_none() ? Device{} : to_device(device.ptr());
     return StorageObject{make_ref<Storage>(a, layout, d)};
+  });
+  // On the memory behind a descriptor, which is taken over.
+  m.def("_open_shared_storage", [](int descriptor, size_t nbytes) {
+    return StorageObject{
+        Storage::on(std::make_unique<SharedMemory>(descriptor, nbytes))};
   });
   // tensor.set_(storage, offset, size, stride), after its checks.
   m.def(

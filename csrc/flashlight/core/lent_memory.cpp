@@ -8,6 +8,7 @@
 
 #include "flashlight/core/error.h"
 #include "flashlight/core/host_access.h"
+#include "flashlight/core/overlap.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/core/small_graph.h"
 
@@ -40,9 +41,16 @@ LentMemory::LentMemory(char* data, size_t nbytes, void* object, bool countable)
   host_hooks().keep_alive(object_);
 }
 
+LentMemory::LentMemory(std::unique_ptr<SharedMemory> shared)
+    : data_(shared->data()),
+      nbytes_(shared->nbytes()),
+      shared_(std::move(shared)) {}
+
 LentMemory::~LentMemory() {
   if (object_) {
     host_hooks().let_go(object_);
+  }
+  if (!array_) {
     return;
   }
   std::lock_guard lock(lent().mutex);
@@ -60,7 +68,8 @@ uintptr_t LentMemory::name_of(const char* data) {
 }
 
 bool LentMemory::is_anothers() const {
-  return object_ && !(countable_ && host_hooks().only_kept(object_));
+  return shared_ ||
+         (object_ && !(countable_ && host_hooks().only_kept(object_)));
 }
 
 mx::array LentMemory::taken_back(mx::Dtype dtype) const {
@@ -100,9 +109,20 @@ void LentMemory::write(const Geometry& view, const mx::array& value) const {
   if (!is_there(value) && !eval_if_small(value)) {
     flashlight::eval({value});
   }
-  if (view.numel() > 0) {
-    copy_in(data_, view, value);
+  if (view.numel() == 0) {
+    return;
   }
+  if (may_overlap(view)) { // whoever writes last must not undo a write
+    auto n = static_cast<int64_t>(nbytes_ / value.itemsize());
+    Geometry all{IntList{n}, IntList{1}, 0};
+    Layout layout{all.sizes, all.strides};
+    mx::array flat = read(all, value.dtype());
+    flat = flatten(write_back(flat, layout, view, value), layout);
+    flashlight::eval({flat});
+    copy_in(data_, all, flat);
+    return;
+  }
+  copy_in(data_, view, value);
 }
 
 } // namespace flashlight

@@ -1,4 +1,4 @@
-// Memory of a storage that others see too: numpy, DLPack.
+// Memory of a storage that others see too: numpy, DLPack, other processes.
 //
 // Note [Memory that others see]
 // A numpy array of a tensor, or the tensor of a numpy array, shows what is
@@ -19,6 +19,7 @@
 
 #include "flashlight/core/api.h"
 #include "flashlight/core/geometry.h"
+#include "flashlight/core/shared_memory.h"
 
 namespace flashlight {
 
@@ -29,6 +30,8 @@ class FL_API LentMemory {
   // An object's of the host, which is kept. If it is `countable`, nobody else
   // sees the memory once nobody else refers to the object.
   LentMemory(char* data, size_t nbytes, void* object, bool countable);
+  // What other processes see, for good.
+  explicit LentMemory(std::unique_ptr<SharedMemory> shared);
   ~LentMemory();
   LentMemory(const LentMemory&) = delete;
   LentMemory& operator=(const LentMemory&) = delete;
@@ -38,6 +41,10 @@ class FL_API LentMemory {
   }
   size_t nbytes() const {
     return nbytes_;
+  }
+  // nullptr if other processes do not see it.
+  const SharedMemory* shared() const {
+    return shared_.get();
   }
   // Does an owner that is not ours see it?
   bool is_anothers() const;
@@ -59,6 +66,7 @@ class FL_API LentMemory {
   char* data_;
   size_t nbytes_;
   std::optional<mx::array> array_;
+  std::unique_ptr<SharedMemory> shared_;
   void* object_ = nullptr;
   bool countable_ = false;
   std::atomic<uintptr_t> name_{0};

@@ -36,6 +36,18 @@ class Ref {
   explicit Ref(T* p) : p_(p) {
     retain();
   }
+  // Of what may be on its way out: null if it is.
+  static Ref if_alive(T* p) {
+    uint32_t count = p->count_.load(std::memory_order_relaxed);
+    Ref out;
+    while (count != 0 && !out.p_) {
+      if (p->count_.compare_exchange_weak(
+              count, count + 1, std::memory_order_acq_rel)) {
+        out.p_ = p;
+      }
+    }
+    return out;
+  }
   Ref(const Ref& other) : p_(other.p_) {
     retain();
   }

@@ -1,5 +1,8 @@
 #include "flashlight/core/storage.h"
 
+#include <map>
+#include <mutex>
+
 #include <mlx/allocator.h>
 #include <mlx/ops.h>
 #include <mlx/primitives.h>
@@ -108,6 +111,17 @@ Layout flat_layout(const mx::array& flat) {
   return {IntList{static_cast<int64_t>(flat.size())}, IntList{1}};
 }
 
+// What this process has on shared memory. Never destroyed: tensors may go
+// later.
+struct SharedStorages {
+  std::mutex mutex;
+  std::map<SharedMemory::File, Storage*> by_file;
+};
+SharedStorages& shared_storages() {
+  static auto* storages = new SharedStorages;
+  return *storages;
+}
+
 uintptr_t reserve_addresses(size_t nbytes) {
   static std::atomic<uintptr_t> next{uintptr_t{1} << 40};
   return next.fetch_add((nbytes + 64) & ~uintptr_t{63});
@@ -154,6 +168,36 @@ std::shared_ptr<LentMemory> Storage::lend() {
   return lent_;
 }
 
+void Storage::share() {
+  if (shared()) {
+    return;
+  }
+  Geometry all{IntList{numel()}, IntList{1}, 0};
+  auto memory = std::make_shared<LentMemory>(
+      std::make_unique<SharedMemory>(static_cast<size_t>(nbytes())));
+  memory->write(all, read(all, dtype_));
+  array_ = mx::array({}, to_mlx(dtype_));
+  layout_ = {all.sizes, all.strides};
+  lent_ = std::move(memory);
+  address_ = 0; // it has moved, and stays from now on
+  resizable_ = false;
+  std::lock_guard lock(shared_storages().mutex);
+  shared_storages().by_file[shared()->file()] = this;
+}
+
+Ref<Storage> Storage::on(std::unique_ptr<SharedMemory> memory) {
+  SharedMemory::File file = memory->file();
+  std::lock_guard lock(shared_storages().mutex);
+  Storage*& place = shared_storages().by_file[file];
+  Ref<Storage> out = place ? Ref<Storage>::if_alive(place) : nullptr;
+  if (!out) {
+    out = make_ref<Storage>(
+        std::make_shared<LentMemory>(std::move(memory)), Dtype::UInt8);
+    place = out.get();
+  }
+  return out;
+}
+
 bool Storage::is_seen() const {
   if (lent_.use_count() == 1 && !lent_->is_anothers()) {
     take_back(lent_->taken_back(to_mlx(dtype_)));
@@ -180,6 +224,13 @@ uintptr_t Storage::address() const {
 }
 
 Storage::~Storage() {
+  if (const SharedMemory* memory = shared()) {
+    std::lock_guard lock(shared_storages().mutex);
+    auto found = shared_storages().by_file.find(memory->file());
+    if (found != shared_storages().by_file.end() && found->second == this) {
+      shared_storages().by_file.erase(found);
+    }
+  }
   if (pending_head_) {
     detail::untrack_pending(*this);
   }

@@ -84,6 +84,15 @@ class FL_API Storage : public RefCounted {
     return lent_ && is_seen();
   }
 
+  // Moves it to memory that other processes see, for good.
+  void share();
+  // That memory, or nullptr.
+  const SharedMemory* shared() const {
+    return lent_ ? lent_->shared() : nullptr;
+  }
+  // The storage on such memory: the one that this process has, or a new one.
+  static Ref<Storage> on(std::unique_ptr<SharedMemory> memory);
+
   // The address that data_ptr() reports. Buffers move as values are replaced,
   // so it is a name: a range of addresses that no other storage has had. Of
   // memory that is lent it is where that lies.

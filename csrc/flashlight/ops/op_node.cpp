@@ -286,7 +286,12 @@ TensorList OpNode::apply(TensorList grads) {
           const Edge& edge = next_edges()[e];
           if (should_compute(e)) {
             const InputMetadata& to = edge.node->inputs()[edge.input];
-            out[e] = autograd_ops().zeros(to.sizes, to.dtype, to.device);
+            // The result's sizes are self's where it can be written to it; the
+            // engine sees whether they still are.
+            bool as_result = i == 0 && op_.inplace;
+            const IntList& sizes =
+                as_result && grads[0].defined() ? grads[0].sizes() : to.sizes;
+            out[e] = autograd_ops().zeros(sizes, to.dtype, to.device);
           }
         }
       }

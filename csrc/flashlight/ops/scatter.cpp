@@ -297,13 +297,11 @@ void register_scatter() {
              const Tensor& self,
              int64_t dim,
              const Tensor& index) {
-            if (index.numel() == 0) { // of any type
-              return zeros(self.sizes(), grad.dtype(), {}, grad.device());
-            }
+            bool any = index.numel() != 0; // none may be of any type
             return scatter_add(
                 zeros(self.sizes(), grad.dtype(), {}, grad.device()),
                 dim,
-                index,
+                any ? index : _to_copy(index, Dtype::Int64),
                 grad);
           })
       .zero_grad("index")
