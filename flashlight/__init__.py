@@ -93,6 +93,7 @@ from flashlight.storage import *  # noqa: F401,F403
 
 # isort: split
 from flashlight import (  # noqa: F401
+    __future__,
     _aten,
     _lazy,
     _pickling,

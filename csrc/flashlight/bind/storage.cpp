@@ -65,6 +65,11 @@ void bind_storage(nb::module_& m) {
           [](StorageObject& a, StorageObject& b) {
             return a.storage == b.storage;
           })
+      .def_prop_ro(
+          "_cdata",
+          [](StorageObject& s) {
+            return reinterpret_cast<uintptr_t>(s.storage.get());
+          })
       .def("use_count", [](StorageObject& s) { return s.storage->use_count(); })
       // A tensor over the bytes, aliasing.
       .def("_as_tensor", [](StorageObject& s, nb::handle dtype) {
