@@ -433,6 +433,8 @@ def _returning_minus_one(signature):
 def enable_reentrant_dispatch():
     """Inside a ``__torch_dispatch__``: record ops as outside of it."""
     import flashlight
+    from flashlight.utils import _python_dispatch
 
-    with flashlight.set_grad_enabled(_C._grad_mode_before_dispatch()):
+    grad_mode = flashlight.set_grad_enabled(_C._grad_mode_before_dispatch())
+    with grad_mode, _python_dispatch.above_autograd():
         yield

@@ -24,6 +24,7 @@ __all__ = [
 class _Stack(threading.local):
     def __init__(self):
         self.modes = []
+        self.below_autograd = 0  # how many handlers and guards say so
 
 
 _stack = _Stack()
@@ -49,7 +50,55 @@ def _with(modes):
         _set(before)
 
 
+def is_below_autograd():
+    """Do operators that are called now run without what autograd does with them?"""
+    return _stack.below_autograd > 0
+
+
+class _BelowAutograd:
+    """A block, or the life of the object: operators run without autograd's kernels."""
+
+    def __init__(self):
+        self._before = _stack.below_autograd, _C.is_grad_enabled()
+        _stack.below_autograd += 1
+        _C._set_grad_enabled(False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.__del__()
+
+    def __del__(self):
+        if self._before is not None:
+            _stack.below_autograd, enabled = self._before
+            _C._set_grad_enabled(enabled)
+            self._before = None
+
+
+_C._AutoDispatchBelowAutograd = _BelowAutograd
+
+
+@contextlib.contextmanager
+def above_autograd():
+    """In a handler: operators are called as outside of it."""
+    before, _stack.below_autograd = _stack.below_autograd, 0
+    try:
+        yield
+    finally:
+        _stack.below_autograd = before
+
+
 def dispatch(func, args, kwargs, overloaded=(), name=None):
+    """What the first makes of a call that takes it; see :func:`_dispatch`."""
+    _stack.below_autograd += 1
+    try:
+        return _dispatch(func, args, kwargs, overloaded, name)
+    finally:
+        _stack.below_autograd -= 1
+
+
+def _dispatch(func, args, kwargs, overloaded=(), name=None):
     """What the first makes of a call that takes it: the innermost mode, or a class.
 
     Args:
@@ -65,12 +114,20 @@ def dispatch(func, args, kwargs, overloaded=(), name=None):
     if _stack.modes:
         mode = _stack.modes[-1]
         with _with(_stack.modes[:-1]):
-            result = mode.__torch_dispatch__(func, types, args, kwargs)
+            rule = func._rules.get(type(mode))
+            if rule is None:
+                result = mode.__torch_dispatch__(func, types, args, kwargs)
+            else:
+                result = rule(mode, func, types, args, kwargs)
         if result is not NotImplemented:
             return result
         asked.append(f"mode object {mode!r}")
     for operand in overloaded:
-        result = operand.__torch_dispatch__(func, types, args, kwargs)
+        rule = func._rules.get(type(operand))
+        if rule is None:
+            result = operand.__torch_dispatch__(func, types, args, kwargs)
+        else:
+            result = rule(type(operand), func, types, args, kwargs)
         if result is not NotImplemented:
             return result
         asked.append(f"tensor subclass {type(operand)!r}")
