@@ -640,6 +640,10 @@ method_is_contiguous(PyObject* self, PyObject* args, PyObject* kwargs) {
       f = to_memory_format(format);
     }
     const Tensor& t = tensor_of(self);
+    FL_CHECK(
+        f == MemoryFormat::Contiguous || !of_batch(t),
+        "NYI: querying is_contiguous inside of vmap for memory_format other "
+        "than torch.contiguous_format");
     if (answers(t) >= Answers::Strides) [[unlikely]] {
       ask(t,
           "is_contiguous",

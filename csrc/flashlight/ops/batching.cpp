@@ -16,6 +16,7 @@
 #include <array>
 #include <atomic>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "flashlight/autograd/forward_mode.h"
 #include "flashlight/core/runtime.h"
@@ -619,6 +620,14 @@ const std::unordered_map<const Op*, Rule>& rules() {
           const auto* f = i < 0 ? nullptr : b.args[i].get_if<MemoryFormat>();
           bool plain = !f || *f == MemoryFormat::Contiguous ||
                        *f == MemoryFormat::Preserve;
+          FL_CHECK(
+              plain || b.op.schema.name != "clone",
+              "NYI: Tensor.clone(memory_format) inside vmap is only supported "
+              "with memory_format torch.preserve_format or "
+              "torch.contiguous_format (got ",
+              plain || *f == MemoryFormat::ChannelsLast ? "ChannelsLast"
+                                                        : "ChannelsLast3d",
+              ")");
           return b.op.elementwise || !plain ? std::nullopt : batched_like(b);
         });
     for (int64_t n = 1; n <= 3; ++n) {
@@ -680,10 +689,12 @@ Value stacked(
       const Tensor& t = *r[k].tensor();
       FL_CHECK(
           t.sizes() == first.tensor()->sizes(),
-          "vmap: the results of ",
-          op.schema.name,
-          "() have other sizes for each entry of the batch, which vmap cannot "
-          "put together");
+          "stack expects each tensor to be equal size, but got ",
+          first.tensor()->sizes(),
+          " at entry 0 and ",
+          t.sizes(),
+          " at entry ",
+          list.size());
       list.push_back(t);
     }
     return Value(put_together(list));
@@ -714,7 +725,56 @@ Value stacked(
 
 namespace {
 
-std::atomic<bool> fallback_allowed{true}, fallback_warns{false};
+std::atomic<bool> fallback_allowed{true}, fallback_warns{true};
+
+// The ops that have no rule in PyTorch either. It tells of these; that others
+// run entry by entry here nobody could do anything about.
+bool has_no_rule(const Op& op) {
+  static const auto* names = new std::unordered_set<std::string_view>{
+      "_embedding_bag",
+      "_pack_padded_sequence",
+      "_pad_packed_sequence",
+      "argwhere",
+      "bincount",
+      "conv_tbc",
+      "ctc_loss.IntList",
+      "ctc_loss.Tensor",
+      "embedding_bag",
+      "embedding_bag.padding_idx",
+      "embedding_renorm_",
+      "fill_diagonal_",
+      "fractional_max_pool2d",
+      "fractional_max_pool3d",
+      "gru_cell",
+      "hash_tensor",
+      "histc",
+      "histogram.bin_ct",
+      "histogram.bins_tensor",
+      "index_reduce",
+      "isin.Scalar_Tensor",
+      "isin.Tensor_Scalar",
+      "isin.Tensor_Tensor",
+      "linalg_ldl_solve",
+      "linalg_lu",
+      "lu_solve",
+      "masked_scatter",
+      "max_unpool2d",
+      "max_unpool3d",
+      "multi_margin_loss",
+      "multilabel_margin_loss",
+      "native_channel_shuffle",
+      "nonzero_static",
+      "ormqr",
+      "pdist",
+      "put",
+      "renorm",
+      "repeat_interleave.Tensor",
+      "searchsorted.Scalar",
+      "segment_reduce",
+      "take",
+  };
+  return names->contains(op.schema.full_name());
+}
 
 void check_fallback(const Op& op) {
   FL_CHECK(
@@ -722,7 +782,7 @@ void check_fallback(const Op& op) {
       "aten::",
       op.schema.full_name(),
       " hit the vmap fallback which is currently disabled");
-  if (fallback_warns.load(std::memory_order_relaxed)) {
+  if (fallback_warns.load(std::memory_order_relaxed) && has_no_rule(op)) {
     warn(
         "There is a performance drop because we have not yet implemented the "
         "batching rule for aten::" +
@@ -735,8 +795,8 @@ void check_fallback(const Op& op) {
 // How many results there are is told by the values.
 bool is_dynamic(const Op& op) {
   const std::string& name = op.schema.name;
-  return name == "nonzero" || name == "masked_select" ||
-         name.starts_with("unique") || name.starts_with("_unique");
+  return name == "nonzero" || name.starts_with("unique") ||
+         name.starts_with("_unique");
 }
 
 // What the offset is for one entry, or for a copy of it.
@@ -751,6 +811,20 @@ void move_offset(const Batched& b, Value& offset, bool copied, int64_t k) {
 } // namespace
 
 Results entry_by_entry(const Batched& b) {
+  FL_CHECK(
+      b.op.schema.name != "masked_select",
+      "vmap: Attempted to vmap over `mask` in torch.masked_select(self, mask) "
+      "We cannot support this because for each batch this would return a "
+      "differently shaped Tensor. Please file an issue at "
+      "https://github.com/pytorch/pytorch/issues if you need this feature.");
+  FL_CHECK(
+      b.op.schema.name != "allclose",
+      "vmap over torch.allclose isn't supported yet. Please file an issue at "
+      "https://github.com/pytorch/pytorch/issues if you need this feature.");
+  FL_CHECK(
+      b.op.schema.name != "equal",
+      "Batching rule not implemented for aten::equal. We could not generate a "
+      "fallback.");
   FL_CHECK(
       !is_dynamic(b.op),
       "vmap: We do not support batching operators that can output dynamic "
@@ -829,6 +903,29 @@ Results batched_results(const Batched& b, bool& same) {
   return entry_by_entry(b);
 }
 
+// PyTorch's vmap has words of its own for products.
+void check_product(const Batched& b) {
+  const std::string& name = b.op.schema.name;
+  int64_t first = name == "bmm" ? 3 : 2, second = name == "mv" ? 1 : first;
+  if (name != "mm" && name != "bmm" && name != "mv") {
+    return;
+  }
+  const Tensor& x = b.tensor(0);
+  const Tensor& y = b.tensor(1);
+  FL_CHECK(
+      x.dim() == first && y.dim() == second,
+      "Shape mismatch: Got incorrect dims for ",
+      name,
+      "(a, b). a has dim ",
+      x.dim(),
+      "and b has dim ",
+      y.dim(),
+      "but expected them to have dim ",
+      first,
+      " and dim ",
+      second);
+}
+
 // What the row says of one entry, before the batch is seen as a dimension.
 void check_entries(const Batched& b) {
   try {
@@ -890,6 +987,7 @@ Results run_batched(const LevelHandle& level, const Op& op, const Value* args) {
   std::vector<Value> living = alive(op, args);
   LevelHandle here = level; // the stack's own slot changes below
   Batched b{here, op, living.data()};
+  check_product(b);
   if (op.check) {
     check_entries(b);
   }
