@@ -272,6 +272,47 @@ def what_vmap_refuses(t, log, fails):
     fails(lambda: t.vmap(lambda a: t.randn(3, out=a), randomness="different")(x))
 
 
+def test_rules_of_what_used_to_run_entry_by_entry():
+    t, F = flashlight, flashlight.nn.functional
+    allowed = t._C._functorch._set_vmap_fallback_enabled
+    x, y = double(t, 4, 3, 4).sigmoid(), double(t, 4, 3, 4, seed=1).sigmoid()
+    scalars = x[:, 0, 0]
+    calls = [
+        (t.max, (x,)),
+        (t.min, (x,)),
+        (t.prod, (x,)),
+        (t.median, (x,)),
+        (t.nanmedian, (x,)),
+        (lambda a: a.softmax(0), (scalars,)),
+        (lambda a: a.amax(0, keepdim=True), (scalars,)),
+        (lambda a: a.sort()[0], (scalars,)),
+        (lambda a: a.sum(()), (scalars,)),
+        (lambda a, b: a.gather(0, (b > 2).long()), (scalars, scalars)),
+        (lambda a: F.pad(a, (1, 2), value=3.0), (x,)),
+        (lambda a: t.fft.rfft(a).real, (x.float(),)),
+        (lambda a: t.fft.fft(a, dim=0).imag, (x.float(),)),
+        (lambda a, b: t.cholesky_solve(b, a), (x[:, :, :3], y)),
+        *(
+            (lambda a, b, f=f, r=r: f(a, b, reduction=r), (x, y))
+            for f in (F.mse_loss, F.huber_loss, F.binary_cross_entropy)
+            for r in ("none", "mean", "sum")
+        ),
+    ]
+    try:
+        allowed(False)
+        for f, given in calls:
+            each = [f(*(z[k] for z in given)) for k in range(4)]
+            for got in (
+                t.vmap(f)(*given),
+                t.vmap(t.vmap(f))(*(z[None] for z in given))[0],
+            ):
+                assert t.allclose(got, t.stack(each), atol=1e-6)
+        f = t.func.grad(lambda a: t.max(a))
+        assert (t.vmap(f)(t.ones(2, 4)) == 0.25).all()
+    finally:
+        allowed(True)
+
+
 @script
 def vmap_tells_of_what_has_no_rule(t, log, fails):
     x = double(t, 2, 3)

@@ -546,11 +546,6 @@ def test_a_batched_tangent_is_written_through_a_view():
     assert of_base.tolist() == along.mT.tolist()
 
 
-@script.each
-def test_transforms(program):
-    compare_scripts(program)
-
-
 VIEWS_IN_BACKWARD = {
     "slice": lambda t, x: (x[:2] ** 3).sum(),
     "select": lambda t, x: x[0] ** 3,
@@ -617,3 +612,20 @@ def test_tangents_of_factors_see_all_of_the_matrix(kind):
     n = len(found) // 2
     digits = 1e-8 if kind == "float64" else 1e-3
     assert same(found[n:], found[:n], digits, digits)
+
+
+@script
+def duals_without_elements_and_without_tensors(t, log, fails):
+    from importlib import import_module
+
+    fw = import_module(f"{t.__name__}.autograd.forward_ad")
+    x = t.ones(0, 3)
+    with fw.dual_level():
+        dual = fw.make_dual(x, x)
+        log([fw.unpack_dual(y).tangent.shape for y in (dual * 2, dual @ t.ones(3, 2))])
+        fails(lambda: fw.unpack_dual(3))
+
+
+@script.each
+def test_transforms(program):
+    compare_scripts(program)

@@ -27,6 +27,7 @@
 #include "flashlight/ops/functions/conv.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/extrema.h"
 #include "flashlight/ops/functions/index_along.h"
 #include "flashlight/ops/functions/indexing.h"
 #include "flashlight/ops/functions/matmul.h"
@@ -35,6 +36,7 @@
 #include "flashlight/ops/functions/scatter.h"
 #include "flashlight/ops/functions/selection.h"
 #include "flashlight/ops/functions/shape.h"
+#include "flashlight/ops/functions/sorting.h"
 #include "flashlight/ops/functions/splitting.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/registry.h"
@@ -123,13 +125,60 @@ std::optional<Results> one(Tensor t) {
   return results;
 }
 
+Value& dims_of(const Batched& b, std::vector<Value>& inner) {
+  int i = b.op.schema.index_of("dim");
+  if (i < 0) {
+    i = b.op.schema.index_of("dims");
+  }
+  return inner[static_cast<size_t>(i)];
+}
+
+// ... of tensors without dimensions, which have one element along the only one
+// there could be.
+std::optional<Results> along_one(const Batched& b, bool all_if_none) {
+  std::vector<Value> inner(b.args, b.args + b.count());
+  for (size_t i = 0; i < b.count(); ++i) {
+    if (b.args[i].is<TensorList>()) {
+      return {};
+    }
+    if (const Tensor* t = b.args[i].tensor()) {
+      if (t->dim() != 0) {
+        return {};
+      }
+      inner[i] = unsqueeze(b.expanded(*t), 1);
+    }
+  }
+  Value& dim = dims_of(b, inner);
+  if (const auto* one = dim.get_if<int64_t>()) {
+    dim = wrap_dim(*one, 1) + 1;
+  } else {
+    const auto* given = dim.get_if<IntList>();
+    if ((!given || given->empty()) && !all_if_none) {
+      return {};
+    }
+    for (int64_t d : given ? *given : IntList{}) {
+      wrap_dim(d, 1);
+    }
+    dim = Value(IntList{1});
+  }
+  Results results = call(b.op, inner.data());
+  for (Value& r : results) {
+    r = mapped_tensors(
+        r, [](const Tensor& t) { return t.dim() == 2 ? squeeze(t, 1) : t; });
+  }
+  return results;
+}
+
 // Ops along dimensions that leave the others alone: each is one further on.
 // Empty: without dimensions they reduce all; else that is another op.
 std::optional<Results>
 along(const Batched& b, bool all_if_none, bool others = true) {
   const Tensor& self = b.tensor(0);
-  if (!self.defined() || self.dim() == 0) {
+  if (!self.defined()) {
     return {};
+  }
+  if (self.dim() == 0) {
+    return others ? along_one(b, all_if_none) : std::nullopt;
   }
   std::vector<Value> inner(b.args, b.args + b.count());
   for (size_t i = 0; i < b.count(); ++i) {
@@ -146,11 +195,7 @@ along(const Batched& b, bool all_if_none, bool others = true) {
       return {}; // of which the row says whether it fits
     }
   }
-  int i = b.op.schema.index_of("dim");
-  if (i < 0) {
-    i = b.op.schema.index_of("dims");
-  }
-  Value& dim = inner[static_cast<size_t>(i)];
+  Value& dim = dims_of(b, inner);
   if (const auto* one = dim.get_if<int64_t>()) {
     dim = wrap_dim(*one, self.dim()) + 1;
     return call(b.op, inner.data());
@@ -375,8 +420,27 @@ std::optional<Results> batched_convolution(const Batched& b) {
 std::optional<Results> reduce_all(const Batched& b) {
   const Tensor& self = b.tensor(0);
   std::vector<Value> inner(b.args, b.args + b.count());
-  Tensor flat = reshape(b.first(self), {b.level->batch_size, -1});
+  Tensor flat = reshape(b.first(self), {b.level->batch_size, self.numel()});
   const std::string& name = b.op.schema.name;
+  if (name == "max" || name == "min") {
+    if (self.numel() == 0) {
+      return {};
+    }
+    return one(name == "max" ? amax(flat, IntList{1}) : amin(flat, IntList{1}));
+  }
+  if (name == "prod") {
+    const Dtype* d = b.args[1].get_if<Dtype>();
+    return one(
+        prod(flat, 1, false, d ? std::optional<Dtype>(*d) : std::nullopt));
+  }
+  if (name == "median" || name == "nanmedian") {
+    if (self.numel() == 0) {
+      return {};
+    }
+    return one(
+        name == "median" ? std::get<0>(median(flat, 1))
+                         : std::get<0>(nanmedian(flat, 1)));
+  }
   if (name == "sum" || name == "mean") {
     std::optional<Dtype> dtype;
     if (const Dtype* d = b.args[1].get_if<Dtype>()) {
@@ -387,6 +451,42 @@ std::optional<Results> reduce_all(const Batched& b) {
                       : mean(flat, IntList{1}, false, dtype));
   }
   return one(name == "any" ? any(flat, 1, false) : all(flat, 1, false));
+}
+
+// Losses of pairs of elements, reduced over each entry.
+std::optional<Results> batched_loss(const Batched& b) {
+  const Tensor& self = b.tensor(0);
+  std::vector<Value> inner(b.args, b.args + b.count());
+  for (size_t i = 0; i < b.count(); ++i) {
+    if (const Tensor* t = b.args[i].tensor()) {
+      if (t->sizes() != self.sizes()) {
+        return {};
+      }
+      inner[i] = b.expanded(*t);
+    }
+  }
+  auto i = static_cast<size_t>(b.op.schema.index_of("reduction"));
+  auto reduction = b.args[i].as<int64_t>();
+  inner[i] = int64_t{0};
+  Results results = call(b.op, inner.data());
+  if (reduction != 0) {
+    Tensor flat =
+        reshape(*results[0].tensor(), {b.level->batch_size, self.numel()});
+    results[0] =
+        reduction == 1 ? mean(flat, IntList{1}) : sum(flat, IntList{1});
+  }
+  return results;
+}
+
+// Pads from the last dimension on.
+std::optional<Results> batched_pad(const Batched& b) {
+  const Tensor& self = b.tensor(0);
+  if (std::ssize(b.args[1].as<IntList>()) > 2 * self.dim()) {
+    return {};
+  }
+  std::vector<Value> inner(b.args, b.args + b.count());
+  inner[0] = b.first(self);
+  return call(b.op, inner.data());
 }
 
 std::optional<Results> batched_cat(const Batched& b, bool new_dim) {
@@ -599,6 +699,9 @@ const std::unordered_map<const Op*, Rule>& rules() {
          "linalg_lu_factor_ex",
          "_solve_triangular",
          "cholesky_inverse",
+         "cholesky_solve",
+         "geqrf",
+         "linalg_ldl_factor_ex",
          "linalg_householder_product"},
         [](const Batched& b) { return leading(b, 2); });
     add({"_fused_attention"}, [](const Batched& b) { return merged(b, 4); });
@@ -661,10 +764,31 @@ const std::unordered_map<const Op*, Rule>& rules() {
     add({"baddbmm"}, [](const Batched& b) { return batched_addmm(b, 3); });
     add({"_linear"}, batched_linear);
     add({"convolution"}, batched_convolution);
-    add({"sum", "mean", "any", "all"}, reduce_all);
+    add({"sum",
+         "mean",
+         "any",
+         "all",
+         "max",
+         "min",
+         "prod",
+         "median",
+         "nanmedian"},
+        reduce_all);
     add({"cat"}, [](const Batched& b) { return batched_cat(b, false); });
     add({"stack"}, [](const Batched& b) { return batched_cat(b, true); });
     add({"embedding"}, batched_embedding);
+    add({"mse_loss",
+         "smooth_l1_loss",
+         "huber_loss",
+         "soft_margin_loss",
+         "binary_cross_entropy",
+         "binary_cross_entropy_with_logits"},
+        batched_loss);
+    add({"constant_pad_nd"}, batched_pad);
+    add({"frexp.Tensor", "empty_like"}, batched_like);
+    add({"_fft_c2c", "_fft_r2c", "_fft_c2r"}, [](const Batched& b) {
+      return b.tensor(0).dim() ? along(b, false) : std::nullopt;
+    });
     return t;
   }();
   return *table;

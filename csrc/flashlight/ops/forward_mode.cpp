@@ -255,8 +255,12 @@ Results call_dual(const Op& op, Value* args) {
     }
     Results at_level = call(op, inner.data());
     TensorList outputs;
-    for (const Tensor& t : tensors_of(at_level)) {
-      if (requires_grad(t) && t.numel() != 0) { // an empty one may be no result
+    TensorList all = tensors_of(at_level);
+    for (const Tensor& t : all) {
+      // An empty one among others may be no result.
+      if (requires_grad(t) &&
+          (t.numel() != 0 ||
+           all.size() == 1)) { // an empty one may be no result
         outputs.push_back(t);
         differentiable.push_back(t->wrapped->inner);
       }
