@@ -120,6 +120,7 @@ from flashlight import (  # noqa: F401
 from flashlight import random as random  # noqa: F401
 from flashlight import return_types, signal, sparse, special, types, utils, version, xpu
 from flashlight._C import (  # noqa: F401
+    Tag,
     autocast_decrement_nesting,
     autocast_increment_nesting,
     clear_autocast_cache,

@@ -37,7 +37,8 @@ def _default(text, kind):
     if text in _LITERALS:
         return _LITERALS[text]
     if text[:1] in "\"'":
-        return text[1:-1]
+        device = kind.startswith("Device")
+        return flashlight.device(text[1:-1]) if device else text[1:-1]
     if text.startswith("["):
         return [_default(x, kind) for x in _split(text[1:-1])]
     if hasattr(flashlight, text):
@@ -68,10 +69,6 @@ class Argument:
         self.default_value = (
             _default(match["default"], self.type) if self.has_default else None
         )
-
-
-class SchemaMismatch(RuntimeError):
-    """What was given is not what the schema asks for."""
 
 
 _KINDS = {
@@ -133,7 +130,7 @@ class Schema:
         """The arguments of a call in order, and those by keyword; defaults filled."""
         places = [a for a in self.arguments if not a.kwarg_only]
         if len(args) > len(places):
-            raise SchemaMismatch(
+            raise RuntimeError(
                 f"{self.name}() expected at most {len(places)} argument(s) but "
                 f"received {len(args)} argument(s). Declaration: {self.text}"
             )
@@ -143,21 +140,21 @@ class Schema:
                 what = (
                     "specified twice" if name in given else "Unknown keyword argument"
                 )
-                raise SchemaMismatch(
+                raise RuntimeError(
                     f"{self.name}() {what} '{name}'. Declaration: {self.text}"
                 )
             given[name] = value
         for a in self.arguments:
             if a.name not in given:
                 if not a.has_default:
-                    raise SchemaMismatch(
+                    raise RuntimeError(
                         f"{self.name}() is missing value for argument '{a.name}'. "
                         f"Declaration: {self.text}"
                     )
                 given[a.name] = a.default_value
             value = given[a.name]
             if not _fits(a.type, value):
-                raise SchemaMismatch(
+                raise RuntimeError(
                     f"{self.name}() Expected a value of type '{a.type}' for argument "
                     f"'{a.name}' but instead found type '{type(value).__name__}'.\n"
                     f"Position: {self.arguments.index(a)}\nValue: {value!r}\n"
@@ -320,7 +317,8 @@ class Operator:
         leaves, spec = tree_flatten((args, kwargs))
         tensors = [x for x in leaves if _is_tensor(x)]
         device = tensors[0].device.type if tensors else None
-        if device is not None and flashlight.is_autocast_enabled(device):
+        autocasts = device not in (None, "meta")  # there is none of meta tensors
+        if autocasts and flashlight.is_autocast_enabled(device):
             if device in self.casts:
                 dtype = self.casts[device]
                 with flashlight.autocast(device, enabled=False):
@@ -567,7 +565,7 @@ class OpOverloadPacket:
         for operator in operators:
             try:
                 operator.schema.bound(args, kwargs)
-            except SchemaMismatch as error:
+            except RuntimeError as error:
                 mismatches.append(str(error))
             else:
                 return operator(*args, **kwargs)

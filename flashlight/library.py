@@ -118,6 +118,11 @@ def infer_schema(prototype_function, /, *, mutates_args, op_name=None):
             f"infer_schema(func): {what} Got func with signature " f"{signature})"
         )
 
+    if isinstance(mutates_args, str) and mutates_args != "unknown":
+        raise ValueError(
+            "mutates_args must either be a sequence of the names of the arguments that "
+            "are mutated or the string 'unknown'. "
+        )
     table, parts, seen_star = _types(), [], False
     for name, p in signature.parameters.items():
         if p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
@@ -398,7 +403,7 @@ def _split_name(name):
     parts = name.split("::")
     if len(parts) != 2:
         raise ValueError(
-            "Expected `qualname` to be of the form `namespace::name`, but got "
+            'Expected `qualname` to be of the form "namespace::name", but got '
             f"{name}. The qualname passed to the torch.library APIs must consist of a "
             "namespace and a name, e.g. aten::sin"
         )
@@ -509,7 +514,7 @@ class Library:
         self._op_defs.add(name)
         _defs.add(name)
         self._registration_handles.append(lambda: forget(operator))
-        return name.split("::")[1]
+        return operator.schema.name.split("::")[1]
 
     def impl(
         self, op_name, fn, dispatch_key="", *, with_keyset=False, allow_override=False
@@ -549,10 +554,11 @@ class Library:
             )
         whole = f"{self.ns}/{short}/{key}"
         if whole in _impls and not allow_override:
-            raise RuntimeError(
-                "This is not allowed since there's already a kernel registered from "
-                f"python overriding {short}'s behavior for {key} dispatch key and "
-                f"{self.ns} namespace."
+            warnings.warn(
+                "Overriding a previously registered kernel for the same operator and "
+                f"the same dispatch key\n  operator: {self.ns}::{short}\n  dispatch "
+                f"key: {key}",
+                stacklevel=2,
             )
         self._put(lookup(f"{self.ns}::{short}").kernels, key, fn)
         _impls.add(whole)
@@ -623,8 +629,8 @@ def define(qualname, schema=None, *, lib=None, tags=(), alias_analysis=""):
     if isinstance(qualname, Library):
 
         def wrap(f):
-            name = qualname.define(schema, alias_analysis)
-            qualname.impl(name, f)
+            qualname.define(schema, alias_analysis)
+            qualname.impl(schema.partition("(")[0].strip(), f)
             return f
 
         return wrap

@@ -116,7 +116,13 @@ def _dispatch(func, args, kwargs, overloaded=(), name=None):
         with _with(_stack.modes[:-1]):
             rule = func._rules.get(type(mode))
             if rule is None:
-                result = mode.__torch_dispatch__(func, types, args, kwargs)
+                ask = mode.__torch_dispatch__
+                if getattr(ask, "__self__", mode) is type(mode):
+                    raise RuntimeError(
+                        "Defining your mode's `__torch_dispatch__` as a classmethod is "
+                        "not supported, please make it a plain method"
+                    )
+                result = ask(func, types, args, kwargs)
             else:
                 result = rule(mode, func, types, args, kwargs)
         if result is not NotImplemented:
@@ -187,13 +193,17 @@ class TorchDispatchMode:
 
     @classmethod
     def is_infra_mode(cls):
-        """False: no mode here is a compiler's."""
+        """Whether it is a compiler's; False unless a class says otherwise."""
         return False
 
 
 def is_in_torch_dispatch_mode(include_infra_modes=True):
-    """Is any mode on in this thread?"""
-    return bool(_stack.modes)
+    """Is any mode on in this thread?
+
+    Args:
+        include_infra_modes: Whether those count that say so, by ``is_infra_mode()``.
+    """
+    return any(include_infra_modes or not m.is_infra_mode() for m in _stack.modes)
 
 
 def _get_current_dispatch_mode():

@@ -50,7 +50,7 @@ def test_every_name_is_there():
     added |= {"DisableTorchFunction", "DisableTorchFunctionSubclass"}
     added |= {"_DisableTorchDispatch", "_skip_one_hop_torch_function"}
     added |= {"_is_torch_function_enabled", "_is_torch_function_all_disabled"}
-    added |= {"_functorch", "has_spectral", "_AutoDispatchBelowAutograd"}
+    added |= {"Tag", "_functorch", "has_spectral", "_AutoDispatchBelowAutograd"}
     added |= {"_get_deterministic_fill_uninitialized_memory"}
     added |= {"_set_deterministic_fill_uninitialized_memory"}
     added |= {"_debug_only_are_vmap_fallback_warnings_enabled"}

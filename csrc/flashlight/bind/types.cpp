@@ -243,6 +243,10 @@ Dtype to_dtype(PyObject* o) {
   if (o == reinterpret_cast<PyObject*>(&PyComplex_Type)) {
     return Dtype::Complex128;
   }
+  FL_CHECK_TYPE(
+      nb::isinstance<DtypeObject>(nb::handle(o)),
+      "expected a torch.dtype, but got ",
+      Py_TYPE(o)->tp_name);
   return dtype_of(o);
 }
 
