@@ -314,6 +314,19 @@ def test_rules_of_what_used_to_run_entry_by_entry():
 
 
 @script
+def what_runs_outside_of_transforms(t, log, fails):
+    def f(x):
+        with t._C._DisableFuncTorch():
+            t.manual_seed(3)
+            y = t.rand(3).double()  # of no level, and so no entry's own
+        return (x * y).sum()
+
+    x = double(t, 2, 3)
+    log(t.vmap(f)(x), t.func.grad(f)(x[0]), t.vmap(t.func.grad(f))(x))
+    fails(lambda: t.vmap(lambda x: x + t.rand(3))(x))
+
+
+@script
 def vmap_tells_of_what_has_no_rule(t, log, fails):
     x = double(t, 2, 3)
     for f in (

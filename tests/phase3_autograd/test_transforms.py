@@ -623,6 +623,9 @@ def duals_without_elements_and_without_tensors(t, log, fails):
     with fw.dual_level():
         dual = fw.make_dual(x, x)
         log([fw.unpack_dual(y).tangent.shape for y in (dual * 2, dual @ t.ones(3, 2))])
+        log([fw.unpack_dual(y).tangent is None for y in dual.sort(0)])
+        log([fw.unpack_dual(y).tangent.shape for y in t.linalg.qr(dual)])
+        log(fw.unpack_dual(t.linalg.inv(dual[:, :0])).tangent.shape)
         fails(lambda: fw.unpack_dual(3))
 
 

@@ -256,11 +256,15 @@ Results call_dual(const Op& op, Value* args) {
     Results at_level = call(op, inner.data());
     TensorList outputs;
     TensorList all = tensors_of(at_level);
+    // An empty one among others may be no result, unless the inputs are empty.
+    bool any_empty =
+        all.size() == 1 ||
+        std::any_of(inputs.begin(), inputs.end(), [](const Tensor& t) {
+          return t.numel() == 0;
+        });
     for (const Tensor& t : all) {
-      // An empty one among others may be no result.
       if (requires_grad(t) &&
-          (t.numel() != 0 ||
-           all.size() == 1)) { // an empty one may be no result
+          (t.numel() != 0 || any_empty)) { // an empty one may be no result
         outputs.push_back(t);
         differentiable.push_back(t->wrapped->inner);
       }
