@@ -93,6 +93,7 @@ from flashlight.storage import *  # noqa: F401,F403
 
 # isort: split
 from flashlight import (  # noqa: F401
+    __future__,
     _aten,
     _lazy,
     _pickling,
@@ -120,6 +121,7 @@ from flashlight import (  # noqa: F401
 from flashlight import random as random  # noqa: F401
 from flashlight import return_types, signal, sparse, special, types, utils, version, xpu
 from flashlight._C import (  # noqa: F401
+    Tag,
     autocast_decrement_nesting,
     autocast_increment_nesting,
     clear_autocast_cache,

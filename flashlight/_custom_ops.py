@@ -1,15 +1,18 @@
 """Operators that a program defines: their schemas, kernels and derivatives."""
 
+import numbers
 import re
 import types
+import warnings
 
 import flashlight
 from flashlight import _C
+from flashlight.amp.autocast_mode import _cast as cast
 from flashlight.autograd.function import Function
 from flashlight.utils import _python_dispatch
 from flashlight.utils._pytree import tree_flatten, tree_unflatten
 
-__all__ = ["NAMESPACES", "Operator", "OpOverload", "OpOverloadPacket", "Schema"]
+__all__ = ["Operator", "OpOverload", "OpOverloadPacket", "Schema"]
 
 
 # --- schemas -----------------------------------------------------------------
@@ -34,7 +37,8 @@ def _default(text, kind):
     if text in _LITERALS:
         return _LITERALS[text]
     if text[:1] in "\"'":
-        return text[1:-1]
+        device = kind.startswith("Device")
+        return flashlight.device(text[1:-1]) if device else text[1:-1]
     if text.startswith("["):
         return [_default(x, kind) for x in _split(text[1:-1])]
     if hasattr(flashlight, text):
@@ -65,6 +69,31 @@ class Argument:
         self.default_value = (
             _default(match["default"], self.type) if self.has_default else None
         )
+
+
+_KINDS = {
+    "Tensor": lambda x: _is_tensor(x),
+    "int": lambda x: hasattr(x, "__index__"),
+    "SymInt": lambda x: hasattr(x, "__index__"),
+    "float": lambda x: isinstance(x, numbers.Real),
+    "bool": lambda x: isinstance(x, bool),
+    "str": lambda x: isinstance(x, str),
+    "Scalar": lambda x: isinstance(x, numbers.Number) or _is_tensor(x),
+    "ScalarType": lambda x: isinstance(x, flashlight.dtype),
+    "Device": lambda x: isinstance(x, (str, int, flashlight.device)),
+}
+
+
+def _fits(kind, value):
+    """Whether a value is of a type of schemas, such as ``Tensor?[]``."""
+    if kind.endswith("?"):
+        return value is None or _fits(kind[:-1], value)
+    if kind.endswith("]"):
+        inner, _, count = kind[:-1].rpartition("[")
+        if isinstance(value, (list, tuple)):
+            return all(_fits(inner, x) for x in value)
+        return bool(count) and _fits(inner, value)  # int[2]: one for both
+    return kind not in _KINDS or _KINDS[kind](value)
 
 
 class Schema:
@@ -124,13 +153,13 @@ class Schema:
                     )
                 given[a.name] = a.default_value
             value = given[a.name]
-            if a.type == "Tensor" and not isinstance(value, flashlight.Tensor):
+            if not _fits(a.type, value):
                 raise RuntimeError(
-                    f"{self.name}() Expected a value of type 'Tensor' for argument "
+                    f"{self.name}() Expected a value of type '{a.type}' for argument "
                     f"'{a.name}' but instead found type '{type(value).__name__}'.\n"
                     f"Position: {self.arguments.index(a)}\nValue: {value!r}\n"
                     f"Declaration: {self.text}\n"
-                    f"Cast error details: Unable to cast {value} to Tensor"
+                    f"Cast error details: Unable to cast {value} to {a.type}"
                 )
         positional = tuple(given[a.name] for a in places)
         keywords = {a.name: given[a.name] for a in self.arguments if a.kwarg_only}
@@ -144,78 +173,210 @@ def _is_tensor(x):
     return isinstance(x, flashlight.Tensor)
 
 
-class Operator:
-    """What is registered of one name, and how it is called."""
+def backend_key(device_type):
+    """The dispatch key of a type of devices: ``"cpu"`` has ``"CPU"``."""
+    return "Meta" if device_type == "meta" else device_type.upper()
 
-    def __init__(self, schema):
-        self.schema = schema
-        self.kernels: dict = {}  # by device type; None for all others
-        self.composite = None  # differentiated through its parts
-        self.fake = None
+
+EXPLICIT, IMPLICIT = "CompositeExplicitAutograd", "CompositeImplicitAutograd"
+
+_NO_AUTOGRAD_KERNEL = (
+    "{}: an autograd kernel was not registered to the Autograd key(s) but we are "
+    "trying to backprop through it. This may lead to silently incorrect behavior. This "
+    "behavior is deprecated and will be removed in a future version of PyTorch. If "
+    "your operator is differentiable, please ensure you have registered an autograd "
+    "kernel to the correct Autograd key (e.g. DispatchKey::Autograd, "
+    "DispatchKey::CompositeImplicitAutograd). If your operator is not differentiable, "
+    "or to squash this warning and use the previous behavior, please register "
+    "torch::CppFunction::makeFallthrough() to DispatchKey::Autograd."
+)
+
+
+class _Unknown(Function):
+    """Results of a kernel that autograd knows nothing of."""
+
+    @staticmethod
+    def forward(ctx, name, count, *tensors):
+        ctx.name, ctx.inputs = name, len(tensors) + 2
+        return tuple(t.detach() for t in tensors[:count])
+
+    @staticmethod
+    def backward(ctx, *grads):
+        warnings.warn(_NO_AUTOGRAD_KERNEL.format(ctx.name), stacklevel=2)
+        return (None,) * ctx.inputs
+
+
+class Operator:
+    """One overload: what is registered of it, by dispatch key, and how it is called.
+
+    A call goes through the keys as PyTorch's dispatcher does: autocast, autograd, the
+    modes and classes that dispatch, the kernel of the device.
+    """
+
+    def __init__(self, schema, packet, tags=()):
+        self.schema, self.tags = schema, tuple(tags)
+        self.kernels: dict = {}  # by dispatch key
+        self.disabled: set = set()  # keys whose kernels are not used
+        self.casts: dict = {}  # of autocast: device type -> dtype
+        self.records = False  # custom_op() and register_autograd(): by the formula
         self.backward = self.setup_context = None
         self.vmap = None
-        self.packet = OpOverloadPacket(self)
+        self.owner = None  # the CustomOpDef
+        self.overload = OpOverload(packet, schema.overload_name or "default", self)
 
     @property
     def dotted(self):
-        return self.schema.name.replace("::", ".") + ".default"
+        return str(self.overload)
 
-    def kernel(self, leaves):
-        for x in leaves:
-            if isinstance(x, flashlight.Tensor) and x.device.type in self.kernels:
-                return self.kernels[x.device.type]
-        if None in self.kernels:
-            return self.kernels[None]
-        device = next(
-            (x.device.type for x in leaves if isinstance(x, flashlight.Tensor)), "cpu"
-        )
+    def kernel(self, args, kwargs, tensors):
+        """The function that runs the operator: of the device, or of all."""
+        on_device = bool(tensors)
+        if on_device:
+            kinds = [t.device.type for t in tensors]
+            device = next((kind for kind in kinds if kind != "cpu"), "cpu")
+        else:
+            device = self._device_argument(args, kwargs)
+        for key in (device and backend_key(device), EXPLICIT, IMPLICIT):
+            if key in self.kernels and key not in self.disabled:
+                return self.kernels[key]
+            if key == "Meta" and self.owner is not None:
+                return self.owner._trivial_fake
+        if self.owner is not None and device is not None:
+            raise RuntimeError(
+                f"{self.owner._name} does not have a kernel registered for {device}. "
+                "Please use register_kernel to do so."
+            )
+        if not on_device:
+            raise NotImplementedError(
+                "There were no tensor arguments to this function (e.g., you passed an "
+                "empty list of Tensors), but no fallback function is registered for "
+                f"schema {self.overload.name()}. This usually means that this function "
+                "requires a non-empty list of Tensors, or that you (the operator "
+                "writer) forgot to register a fallback function."
+            )
         raise NotImplementedError(
-            f"Could not run '{self.schema.name}' with arguments from the "
-            f"'{device.upper()}' backend. This could be because the operator doesn't "
-            "exist for this backend, or was omitted during the selective/custom build "
-            "process (if using custom build)."
+            f"Could not run '{self.overload.name()}' with arguments from the "
+            f"'{backend_key(device)}' backend. This could be because the operator "
+            "doesn't exist for this backend, or was omitted during the "
+            "selective/custom build process (if using custom build)."
         )
 
-    def run(self, args, kwargs):
-        """The kernel alone, and what it may not return."""
-        leaves = tree_flatten((args, kwargs))[0]
-        overloaded = _C._overloaded([x for x in leaves if _is_tensor(x)])
+    def _device_argument(self, args, kwargs):
+        given = dict(zip((a.name for a in self.schema.arguments), args), **kwargs)
+        for a in self.schema.arguments:
+            if a.type.startswith("Device") and given[a.name] is not None:
+                return flashlight.device(given[a.name]).type
+        return None
+
+    def run(self, args, kwargs, tensors):
+        """What is below autograd: modes, classes that dispatch, and the kernel."""
+        overloaded = _C._overloaded(tensors)
         if overloaded or _python_dispatch.modes():
-            func = self.packet.default
+            func = self.overload
             return _python_dispatch.dispatch(func, args, kwargs, overloaded)
-        result = self.kernel(leaves)(*args, **kwargs)
-        given = {id(x) for x in leaves if isinstance(x, flashlight.Tensor)}
-        for y in tree_flatten(result)[0]:
-            if id(y) in given and not self.schema.is_mutable:
-                name = self.schema.name.split("::")[-1]
-                raise RuntimeError(
-                    f"{name}: The output of this custom operator (1) must not also be "
-                    "an input to this custom operator and (2) may not alias any inputs "
-                    "to this custom operator or other returns. The most common way to "
-                    "trigger this error is if we have y = custom_op(x) and y and x are "
-                    "the same Tensor. Please instead return a clone of the offending "
-                    "output tensor(s) (e.g. return x.clone()) or refactor the custom "
-                    "operator to not return y."
-                )
+        kernel = self.kernel(args, kwargs, tensors)
+        versions = [(t, t._version) for t in self._written(args, kwargs)]
+        result = kernel(*args, **kwargs)
+        for t, version in versions:
+            if t._version == version:  # what numpy writes is not seen
+                t._bump_version()
+        if self.owner is not None:
+            self._check_aliases(tensors, result)
         return result
+
+    def _written(self, args, kwargs):
+        """The tensors that the schema says are written to."""
+        given = None
+        for i, a in enumerate(self.schema.arguments):
+            if not a.is_write:
+                continue
+            given = given or [*args, *kwargs.values()]
+            for t in tree_flatten(given[i])[0]:
+                if _is_tensor(t) and not t.is_inference():
+                    yield t
+
+    def _check_aliases(self, tensors, result):
+        seen = {t.untyped_storage()._cdata for t in tensors}
+        for y in filter(_is_tensor, tree_flatten(result)[0]):
+            storage = y.untyped_storage()._cdata
+            if storage in seen:
+                raise RuntimeError(
+                    f"{self.owner._qualname} (with implementation in "
+                    f"{self.owner._init_fn.__module__}): The output of this custom "
+                    "operator (1) must not also be an input to this custom operator "
+                    "and (2) may not alias any inputs to this custom operator or other "
+                    "returns. The most common way to trigger this error is if we have "
+                    "y = custom_op(x) and y and x are the same Tensor. Please instead "
+                    "return a clone of the offending output tensor(s) (e.g. return "
+                    "x.clone()) or refactor the custom operator to not return y."
+                )
+            seen.add(storage)
 
     def __call__(self, *args, **kwargs):
         args, kwargs = self.schema.bound(args, kwargs)
-        if self.composite is not None:
-            return self.composite(*args, **kwargs)
         leaves, spec = tree_flatten((args, kwargs))
-        tensors = [x for x in leaves if isinstance(x, flashlight.Tensor)]
-        differentiated = flashlight.is_grad_enabled() and any(
+        tensors = [x for x in leaves if _is_tensor(x)]
+        device = tensors[0].device.type if tensors else None
+        autocasts = device not in (None, "meta")  # there is none of meta tensors
+        if autocasts and flashlight.is_autocast_enabled(device):
+            if device in self.casts:
+                dtype = self.casts[device]
+                with flashlight.autocast(device, enabled=False):
+                    return self.overload(
+                        *cast(args, device, dtype), **cast(kwargs, device, dtype)
+                    )
+            kernel = self.kernels.get("Autocast" + backend_key(device))
+            if kernel is not None:
+                return kernel(*args, **kwargs)
+        if device is None or _python_dispatch.is_below_autograd():
+            return self.run(args, kwargs, tensors)
+        kernel = self.autograd_kernel(device)
+        if kernel is not None:
+            return kernel(*args, **kwargs)
+        recording = flashlight.is_grad_enabled() and any(
             x.requires_grad for x in tensors
         )
         inside = _C._top_level() is not None or _C._forward_enabled()
-        if self.schema.is_mutable or not (differentiated or inside):
+        if not recording and not inside:
+            return self.run(args, kwargs, tensors)
+        if self.schema.is_mutable:
             with flashlight.no_grad():
-                return self.run(args, kwargs)
+                return self.run(args, kwargs, tensors)
+        if not self.records and not inside:
+            return self._unknown(args, kwargs, tensors)
         found = [None]
         outputs = _function(self, spec, found).apply(*leaves)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         return tree_unflatten(outputs, found[0])
+
+    def autograd_kernel(self, device):
+        """What is called in the place of the formula, if there is such a kernel."""
+        key = backend_key(device)
+        for name in (f"Autograd{key}", "Autograd"):
+            if name in self.kernels:
+                return self.kernels[name]
+        # That of all keys is autograd's where nothing else is for the device.
+        if self.records or key in self.kernels or EXPLICIT in self.kernels:
+            return None
+        return self.kernels.get(IMPLICIT)
+
+    def _unknown(self, args, kwargs, tensors):
+        # As PyTorch: what the kernel itself records stands.
+        leaves, spec = tree_flatten(self.run(args, kwargs, tensors))
+        places = [
+            i
+            for i, y in enumerate(leaves)
+            if _is_tensor(y)
+            and not y.requires_grad
+            and (y.is_floating_point() or y.is_complex())
+        ]
+        if places:
+            outputs = [leaves[i] for i in places]
+            name = self.overload.name()
+            made = _Unknown.apply(name, len(outputs), *outputs, *tensors)
+            for i, y in zip(places, made):
+                leaves[i] = y
+        return tree_unflatten(leaves, spec)
 
 
 def _function(op, spec, found):
@@ -225,7 +386,8 @@ def _function(op, spec, found):
         @staticmethod
         def forward(*leaves):
             args, kwargs = tree_unflatten(leaves, spec)
-            outputs, found[0] = tree_flatten(op.run(args, kwargs))
+            tensors = [x for x in leaves if _is_tensor(x)]
+            outputs, found[0] = tree_flatten(op.run(args, kwargs, tensors))
             return tuple(outputs)
 
         @staticmethod
@@ -298,9 +460,12 @@ def _flat_grads(result, spec):
 class OpOverload:
     """``torch.ops.ns.name.overload``."""
 
-    def __init__(self, packet, overload="default"):
+    _rules: dict = {}  # register_torch_dispatch(): class -> function
+
+    def __init__(self, packet, overload="default", operator=None):
         self._overloadpacket = packet
         self._overloadname = overload
+        self._operator = operator
         self.__name__ = f"{packet.__name__}.{overload}"
         self.__module__ = packet.__module__
         self.__qualname__ = self.name()
@@ -316,16 +481,25 @@ class OpOverload:
         return self._overloadpacket._qualified_op_name.split("::")[0]
 
     @property
-    def _schema(self):
-        return self._overloadpacket._operator.schema
+    def tags(self):
+        """What the operator was defined with."""
+        return [] if self._operator is None else list(self._operator.tags)
 
     @property
-    def _operator(self):
-        return self._overloadpacket._operator
+    def _schema(self):
+        return self._operator.schema
 
     @property
     def _qualified_op_name(self):
         return self._overloadpacket._qualified_op_name
+
+    @property
+    def _defined_in_python(self):
+        return self._operator is not None
+
+    @property
+    def _name(self):
+        return self.name()
 
     def name(self):
         """``"ns::name.overload"``, of the default overload ``"ns::name"``."""
@@ -333,8 +507,12 @@ class OpOverload:
         default = self._overloadname == "default"
         return name if default else f"{name}.{self._overloadname}"
 
+    def has_kernel_for_dispatch_key(self, key):
+        """Whether a function is registered under that very key."""
+        return self._operator is not None and str(key) in self._operator.kernels
+
     def __call__(self, *args, **kwargs):
-        return self._overloadpacket._operator(*args, **kwargs)
+        return self._operator(*args, **kwargs)
 
     def __hash__(self):
         return hash((self._qualified_op_name, self._overloadname))
@@ -359,24 +537,42 @@ class OpOverload:
 
 
 class OpOverloadPacket:
-    """``torch.ops.ns.name``."""
+    """``torch.ops.ns.name``: all overloads of a name."""
 
-    def __init__(self, operator):
-        self._operator = operator
-        ns, self.__name__ = operator.schema.name.split("::")
+    def __init__(self, qualname):
+        self._qualified_op_name = qualname
+        ns, self.__name__ = qualname.split("::")
         self.__module__ = f"torch._ops.{ns}"
-        self.default = OpOverload(self)
-
-    @property
-    def _qualified_op_name(self):
-        return self._operator.schema.name
+        self._operators: dict = {}  # by the name of the overload
 
     def overloads(self):
-        """The names of the overloads: an operator of a program has one."""
-        return ["default"]
+        """The names of the overloads."""
+        return list(self._operators)
+
+    def __getattr__(self, which):
+        operator = vars(self).get("_operators", {}).get(which)
+        if operator is None:
+            raise AttributeError(
+                f"The underlying op of '{self}' has no overload name '{which}'"
+            )
+        return operator.overload
 
     def __call__(self, *args, **kwargs):
-        return self._operator(*args, **kwargs)
+        operators = list(self._operators.values())
+        if len(operators) == 1:
+            return operators[0](*args, **kwargs)
+        mismatches = []
+        for operator in operators:
+            try:
+                operator.schema.bound(args, kwargs)
+            except RuntimeError as error:
+                mismatches.append(str(error))
+            else:
+                return operator(*args, **kwargs)
+        raise RuntimeError(
+            "Overloaded torch operator invoked from Python failed to match any "
+            "schema:\n" + "\n\n".join(mismatches)
+        )
 
     def __copy__(self):
         return self
@@ -399,39 +595,69 @@ class Namespace(types.ModuleType):
         self._name = name
 
     def __getattr__(self, name):
-        raise AttributeError(
-            f"'_OpNamespace' '{self._name}' object has no attribute '{name}'"
+        packet = _packets.get(f"{self._name}::{name}")
+        if packet is None:
+            raise AttributeError(
+                f"'_OpNamespace' '{self._name}' object has no attribute '{name}'"
+            )
+        return packet
+
+    def __dir__(self):
+        start = self._name + "::"
+        return [name[len(start) :] for name in _packets if name.startswith(start)]
+
+
+_packets: dict = {}  # "ns::name"
+
+
+def define(schema, tags=(), replace=False):
+    """Register an operator and return it.
+
+    Raises:
+        RuntimeError: there is one of that name, which is not to be replaced.
+    """
+    packet = _packets.get(schema.name) or OpOverloadPacket(schema.name)
+    which = schema.overload_name or "default"
+    if which in packet._operators and not replace:
+        raise RuntimeError(
+            f"Tried to register an operator ({schema}) with the same name and overload "
+            "name multiple times. Each overload's schema should only be registered "
+            "with a single call to def()."
         )
-
-
-NAMESPACES: dict = {}
-
-
-def namespace(name):
-    """The namespace of that name, which may be empty."""
-    if name not in NAMESPACES:
-        NAMESPACES[name] = Namespace(name)
-    return NAMESPACES[name]
-
-
-def define(schema):
-    """Register an operator and return it."""
-    ns, name = schema.name.split("::")
-    operator = Operator(schema)
-    setattr(namespace(ns), name, operator.packet)
+    operator = Operator(schema, packet, tags)
+    packet._operators[which] = operator
+    _packets[schema.name] = packet
     return operator
 
 
+def forget(operator):
+    """Undo :func:`define`."""
+    name, which = operator.schema.name, operator.overload._overloadname
+    packet = _packets.get(name)
+    if packet is None or packet._operators.get(which) is not operator:
+        return
+    del packet._operators[which]
+    if not packet._operators:
+        del _packets[name]
+
+
 def lookup(name):
-    """The operator ``ns::name``.
+    """The operator ``ns::name.overload``.
 
     Raises:
         RuntimeError: there is none.
+        NotImplementedError: it is one of PyTorch's.
     """
-    if isinstance(name, OpOverload):
+    if isinstance(name, OpOverload) and name._operator is not None:
         return name._operator
-    ns, _, short = name.partition("::")
-    packet = vars(namespace(ns)).get(short.partition(".")[0])
-    if packet is None:
-        raise RuntimeError(f"operator {name} does not exist")
-    return packet._operator
+    name = name.name() if isinstance(name, OpOverload) else name
+    whole, _, which = name.partition(".")
+    packet = _packets.get(whole)
+    operator = packet and packet._operators.get(which or "default")
+    if operator is not None:
+        return operator
+    if whole.startswith("aten::") and hasattr(flashlight.ops.aten, whole[6:]):
+        raise NotImplementedError(
+            f"other kernels for PyTorch's own operators are not supported: {name}"
+        )
+    raise RuntimeError(f"operator {name} does not exist")

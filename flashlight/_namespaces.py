@@ -33,6 +33,18 @@ class _TorchFunctionState(enum.Enum):
     ALL_DISABLED = 2
 
 
+Tag = enum.Enum(  # what a compiler may know of an operator: kept, of no effect
+    "Tag",
+    """core cudagraph_unsafe data_dependent_output dynamic_output_shape flexible_layout
+    generated inplace inplace_view maybe_aliasing_or_mutating needs_contiguous_strides
+    needs_exact_strides needs_fixed_stride_order nondeterministic_bitwise
+    nondeterministic_seeded out out_variant pointwise pt2_compliant_tag reduction
+    view_copy""".split(),
+    module="torch",
+    start=0,
+)
+
+
 def _get_torch_function_state():
     subclasses, everything = _C._torch_function_enabled()
     if not everything:
@@ -44,6 +56,7 @@ def _get_torch_function_state():
 
 def _facts():
     _C._TorchFunctionState = _TorchFunctionState
+    _C.Tag = Tag
     _C._get_torch_function_state = _get_torch_function_state
     _C._is_torch_function_enabled = lambda: _C._torch_function_enabled()[0]
     _C._is_torch_function_all_disabled = lambda: not _C._torch_function_enabled()[1]

@@ -33,9 +33,24 @@ __all__ = [
     "use_deterministic_algorithms",
 ]
 
-_chosen = {"deterministic": 0, "precision": "highest"}
+_chosen = {"deterministic": 0, "precision": "highest", "fill": True}
 _MODES = {"default": 0, "warn": 1, "error": 2}
 _PRECISIONS = ("highest", "high", "medium")
+
+
+def _choose(**what):
+    _chosen.update(what)
+    _C._set_fills_unwritten(_chosen["deterministic"] > 0 and _chosen["fill"])
+
+
+def _set_fill(mode):
+    if not isinstance(mode, bool):
+        raise RuntimeError(f"expected a bool, but got {type(mode).__name__}")
+    _choose(fill=mode)
+
+
+_C._set_deterministic_fill_uninitialized_memory = _set_fill
+_C._get_deterministic_fill_uninitialized_memory = lambda: _chosen["fill"]
 
 
 def use_deterministic_algorithms(mode, *, warn_only=False):
@@ -50,7 +65,12 @@ def use_deterministic_algorithms(mode, *, warn_only=False):
             "_set_deterministic_algorithms(): argument 'mode' (position 1) must be "
             f"bool, not {type(mode).__name__}"
         )
-    _chosen["deterministic"] = (1 if warn_only else 2) if mode else 0
+    if not isinstance(warn_only, bool):
+        raise TypeError(
+            "_set_deterministic_algorithms(): argument 'warn_only' must be bool, not "
+            + type(warn_only).__name__
+        )
+    _choose(deterministic=(1 if warn_only else 2) if mode else 0)
 
 
 def are_deterministic_algorithms_enabled():
@@ -82,7 +102,7 @@ def set_deterministic_debug_mode(debug_mode):
         raise RuntimeError(
             f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}"
         )
-    _chosen["deterministic"] = int(debug_mode)
+    _choose(deterministic=int(debug_mode))
 
 
 def get_deterministic_debug_mode():

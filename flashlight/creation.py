@@ -6,9 +6,19 @@ import warnings
 import numpy as np
 
 from flashlight import _C, overrides
+from flashlight.storage import UntypedStorage
 
 # Those that have __dlpack__, and a way of their own.
 _ARRAYS = (_C.TensorBase, np.ndarray, np.generic)
+
+
+def _importable(data, dtype):
+    """What the engine makes a tensor of."""
+    if hasattr(data, "__dlpack__") and not isinstance(data, _ARRAYS):
+        return from_dlpack(data)
+    if isinstance(data, UntypedStorage):  # its bytes are elements of that dtype
+        return data._storage._as_tensor(dtype or _C.int64)
+    return data
 
 
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
@@ -43,8 +53,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
             UserWarning,
             stacklevel=2,
         )
-    if hasattr(data, "__dlpack__") and not isinstance(data, _ARRAYS):
-        data = from_dlpack(data)
+    data = _importable(data, dtype)
     return _C._tensor(data, dtype, device, requires_grad)
 
 

@@ -304,7 +304,9 @@ def get_ignored_functions():
 
     found = {getattr(flashlight, n) for n in _IGNORED if hasattr(flashlight, n)}
     found |= {v for v in vars(flashlight.nn.init).values() if _is_function(v)}
-    return found | {flashlight.Tensor.__init__, flashlight.Tensor.__new__}
+    of_the_class = "__init__ __new__ __init_subclass__ __subclasshook__ as_subclass"
+    of_the_class += " _make_subclass _make_wrapper_subclass"
+    return found | {getattr(flashlight.Tensor, n) for n in of_the_class.split()}
 
 
 @functools.lru_cache(None)
@@ -389,17 +391,19 @@ def get_testing_overrides():
     """{function: a function of the same arguments that returns -1}."""
     found = {}
     for function in _all_overridable()[1]:
-        try:
-            signature = _parameters_of(function)
-        except (TypeError, ValueError):
-            continue
-        found[function] = _returning_minus_one(signature)
+        found[function] = _returning_minus_one(_parameters_of(function))
     return found
+
+
+def _any_method(self, *args, **kwargs): ...
 
 
 def _parameters_of(function):
     if not isinstance(function, (_C.OpFunction, _C.OpMethod)):
-        return inspect.signature(function)
+        try:
+            return inspect.signature(function)
+        except ValueError:  # a method in C, which does not say
+            return inspect.signature(_any_method)
     # "add(Tensor input, Tensor other, *, Number alpha = 1)"
     text = function.__doc__.partition("\n")[0]
     inside = text[text.index("(") + 1 : text.rindex(")")]
@@ -433,6 +437,8 @@ def _returning_minus_one(signature):
 def enable_reentrant_dispatch():
     """Inside a ``__torch_dispatch__``: record ops as outside of it."""
     import flashlight
+    from flashlight.utils import _python_dispatch
 
-    with flashlight.set_grad_enabled(_C._grad_mode_before_dispatch()):
+    grad_mode = flashlight.set_grad_enabled(_C._grad_mode_before_dispatch())
+    with grad_mode, _python_dispatch.above_autograd():
         yield

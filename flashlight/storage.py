@@ -43,6 +43,11 @@ class UntypedStorage:
     def data_ptr(self):
         return self._storage.data_ptr()
 
+    @property
+    def _cdata(self):
+        """A number that is this storage's for as long as it is there."""
+        return self._storage._cdata
+
     def nbytes(self):
         return self._storage.nbytes()
 

@@ -45,7 +45,8 @@ def _legacy_new(cls, *args, **kwargs):
     if data is not None:
         args = (data,)
     if len(args) == 1 and isinstance(args[0], _C.TensorBase):
-        out = args[0].detach()
+        with DisableTorchFunctionSubclass():  # it is of the class that is called
+            out = args[0].detach()
     elif len(args) == 1 and isinstance(args[0], flashlight.Size):
         out = flashlight.empty(args[0])
     elif len(args) == 1 and not isinstance(args[0], int):
@@ -518,6 +519,25 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
             raise TypeError("iteration over a 0-d tensor")
         return iter(self.unbind(0))
 
+    def module_load(self, other, assign=False):
+        """What takes the place of this tensor of a module when ``other`` is loaded.
+
+        ``load_state_dict`` asks for it where modules swap their tensors, see
+        ``torch.__future__``.
+
+        Args:
+            other: the tensor that is loaded.
+            assign: as of ``load_state_dict``.
+        """
+        from flashlight import overrides
+
+        if overrides.has_torch_function((self, other)):
+            api = Tensor.module_load
+            both = (self, other)
+            handle = overrides.handle_torch_function
+            return handle(api, both, self, other, assign=assign)
+        return other.detach() if assign else self.copy_(other).detach()
+
     def __reversed__(self):
         return self if self.dim() == 0 else self.flip(0)
 
@@ -776,7 +796,7 @@ _is_overridden = _C._is_overridden
 # What Python itself asks, and what runs the protocol.
 _NOT_OVERRIDABLE = {
     *("__dir__", "__init__", "__iter__", "__new__", "__torch_function__"),
-    "_has_no_data",
+    *("_has_no_data", "module_load"),
     *("_check_host_loop", "_host_loop", "_math_bits", "_only_sparse"),
 }
 

@@ -109,6 +109,11 @@ def unpack_dual(tensor, *, level=None):
     """Return ``(primal, tangent)`` of a tensor; the tangent may be ``None``."""
     if (_current_level if level is None else level) < 0:
         return UnpackedDualTensor(tensor, None)
+    if not isinstance(tensor, _C.TensorBase):
+        raise TypeError(
+            "_unpack_dual(): argument 'dual' (position 1) must be Tensor, not "
+            f"{type(tensor).__name__}"
+        )
     primal, tangent = _C._unpack_dual(tensor)
     shown = tangent if _C._is_fwd_grad_enabled() else None
     return UnpackedDualTensor(primal, shown)

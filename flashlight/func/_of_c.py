@@ -1,5 +1,6 @@
 """``torch._C._functorch``: what libraries ask of tensors inside transforms."""
 
+import contextlib
 import enum
 import sys
 import types
@@ -112,6 +113,18 @@ def reshape_dim_outof(src, size1, x):
     return x.reshape((*x.shape[:src], size1, rest, *x.shape[src + 1 :]))
 
 
+class _DisableFuncTorch:
+    """``with`` this, what runs is outside of all transforms."""
+
+    def __enter__(self):
+        self._below = contextlib.ExitStack()
+        while (top := _C._top_level()) is not None:
+            self._below.enter_context(_C._Below(top))
+
+    def __exit__(self, *error):
+        self._below.close()
+
+
 def _fill():
     space = types.ModuleType("flashlight._C._functorch", __doc__)
     for name, value in list(globals().items()):
@@ -124,6 +137,7 @@ def _fill():
     ):
         setattr(space, name, getattr(_C, name))
     _C._functorch = space
+    _C._DisableFuncTorch = _DisableFuncTorch
     sys.modules[space.__name__] = space
 
 

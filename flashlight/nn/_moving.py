@@ -3,6 +3,9 @@
 import warnings
 
 import flashlight
+from flashlight import __future__
+from flashlight.utils._python_dispatch import is_traceable_wrapper_subclass
+from flashlight.utils._swapping import swap_tensors
 
 from .parameter import Parameter
 
@@ -67,18 +70,34 @@ class MovingMixin:
         if recurse:
             for module in self.children():
                 module._apply(fn)
-        future = getattr(flashlight, "__future__", None)
-        overwrite = (
-            future is not None and future.get_overwrite_module_params_on_conversion()
-        )
+        overwrite = __future__.get_overwrite_module_params_on_conversion()
+        swap_all = __future__.get_swap_module_params_on_conversion()
+
+        def takes_data(a, b):
+            return not overwrite and _shallow_compatible(a, b)
+
         for key, param in self._parameters.items():
             if param is None:
                 continue
             with flashlight.no_grad():
                 applied = fn(param)
+            # Of a wrapper, .data would leave the parts as they were.
+            swap = swap_all or is_traceable_wrapper_subclass(applied)
+            in_place = takes_data(param, applied)
             grad = param.grad
-            in_place = _shallow_compatible(param, applied) and not overwrite
-            if in_place:
+            if swap:
+                out_param = param
+                try:
+                    # param.grad is another reference to the gradient.
+                    param.grad = None
+                    applied = Parameter(applied, requires_grad=param.requires_grad)
+                    swap_tensors(param, applied)
+                except RuntimeError as e:
+                    param.grad = grad
+                    raise RuntimeError(
+                        f"_apply(): Couldn't swap {self._get_name()}.{key}"
+                    ) from e
+            elif in_place:
                 param.data = applied
                 out_param = param
             else:
@@ -88,7 +107,16 @@ class MovingMixin:
                 continue
             with flashlight.no_grad():
                 grad_applied = fn(grad)
-            if in_place and _shallow_compatible(grad, grad_applied):
+            if swap:
+                grad_applied.requires_grad_(grad.requires_grad)
+                try:
+                    swap_tensors(grad, grad_applied)
+                except RuntimeError as e:
+                    raise RuntimeError(
+                        f"_apply(): Couldn't swap {self._get_name()}.{key}.grad"
+                    ) from e
+                out_param.grad = grad
+            elif in_place and takes_data(grad, grad_applied):
                 out_param.grad.data = grad_applied
             else:
                 out_param.grad = grad_applied.requires_grad_(grad.requires_grad)

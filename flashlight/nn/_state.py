@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 import flashlight
+from flashlight import __future__
+from flashlight.utils._swapping import swap_tensors
 
 from ..utils.hooks import RemovableHandle
 from ._global_hooks import _register, _WrappedHook
@@ -23,6 +25,22 @@ def _typename(obj) -> str:
     if module in ("builtins", "__builtin__", ""):
         return cls.__qualname__
     return f"{module}.{cls.__qualname__}"
+
+
+def _swap_in(param, loaded, assign):
+    """Let a tensor of a module change places with what its module_load() makes."""
+    new = param.module_load(loaded, assign=assign)
+    if new is loaded or new is param:
+        raise RuntimeError(
+            "module_load returned one of self or other, please .detach() the result if "
+            "returning one of the inputs in module_load"
+        )
+    if isinstance(param, Parameter):
+        if isinstance(new, Parameter):
+            new.requires_grad_(param.requires_grad)
+        else:
+            new = Parameter(new, requires_grad=param.requires_grad)
+    swap_tensors(param, new)
 
 
 class StateDictMixin:
@@ -238,9 +256,12 @@ class StateDictMixin:
                 "place?)",
                 stacklevel=2,
             )
+        swap = __future__.get_swap_module_params_on_conversion()
         try:
             with flashlight.no_grad():
-                if assign:
+                if swap:
+                    _swap_in(param, input_param, assign)
+                elif assign:
                     if isinstance(param, Parameter):
                         if not isinstance(input_param, Parameter):
                             input_param = Parameter(
@@ -253,7 +274,8 @@ class StateDictMixin:
                     param.copy_(input_param)
         except (RuntimeError, TypeError, ValueError, NotImplementedError) as ex:
             error_msgs.append(
-                f'While copying the parameter named "{key}", whose dimensions in the '
+                f"While {'swapping' if swap else 'copying'} the parameter named "
+                f'"{key}", whose dimensions in the '
                 f"model are {param.size()} and whose dimensions in the checkpoint are "
                 f"{input_param.size()}, an exception occurred : {ex.args}."
             )

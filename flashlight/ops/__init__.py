@@ -24,6 +24,7 @@ def __getattr__(name):
         from flashlight._aten import aten
 
         return aten
-    from flashlight._custom_ops import namespace
+    from flashlight._custom_ops import Namespace
 
-    return namespace(name)
+    space = globals()[name] = Namespace(name)
+    return space

@@ -1,6 +1,6 @@
 """Profiles: what ran, for how long, with what memory."""
 
-from flashlight._custom_ops import namespace
+from flashlight import ops
 from flashlight._profiling import DeviceType, ProfilerActivity, kineto_available
 from flashlight.autograd.profiler import (
     _record_function_enter_new,
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 # torch.ops.profiler
-_ops = namespace("profiler")
+_ops = ops.profiler
 _ops._record_function_enter = _ops._record_function_enter_new = (
     _record_function_enter_new
 )

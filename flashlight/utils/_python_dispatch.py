@@ -24,6 +24,7 @@ __all__ = [
 class _Stack(threading.local):
     def __init__(self):
         self.modes = []
+        self.below_autograd = 0  # how many handlers and guards say so
 
 
 _stack = _Stack()
@@ -49,7 +50,55 @@ def _with(modes):
         _set(before)
 
 
+def is_below_autograd():
+    """Do operators that are called now run without what autograd does with them?"""
+    return _stack.below_autograd > 0
+
+
+class _BelowAutograd:
+    """A block, or the life of the object: operators run without autograd's kernels."""
+
+    def __init__(self):
+        self._before = _stack.below_autograd, _C.is_grad_enabled()
+        _stack.below_autograd += 1
+        _C._set_grad_enabled(False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.__del__()
+
+    def __del__(self):
+        if self._before is not None:
+            _stack.below_autograd, enabled = self._before
+            _C._set_grad_enabled(enabled)
+            self._before = None
+
+
+_C._AutoDispatchBelowAutograd = _BelowAutograd
+
+
+@contextlib.contextmanager
+def above_autograd():
+    """In a handler: operators are called as outside of it."""
+    before, _stack.below_autograd = _stack.below_autograd, 0
+    try:
+        yield
+    finally:
+        _stack.below_autograd = before
+
+
 def dispatch(func, args, kwargs, overloaded=(), name=None):
+    """What the first makes of a call that takes it; see :func:`_dispatch`."""
+    _stack.below_autograd += 1
+    try:
+        return _dispatch(func, args, kwargs, overloaded, name)
+    finally:
+        _stack.below_autograd -= 1
+
+
+def _dispatch(func, args, kwargs, overloaded=(), name=None):
     """What the first makes of a call that takes it: the innermost mode, or a class.
 
     Args:
@@ -65,12 +114,26 @@ def dispatch(func, args, kwargs, overloaded=(), name=None):
     if _stack.modes:
         mode = _stack.modes[-1]
         with _with(_stack.modes[:-1]):
-            result = mode.__torch_dispatch__(func, types, args, kwargs)
+            rule = func._rules.get(type(mode))
+            if rule is None:
+                ask = mode.__torch_dispatch__
+                if getattr(ask, "__self__", mode) is type(mode):
+                    raise RuntimeError(
+                        "Defining your mode's `__torch_dispatch__` as a classmethod is "
+                        "not supported, please make it a plain method"
+                    )
+                result = ask(func, types, args, kwargs)
+            else:
+                result = rule(mode, func, types, args, kwargs)
         if result is not NotImplemented:
             return result
         asked.append(f"mode object {mode!r}")
     for operand in overloaded:
-        result = operand.__torch_dispatch__(func, types, args, kwargs)
+        rule = func._rules.get(type(operand))
+        if rule is None:
+            result = operand.__torch_dispatch__(func, types, args, kwargs)
+        else:
+            result = rule(type(operand), func, types, args, kwargs)
         if result is not NotImplemented:
             return result
         asked.append(f"tensor subclass {type(operand)!r}")
@@ -130,13 +193,17 @@ class TorchDispatchMode:
 
     @classmethod
     def is_infra_mode(cls):
-        """False: no mode here is a compiler's."""
+        """Whether it is a compiler's; False unless a class says otherwise."""
         return False
 
 
 def is_in_torch_dispatch_mode(include_infra_modes=True):
-    """Is any mode on in this thread?"""
-    return bool(_stack.modes)
+    """Is any mode on in this thread?
+
+    Args:
+        include_infra_modes: Whether those count that say so, by ``is_infra_mode()``.
+    """
+    return any(include_infra_modes or not m.is_infra_mode() for m in _stack.modes)
 
 
 def _get_current_dispatch_mode():

@@ -64,6 +64,28 @@ class WeakIdRef(weakref.ref):
         return mine is theirs
 
 
+class _WeakHashRef(weakref.ref):
+    """A weak reference that is equal to others of objects with the same hash."""
+
+    __slots__ = ["_id"]
+
+    def __init__(self, key, callback=None):
+        super().__init__(key, callback)
+        self._id = hash(key)
+
+    def __call__(self):
+        return super().__call__()
+
+    def __hash__(self):
+        return self._id
+
+    def __eq__(self, other):
+        mine, theirs = self(), other()
+        if mine is None or theirs is None:
+            return self is other
+        return hash(mine) == hash(theirs)
+
+
 class WeakIdKeyDictionary(collections.abc.MutableMapping):
     """A dictionary of objects by identity: an entry goes when its key does.
 

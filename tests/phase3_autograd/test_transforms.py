@@ -3,7 +3,7 @@
 import importlib
 
 import pytest
-from comparing import LIBRARIES, Scripts, compare_scripts
+from comparing import LIBRARIES, Scripts, compare_scripts, same
 
 import flashlight
 
@@ -546,11 +546,6 @@ def test_a_batched_tangent_is_written_through_a_view():
     assert of_base.tolist() == along.mT.tolist()
 
 
-@script.each
-def test_transforms(program):
-    compare_scripts(program)
-
-
 VIEWS_IN_BACKWARD = {
     "slice": lambda t, x: (x[:2] ** 3).sum(),
     "select": lambda t, x: x[0] ** 3,
@@ -572,3 +567,68 @@ def test_tangents_of_tangents_through_writes_in_backward(name):
         gradient = t.func.grad(lambda y: f(t, y))
         found.append(along(along(gradient))(x).tolist())
     assert found[0] == pytest.approx(found[1]) and any(found[0])
+
+
+@pytest.mark.parametrize("name", ["scatter", "index_copy", "index_put", "put", "fill"])
+def test_tangents_of_what_is_written_over_are_lost(name):
+    """The last of several writes to one place counts, of values and of tangents."""
+    found = []
+    for t in LIBRARIES:
+        x, y = double(t, 4), double(t, 3, seed=1)
+        at = t.tensor([1, 1, 3])
+
+        def f(x, y, t=t, at=at):
+            if name == "fill":
+                return x.index_fill(0, at, y.sum())
+            if name == "index_put":
+                return x.index_put((at,), y)
+            call = getattr(x, name)
+            return call(at, y) if name == "put" else call(0, at, y)
+
+        tangents = double(t, 4, seed=2), double(t, 3, seed=3)
+        out = t.func.jvp(f, (x, y), tangents)
+        found.append([z.tolist() for z in (*out, t.func.jacfwd(f, 1)(x, y))])
+    assert same(found[1], found[0]) and any(found[0][1])
+
+
+@pytest.mark.parametrize("kind", ["float64", "complex64"])
+def test_tangents_of_factors_see_all_of_the_matrix(kind):
+    found = []
+    for t in LIBRARIES:
+        x, y = double(t, 3, 3), double(t, 3, 3, seed=2)
+        if kind == "complex64":
+            x, y = x.float(), y.float()
+            x, y = t.complex(x, y), t.complex(y, x)
+        x = x @ x.mH + t.eye(3, dtype=x.dtype)
+        for f in (
+            t.linalg.cholesky,
+            lambda a, t=t: t.linalg.cholesky(a, upper=True),
+            lambda a, t=t: tuple(z.abs() for z in t.linalg.eigh(a)),
+        ):
+            along = t.func.jvp(f, (x,), (y,))[1]
+            twice = t.func.jvp(lambda a: t.func.jvp(f, (a,), (y,))[1], (x,), (y,))[1]
+            for z in (along, twice):
+                found.append([v.tolist() for v in (z if type(z) is tuple else (z,))])
+    n = len(found) // 2
+    digits = 1e-8 if kind == "float64" else 1e-3
+    assert same(found[n:], found[:n], digits, digits)
+
+
+@script
+def duals_without_elements_and_without_tensors(t, log, fails):
+    from importlib import import_module
+
+    fw = import_module(f"{t.__name__}.autograd.forward_ad")
+    x = t.ones(0, 3)
+    with fw.dual_level():
+        dual = fw.make_dual(x, x)
+        log([fw.unpack_dual(y).tangent.shape for y in (dual * 2, dual @ t.ones(3, 2))])
+        log([fw.unpack_dual(y).tangent is None for y in dual.sort(0)])
+        log([fw.unpack_dual(y).tangent.shape for y in t.linalg.qr(dual)])
+        log(fw.unpack_dual(t.linalg.inv(dual[:, :0])).tangent.shape)
+        fails(lambda: fw.unpack_dual(3))
+
+
+@script.each
+def test_transforms(program):
+    compare_scripts(program)

@@ -50,8 +50,10 @@ def test_every_name_is_there():
     added |= {"DisableTorchFunction", "DisableTorchFunctionSubclass"}
     added |= {"_DisableTorchDispatch", "_skip_one_hop_torch_function"}
     added |= {"_is_torch_function_enabled", "_is_torch_function_all_disabled"}
-    added |= {"_functorch", "has_spectral"}
-    added |= {"_debug_only_are_vmap_fallback_warnings_enabled"}
+    added |= {"Tag", "_functorch", "has_spectral", "_AutoDispatchBelowAutograd"}
+    added |= {"_get_deterministic_fill_uninitialized_memory"}
+    added |= {"_set_deterministic_fill_uninitialized_memory"}
+    added |= {"_debug_only_are_vmap_fallback_warnings_enabled", "_DisableFuncTorch"}
     added |= {"_debug_only_display_vmap_fallback_warnings"}
     names = {n for n in vars(_C) if not n.startswith("__")} - added
     assert names <= defined(stub("_C.pyi"))

@@ -91,6 +91,11 @@ void bind_storage(nb::module_& m) {
                 reinterpret_cast<uintptr_t>(s.storage.get()),
                 s.without_data.value_or(-1));
           })
+      .def_prop_ro(
+          "_cdata",
+          [](StorageObject& s) {
+            return reinterpret_cast<uintptr_t>(s.storage.get());
+          })
       .def("use_count", [](StorageObject& s) { return s.storage->use_count(); })
       // A tensor over the bytes, aliasing.
       .def("_as_tensor", [](StorageObject& s, nb::handle dtype) {

@@ -640,6 +640,10 @@ method_is_contiguous(PyObject* self, PyObject* args, PyObject* kwargs) {
       f = to_memory_format(format);
     }
     const Tensor& t = tensor_of(self);
+    FL_CHECK(
+        f == MemoryFormat::Contiguous || !of_batch(t),
+        "NYI: querying is_contiguous inside of vmap for memory_format other "
+        "than torch.contiguous_format");
     if (answers(t) >= Answers::Strides) [[unlikely]] {
       ask(t,
           "is_contiguous",
@@ -748,15 +752,22 @@ PyObject* method_make_subclass(PyObject*, PyObject* args, PyObject* kwargs) {
 }
 
 #define FL_KW(f) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f))
-#define FL_METHOD(name, f, doc) \
-  {name, plain_method<name, method_##f>, METH_NOARGS, doc}
+// The doc begins with what inspect.signature() reads.
+#define FL_METHOD(name, f, doc)    \
+  {name,                           \
+   plain_method<name, method_##f>, \
+   METH_NOARGS,                    \
+   name "($self, /)\n--\n\n" doc}
 #define FL_METHOD_OF_ONE(name, f, doc) \
-  {name, plain_method<name, method_##f>, METH_O, doc}
+  {name,                               \
+   plain_method<name, method_##f>,     \
+   METH_O,                             \
+   name "($self, other, /)\n--\n\n" doc}
 #define FL_METHOD_OF_ANY(name, f, doc)        \
   {name,                                      \
    FL_KW((keyword_method<name, method_##f>)), \
    METH_VARARGS | METH_KEYWORDS,              \
-   doc}
+   name "($self, *args, **kwargs)\n--\n\n" doc}
 
 PyMethodDef kMethods[] = {
     FL_METHOD("item", item, "The one element as a Python number."),
@@ -784,7 +795,10 @@ PyMethodDef kMethods[] = {
      method_as_subclass,
      METH_O,
      "The same data and history, as an instance of that class."},
-    {"_bump_version", method_bump_version, METH_NOARGS, "As if written to."},
+    {"_bump_version",
+     method_bump_version,
+     METH_NOARGS,
+     "_bump_version($self, /)\n--\n\nAs if written to."},
     {"_make_subclass",
      FL_KW(method_make_subclass),
      METH_VARARGS | METH_KEYWORDS | METH_STATIC,

@@ -12,6 +12,7 @@
 #include "flashlight/core/names.h"
 #include "flashlight/core/runtime.h"
 #include "flashlight/core/warn_once.h"
+#include "flashlight/ops/creation.h"
 
 namespace flashlight::bind {
 
@@ -242,6 +243,10 @@ Dtype to_dtype(PyObject* o) {
   if (o == reinterpret_cast<PyObject*>(&PyComplex_Type)) {
     return Dtype::Complex128;
   }
+  FL_CHECK_TYPE(
+      nb::isinstance<DtypeObject>(nb::handle(o)),
+      "expected a torch.dtype, but got ",
+      Py_TYPE(o)->tp_name);
   return dtype_of(o);
 }
 
@@ -451,6 +456,7 @@ void bind_types(nb::module_& m) {
   });
   m.def("_set_warn_always", [](bool always) { warn_always() = always; });
   m.def("_is_warn_always", [] { return warn_always().load(); });
+  m.def("_set_fills_unwritten", [](bool fills) { fills_unwritten() = fills; });
   m.def("_set_default_dtype", [](nb::handle d) {
     FL_CHECK_TYPE(
         nb::isinstance<DtypeObject>(d),

@@ -16,6 +16,7 @@
 #include <array>
 #include <atomic>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "flashlight/autograd/forward_mode.h"
 #include "flashlight/core/runtime.h"
@@ -26,6 +27,7 @@
 #include "flashlight/ops/functions/conv.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/extrema.h"
 #include "flashlight/ops/functions/index_along.h"
 #include "flashlight/ops/functions/indexing.h"
 #include "flashlight/ops/functions/matmul.h"
@@ -34,6 +36,7 @@
 #include "flashlight/ops/functions/scatter.h"
 #include "flashlight/ops/functions/selection.h"
 #include "flashlight/ops/functions/shape.h"
+#include "flashlight/ops/functions/sorting.h"
 #include "flashlight/ops/functions/splitting.h"
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/registry.h"
@@ -122,13 +125,60 @@ std::optional<Results> one(Tensor t) {
   return results;
 }
 
+Value& dims_of(const Batched& b, std::vector<Value>& inner) {
+  int i = b.op.schema.index_of("dim");
+  if (i < 0) {
+    i = b.op.schema.index_of("dims");
+  }
+  return inner[static_cast<size_t>(i)];
+}
+
+// ... of tensors without dimensions, which have one element along the only one
+// there could be.
+std::optional<Results> along_one(const Batched& b, bool all_if_none) {
+  std::vector<Value> inner(b.args, b.args + b.count());
+  for (size_t i = 0; i < b.count(); ++i) {
+    if (b.args[i].is<TensorList>()) {
+      return {};
+    }
+    if (const Tensor* t = b.args[i].tensor()) {
+      if (t->dim() != 0) {
+        return {};
+      }
+      inner[i] = unsqueeze(b.expanded(*t), 1);
+    }
+  }
+  Value& dim = dims_of(b, inner);
+  if (const auto* one = dim.get_if<int64_t>()) {
+    dim = wrap_dim(*one, 1) + 1;
+  } else {
+    const auto* given = dim.get_if<IntList>();
+    if ((!given || given->empty()) && !all_if_none) {
+      return {};
+    }
+    for (int64_t d : given ? *given : IntList{}) {
+      wrap_dim(d, 1);
+    }
+    dim = Value(IntList{1});
+  }
+  Results results = call(b.op, inner.data());
+  for (Value& r : results) {
+    r = mapped_tensors(
+        r, [](const Tensor& t) { return t.dim() == 2 ? squeeze(t, 1) : t; });
+  }
+  return results;
+}
+
 // Ops along dimensions that leave the others alone: each is one further on.
 // Empty: without dimensions they reduce all; else that is another op.
 std::optional<Results>
 along(const Batched& b, bool all_if_none, bool others = true) {
   const Tensor& self = b.tensor(0);
-  if (!self.defined() || self.dim() == 0) {
+  if (!self.defined()) {
     return {};
+  }
+  if (self.dim() == 0) {
+    return others ? along_one(b, all_if_none) : std::nullopt;
   }
   std::vector<Value> inner(b.args, b.args + b.count());
   for (size_t i = 0; i < b.count(); ++i) {
@@ -145,11 +195,7 @@ along(const Batched& b, bool all_if_none, bool others = true) {
       return {}; // of which the row says whether it fits
     }
   }
-  int i = b.op.schema.index_of("dim");
-  if (i < 0) {
-    i = b.op.schema.index_of("dims");
-  }
-  Value& dim = inner[static_cast<size_t>(i)];
+  Value& dim = dims_of(b, inner);
   if (const auto* one = dim.get_if<int64_t>()) {
     dim = wrap_dim(*one, self.dim()) + 1;
     return call(b.op, inner.data());
@@ -374,8 +420,27 @@ std::optional<Results> batched_convolution(const Batched& b) {
 std::optional<Results> reduce_all(const Batched& b) {
   const Tensor& self = b.tensor(0);
   std::vector<Value> inner(b.args, b.args + b.count());
-  Tensor flat = reshape(b.first(self), {b.level->batch_size, -1});
+  Tensor flat = reshape(b.first(self), {b.level->batch_size, self.numel()});
   const std::string& name = b.op.schema.name;
+  if (name == "max" || name == "min") {
+    if (self.numel() == 0) {
+      return {};
+    }
+    return one(name == "max" ? amax(flat, IntList{1}) : amin(flat, IntList{1}));
+  }
+  if (name == "prod") {
+    const Dtype* d = b.args[1].get_if<Dtype>();
+    return one(
+        prod(flat, 1, false, d ? std::optional<Dtype>(*d) : std::nullopt));
+  }
+  if (name == "median" || name == "nanmedian") {
+    if (self.numel() == 0) {
+      return {};
+    }
+    return one(
+        name == "median" ? std::get<0>(median(flat, 1))
+                         : std::get<0>(nanmedian(flat, 1)));
+  }
   if (name == "sum" || name == "mean") {
     std::optional<Dtype> dtype;
     if (const Dtype* d = b.args[1].get_if<Dtype>()) {
@@ -386,6 +451,42 @@ std::optional<Results> reduce_all(const Batched& b) {
                       : mean(flat, IntList{1}, false, dtype));
   }
   return one(name == "any" ? any(flat, 1, false) : all(flat, 1, false));
+}
+
+// Losses of pairs of elements, reduced over each entry.
+std::optional<Results> batched_loss(const Batched& b) {
+  const Tensor& self = b.tensor(0);
+  std::vector<Value> inner(b.args, b.args + b.count());
+  for (size_t i = 0; i < b.count(); ++i) {
+    if (const Tensor* t = b.args[i].tensor()) {
+      if (t->sizes() != self.sizes()) {
+        return {};
+      }
+      inner[i] = b.expanded(*t);
+    }
+  }
+  auto i = static_cast<size_t>(b.op.schema.index_of("reduction"));
+  auto reduction = b.args[i].as<int64_t>();
+  inner[i] = int64_t{0};
+  Results results = call(b.op, inner.data());
+  if (reduction != 0) {
+    Tensor flat =
+        reshape(*results[0].tensor(), {b.level->batch_size, self.numel()});
+    results[0] =
+        reduction == 1 ? mean(flat, IntList{1}) : sum(flat, IntList{1});
+  }
+  return results;
+}
+
+// Pads from the last dimension on.
+std::optional<Results> batched_pad(const Batched& b) {
+  const Tensor& self = b.tensor(0);
+  if (std::ssize(b.args[1].as<IntList>()) > 2 * self.dim()) {
+    return {};
+  }
+  std::vector<Value> inner(b.args, b.args + b.count());
+  inner[0] = b.first(self);
+  return call(b.op, inner.data());
 }
 
 std::optional<Results> batched_cat(const Batched& b, bool new_dim) {
@@ -598,6 +699,9 @@ const std::unordered_map<const Op*, Rule>& rules() {
          "linalg_lu_factor_ex",
          "_solve_triangular",
          "cholesky_inverse",
+         "cholesky_solve",
+         "geqrf",
+         "linalg_ldl_factor_ex",
          "linalg_householder_product"},
         [](const Batched& b) { return leading(b, 2); });
     add({"_fused_attention"}, [](const Batched& b) { return merged(b, 4); });
@@ -619,6 +723,14 @@ const std::unordered_map<const Op*, Rule>& rules() {
           const auto* f = i < 0 ? nullptr : b.args[i].get_if<MemoryFormat>();
           bool plain = !f || *f == MemoryFormat::Contiguous ||
                        *f == MemoryFormat::Preserve;
+          FL_CHECK(
+              plain || b.op.schema.name != "clone",
+              "NYI: Tensor.clone(memory_format) inside vmap is only supported "
+              "with memory_format torch.preserve_format or "
+              "torch.contiguous_format (got ",
+              plain || *f == MemoryFormat::ChannelsLast ? "ChannelsLast"
+                                                        : "ChannelsLast3d",
+              ")");
           return b.op.elementwise || !plain ? std::nullopt : batched_like(b);
         });
     for (int64_t n = 1; n <= 3; ++n) {
@@ -652,10 +764,31 @@ const std::unordered_map<const Op*, Rule>& rules() {
     add({"baddbmm"}, [](const Batched& b) { return batched_addmm(b, 3); });
     add({"_linear"}, batched_linear);
     add({"convolution"}, batched_convolution);
-    add({"sum", "mean", "any", "all"}, reduce_all);
+    add({"sum",
+         "mean",
+         "any",
+         "all",
+         "max",
+         "min",
+         "prod",
+         "median",
+         "nanmedian"},
+        reduce_all);
     add({"cat"}, [](const Batched& b) { return batched_cat(b, false); });
     add({"stack"}, [](const Batched& b) { return batched_cat(b, true); });
     add({"embedding"}, batched_embedding);
+    add({"mse_loss",
+         "smooth_l1_loss",
+         "huber_loss",
+         "soft_margin_loss",
+         "binary_cross_entropy",
+         "binary_cross_entropy_with_logits"},
+        batched_loss);
+    add({"constant_pad_nd"}, batched_pad);
+    add({"frexp.Tensor", "empty_like"}, batched_like);
+    add({"_fft_c2c", "_fft_r2c", "_fft_c2r"}, [](const Batched& b) {
+      return b.tensor(0).dim() ? along(b, false) : std::nullopt;
+    });
     return t;
   }();
   return *table;
@@ -680,10 +813,12 @@ Value stacked(
       const Tensor& t = *r[k].tensor();
       FL_CHECK(
           t.sizes() == first.tensor()->sizes(),
-          "vmap: the results of ",
-          op.schema.name,
-          "() have other sizes for each entry of the batch, which vmap cannot "
-          "put together");
+          "stack expects each tensor to be equal size, but got ",
+          first.tensor()->sizes(),
+          " at entry 0 and ",
+          t.sizes(),
+          " at entry ",
+          list.size());
       list.push_back(t);
     }
     return Value(put_together(list));
@@ -714,7 +849,56 @@ Value stacked(
 
 namespace {
 
-std::atomic<bool> fallback_allowed{true}, fallback_warns{false};
+std::atomic<bool> fallback_allowed{true}, fallback_warns{true};
+
+// The ops that have no rule in PyTorch either. It tells of these; that others
+// run entry by entry here nobody could do anything about.
+bool has_no_rule(const Op& op) {
+  static const auto* names = new std::unordered_set<std::string_view>{
+      "_embedding_bag",
+      "_pack_padded_sequence",
+      "_pad_packed_sequence",
+      "argwhere",
+      "bincount",
+      "conv_tbc",
+      "ctc_loss.IntList",
+      "ctc_loss.Tensor",
+      "embedding_bag",
+      "embedding_bag.padding_idx",
+      "embedding_renorm_",
+      "fill_diagonal_",
+      "fractional_max_pool2d",
+      "fractional_max_pool3d",
+      "gru_cell",
+      "hash_tensor",
+      "histc",
+      "histogram.bin_ct",
+      "histogram.bins_tensor",
+      "index_reduce",
+      "isin.Scalar_Tensor",
+      "isin.Tensor_Scalar",
+      "isin.Tensor_Tensor",
+      "linalg_ldl_solve",
+      "linalg_lu",
+      "lu_solve",
+      "masked_scatter",
+      "max_unpool2d",
+      "max_unpool3d",
+      "multi_margin_loss",
+      "multilabel_margin_loss",
+      "native_channel_shuffle",
+      "nonzero_static",
+      "ormqr",
+      "pdist",
+      "put",
+      "renorm",
+      "repeat_interleave.Tensor",
+      "searchsorted.Scalar",
+      "segment_reduce",
+      "take",
+  };
+  return names->contains(op.schema.full_name());
+}
 
 void check_fallback(const Op& op) {
   FL_CHECK(
@@ -722,7 +906,7 @@ void check_fallback(const Op& op) {
       "aten::",
       op.schema.full_name(),
       " hit the vmap fallback which is currently disabled");
-  if (fallback_warns.load(std::memory_order_relaxed)) {
+  if (fallback_warns.load(std::memory_order_relaxed) && has_no_rule(op)) {
     warn(
         "There is a performance drop because we have not yet implemented the "
         "batching rule for aten::" +
@@ -735,8 +919,8 @@ void check_fallback(const Op& op) {
 // How many results there are is told by the values.
 bool is_dynamic(const Op& op) {
   const std::string& name = op.schema.name;
-  return name == "nonzero" || name == "masked_select" ||
-         name.starts_with("unique") || name.starts_with("_unique");
+  return name == "nonzero" || name.starts_with("unique") ||
+         name.starts_with("_unique");
 }
 
 // What the offset is for one entry, or for a copy of it.
@@ -751,6 +935,20 @@ void move_offset(const Batched& b, Value& offset, bool copied, int64_t k) {
 } // namespace
 
 Results entry_by_entry(const Batched& b) {
+  FL_CHECK(
+      b.op.schema.name != "masked_select",
+      "vmap: Attempted to vmap over `mask` in torch.masked_select(self, mask) "
+      "We cannot support this because for each batch this would return a "
+      "differently shaped Tensor. Please file an issue at "
+      "https://github.com/pytorch/pytorch/issues if you need this feature.");
+  FL_CHECK(
+      b.op.schema.name != "allclose",
+      "vmap over torch.allclose isn't supported yet. Please file an issue at "
+      "https://github.com/pytorch/pytorch/issues if you need this feature.");
+  FL_CHECK(
+      b.op.schema.name != "equal",
+      "Batching rule not implemented for aten::equal. We could not generate a "
+      "fallback.");
   FL_CHECK(
       !is_dynamic(b.op),
       "vmap: We do not support batching operators that can output dynamic "
@@ -829,6 +1027,29 @@ Results batched_results(const Batched& b, bool& same) {
   return entry_by_entry(b);
 }
 
+// PyTorch's vmap has words of its own for products.
+void check_product(const Batched& b) {
+  const std::string& name = b.op.schema.name;
+  int64_t first = name == "bmm" ? 3 : 2, second = name == "mv" ? 1 : first;
+  if (name != "mm" && name != "bmm" && name != "mv") {
+    return;
+  }
+  const Tensor& x = b.tensor(0);
+  const Tensor& y = b.tensor(1);
+  FL_CHECK(
+      x.dim() == first && y.dim() == second,
+      "Shape mismatch: Got incorrect dims for ",
+      name,
+      "(a, b). a has dim ",
+      x.dim(),
+      "and b has dim ",
+      y.dim(),
+      "but expected them to have dim ",
+      first,
+      " and dim ",
+      second);
+}
+
 // What the row says of one entry, before the batch is seen as a dimension.
 void check_entries(const Batched& b) {
   try {
@@ -890,6 +1111,7 @@ Results run_batched(const LevelHandle& level, const Op& op, const Value* args) {
   std::vector<Value> living = alive(op, args);
   LevelHandle here = level; // the stack's own slot changes below
   Batched b{here, op, living.data()};
+  check_product(b);
   if (op.check) {
     check_entries(b);
   }

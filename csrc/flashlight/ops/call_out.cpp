@@ -155,6 +155,11 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
         "differentiation, but one of the arguments requires grad.");
   }
   if (top_level()) [[unlikely]] {
+    FL_CHECK(
+        top_level()->kind != LevelKind::Batch ||
+            op.schema.index_of("generator") < 0,
+        "vmap: We do not support calling out variants of random operations "
+        "inside of vmap. Please use non-out variants as a workaround");
     fail(
         "Batching rule not implemented for aten::",
         name,

@@ -1,5 +1,6 @@
 // Tensors from nothing: zeros, ones, full, empty; and filling those there are.
 #include <algorithm>
+#include <limits>
 
 #include <mlx/ops.h>
 
@@ -27,6 +28,11 @@ void check_sizes(const IntList& sizes) {
         ": ",
         sizes);
   }
+}
+
+std::atomic<bool>& fills_unwritten() {
+  static std::atomic<bool> fills{false};
+  return fills;
 }
 
 Device check_options(
@@ -106,8 +112,26 @@ Tensor filled_like(
                                   : strides_for(self.sizes(), f));
 }
 
+// What stands in memory that nobody has written to.
+Scalar unwritten(Dtype dtype) {
+  if (!fills_unwritten().load(std::memory_order_relaxed)) {
+    return 0;
+  }
+  if (dtype == Dtype::Bool) {
+    return true;
+  }
+  if (is_floating(dtype) || is_complex(dtype)) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
+  int64_t bits = 8 * itemsize(dtype);
+  bool is_signed = info(dtype).is_signed;
+  uint64_t most = ~uint64_t{0} >> (64 - bits + (is_signed ? 1 : 0));
+  // Of uint64, the largest that a Scalar has.
+  return static_cast<int64_t>(most >> (bits == 64 && !is_signed ? 1 : 0));
+}
+
 // A tensor of these strides, with or without gaps.
-Tensor strided_zeros(
+Tensor strided_unwritten(
     const IntList& size,
     const IntList& stride,
     Dtype dtype,
@@ -130,7 +154,8 @@ Tensor strided_zeros(
       " and strides=",
       stride);
   Geometry g{size, stride, 0};
-  Tensor flat = filled(IntList{storage_extent(g)}, 0, dtype, device);
+  Tensor flat =
+      filled(IntList{storage_extent(g)}, unwritten(dtype), dtype, device);
   flat->geometry = std::move(g);
   return flat;
 }
@@ -156,6 +181,24 @@ void check_resizable(const Tensor& self) {
       "cannot resize variables that require grad");
 }
 
+// Elements that a storage did not have before are as those of empty().
+void fill_grown(const Tensor& self, int64_t before) {
+  int64_t now = self->storage->nbytes() / itemsize(self.dtype());
+  if (now <= before || !fills_unwritten().load(std::memory_order_relaxed) ||
+      self.device().type == DeviceType::Meta) {
+    return;
+  }
+  Geometry grown{{now - before}, {1}, before};
+  Tensor value =
+      filled({now - before}, unwritten(self.dtype()), self.dtype(), {});
+  self->storage->write(
+      grown,
+      self.dtype(),
+      self.dtype() == Dtype::Complex128
+          ? value->storage->read(value.geometry(), Dtype::Complex128)
+          : value.value());
+}
+
 void resize(const Tensor& self, const IntList& size, OptFormat format) {
   check_resizable(self);
   check_overflow(size, self.dtype());
@@ -164,7 +207,9 @@ void resize(const Tensor& self, const IntList& size, OptFormat format) {
       strides_for(size, format.value_or(MemoryFormat::Contiguous));
   if (self.sizes() != size) {
     check_inference_write(self);
+    int64_t before = self->storage->nbytes() / itemsize(self.dtype());
     resize_tensor(self, size);
+    fill_grown(self, before);
     self.bump_version();
   }
   if (format) {
@@ -330,10 +375,11 @@ void register_creation() {
                  OptBool pin_memory,
                  OptFormat format) {
         check_sizes(size);
+        Dtype d = dtype.value_or(default_dtype());
         return filled(
             size,
-            0,
-            dtype.value_or(default_dtype()),
+            unwritten(d),
+            d,
             check_options(layout, device, pin_memory),
             strides_for(size, format.value_or(MemoryFormat::Contiguous)));
       })
@@ -350,7 +396,7 @@ void register_creation() {
                  OptLayout layout,
                  OptDevice device,
                  OptBool pin_memory) {
-        return strided_zeros(
+        return strided_unwritten(
             size,
             stride,
             dtype.value_or(default_dtype()),
@@ -398,7 +444,7 @@ void register_creation() {
           stride[k] = next;
           next *= std::max<int64_t>(size[k], 1);
         }
-        return strided_zeros(
+        return strided_unwritten(
             size,
             stride,
             dtype.value_or(default_dtype()),
@@ -463,7 +509,21 @@ void register_creation() {
      "Device? device=None, bool? pin_memory=None, MemoryFormat? "
      "memory_format=None) -> Tensor")
       .forms("function")
-      .kernel(constant_like<0>)
+      .kernel([](const Tensor& self,
+                 OptDtype dtype,
+                 OptLayout layout,
+                 OptDevice device,
+                 OptBool pin_memory,
+                 OptFormat format) {
+        return filled_like(
+            self,
+            unwritten(dtype.value_or(self.dtype())),
+            dtype,
+            layout,
+            device,
+            pin_memory,
+            format);
+      })
       .complex128(itself())
       .not_differentiable()
       .doc("A tensor in the shape of `self`, its values of no meaning.");
@@ -501,7 +561,21 @@ void register_creation() {
   op("new_empty(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? "
      "layout=None, Device? device=None, bool? pin_memory=None) -> Tensor")
       .forms("method")
-      .kernel(constant_new<0>)
+      .kernel([](const Tensor& self,
+                 const IntList& size,
+                 OptDtype dtype,
+                 OptLayout layout,
+                 OptDevice device,
+                 OptBool pin_memory) {
+        return filled_new(
+            self,
+            size,
+            unwritten(dtype.value_or(self.dtype())),
+            dtype,
+            layout,
+            device,
+            pin_memory);
+      })
       .complex128(itself())
       .not_differentiable()
       .doc("A tensor of the dtype and device of `self`, without meaning.");
@@ -524,7 +598,7 @@ void register_creation() {
                  OptLayout layout,
                  OptDevice device,
                  OptBool pin_memory) {
-        return strided_zeros(
+        return strided_unwritten(
             size,
             stride,
             dtype.value_or(self.dtype()),

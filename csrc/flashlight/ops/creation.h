@@ -1,8 +1,10 @@
 // What the rows that make tensors share.
 #pragma once
 
+#include <atomic>
 #include <optional>
 
+#include "flashlight/core/api.h"
 #include "flashlight/core/value.h"
 
 namespace flashlight {
@@ -20,5 +22,9 @@ Device check_options(
     const OptLayout& layout,
     const OptDevice& device,
     const OptBool& pin_memory);
+
+// Does memory that nobody has written to hold NaN, or the largest integer? It
+// is so in deterministic mode, unless torch.utils.deterministic says otherwise.
+FL_API std::atomic<bool>& fills_unwritten();
 
 } // namespace flashlight

@@ -6,6 +6,7 @@
 
 #include "flashlight/autograd/autograd_meta.h"
 #include "flashlight/autograd/grad_mode.h"
+#include "flashlight/core/wrapped.h"
 #include "flashlight/kernels/host.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/arithmetic.h"
@@ -609,6 +610,11 @@ void register_embedding() {
         FL_CHECK(
             self.numel() > 0 || num_classes > 0,
             "Can not infer total number of classes from empty tensor.");
+        FL_CHECK(
+            num_classes > 0 || !self->wrapped ||
+                self->wrapped->level->kind != LevelKind::Batch,
+            "When vmap-ing torch.nn.functional.one_hot, please provide an "
+            "explicit positive num_classes argument.");
         IndexRange range = range_of(self);
         FL_CHECK(
             range.within(0, std::numeric_limits<int64_t>::max()),

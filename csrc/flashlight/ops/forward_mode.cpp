@@ -8,6 +8,7 @@
 #include "flashlight/ops/functions/views.h"
 #include "flashlight/ops/op_node.h"
 #include "flashlight/ops/registry.h"
+#include "flashlight/ops/tangents.h"
 #include "flashlight/ops/transforms.h"
 
 namespace flashlight {
@@ -170,9 +171,59 @@ bool any_tangent(const Op& op, const Value* args) {
   return any;
 }
 
+namespace {
+
+// Gives the results their tangents.
+void set_tangents(
+    const TensorList& results,
+    const TensorList& tangents,
+    const TensorList& others) {
+  for (size_t i = 0; i < tangents.size(); ++i) {
+    Tensor t = of_its_own(tangents[i], others);
+    bool any = has_internal_overlap(results[i].geometry());
+    set_tangent(results[i], any ? t : laid_out_as(results[i], t));
+  }
+}
+
+// ... which those that the node has saved have, too.
+void keep_tangents(const TensorList& of, const Results& results) {
+  if (of.empty()) {
+    return;
+  }
+  if (auto node = std::dynamic_pointer_cast<OpNode>(grad_fn(of.front()))) {
+    node->keep_tangents(results);
+  }
+}
+
+// See Note [Stated tangents].
+Results call_stated_dual(const Op& op, const TangentRule& rule, Value* args) {
+  TensorList along;
+  std::vector<Value> of_tangents = arguments(op, args);
+  for (const std::string& input : rule.inputs) {
+    auto i = static_cast<size_t>(op.schema.index_of(input));
+    const Tensor& t = *args[i].tensor();
+    along.push_back(has_tangent(t) ? tangent(t) : zeros_like(t));
+    of_tangents[i] = along.back();
+  }
+  HideTangents hidden;
+  Results results = call(op, args);
+  TensorList tangents = rule.fn ? rule.fn(along, args, results)
+                                : tensors_of(call(op, of_tangents.data()));
+  TensorList to = tensors_of(results);
+  to.resize(tangents.size());
+  set_tangents(to, tangents, along);
+  keep_tangents(to, results);
+  return results;
+}
+
+} // namespace
+
 Results call_dual(const Op& op, Value* args) {
   if (op.view) {
     return call_view_dual(op, args);
+  }
+  if (const TangentRule* rule = tangent_rule(op)) {
+    return call_stated_dual(op, *rule, args);
   }
   Results results;
   TensorList differentiable, tangents, along;
@@ -204,8 +255,16 @@ Results call_dual(const Op& op, Value* args) {
     }
     Results at_level = call(op, inner.data());
     TensorList outputs;
-    for (const Tensor& t : tensors_of(at_level)) {
-      if (requires_grad(t) && t.numel() != 0) { // an empty one may be no result
+    TensorList all = tensors_of(at_level);
+    // An empty one among others may be no result, unless the inputs are empty.
+    bool any_empty =
+        all.size() == 1 ||
+        std::any_of(inputs.begin(), inputs.end(), [](const Tensor& t) {
+          return t.numel() == 0;
+        });
+    for (const Tensor& t : all) {
+      if (requires_grad(t) &&
+          (t.numel() != 0 || any_empty)) { // an empty one may be no result
         outputs.push_back(t);
         differentiable.push_back(t->wrapped->inner);
       }
@@ -218,18 +277,8 @@ Results call_dual(const Op& op, Value* args) {
           mapped_tensors(r, [](const Tensor& t) { return t->wrapped->inner; }));
     }
   }
-  for (size_t i = 0; i < tangents.size(); ++i) {
-    const Tensor& of = differentiable[i];
-    Tensor t = of_its_own(tangents[i], along);
-    bool any = has_internal_overlap(of.geometry());
-    set_tangent(of, any ? t : laid_out_as(of, t));
-  }
-  if (!differentiable.empty()) {
-    if (auto node = std::dynamic_pointer_cast<OpNode>(
-            grad_fn(differentiable.front()))) {
-      node->keep_tangents(results);
-    }
-  }
+  set_tangents(differentiable, tangents, along);
+  keep_tangents(differentiable, results);
   return results;
 }
 

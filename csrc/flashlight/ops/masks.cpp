@@ -4,13 +4,17 @@
 #include <mlx/ops.h>
 
 #include "flashlight/core/runtime.h"
+#include "flashlight/core/wrapped.h"
 #include "flashlight/kernels/along.h"
 #include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
+#include "flashlight/ops/functions/comparison.h"
 #include "flashlight/ops/functions/copy.h"
 #include "flashlight/ops/functions/creation.h"
+#include "flashlight/ops/functions/index_along.h"
 #include "flashlight/ops/functions/indexing.h"
 #include "flashlight/ops/functions/masks.h"
+#include "flashlight/ops/functions/scans.h"
 #include "flashlight/ops/functions/selection.h"
 #include "flashlight/ops/functions/shape.h"
 #include "flashlight/ops/functions/views.h"
@@ -145,6 +149,40 @@ scatter_kernel(const Tensor& self, const Tensor& mask, const Tensor& source) {
       scatter_along(flat(x), at, from, 0, Reduce::Set), to_shape(sizes));
 }
 
+// Entries of a batch, which may have as many each, are asked one by one.
+void check_one_value(Tensor self) {
+  while (self->wrapped) {
+    FL_CHECK_AS(
+        NotOneValue,
+        self->wrapped->level->kind != LevelKind::Batch,
+        "vmap: how many elements are not zero is told by their values");
+    Tensor inner = self->wrapped->inner;
+    self = std::move(inner);
+  }
+}
+
+// The gradients of the elements of source that masked_scatter has taken.
+Tensor scattered_source_grad(
+    const Tensor& grad,
+    const Tensor& mask,
+    const Tensor& source) {
+  if (!mask->wrapped) {
+    Tensor used = masked_select(grad, mask);
+    Tensor unused =
+        zeros({source.numel() - used.numel()}, grad.dtype(), {}, grad.device());
+    return reshape(cat({used, unused}, 0), source.sizes());
+  }
+  // How many are taken is told by values: of a batch, by those of each entry.
+  Tensor takes = reshape(expand(mask, grad.sizes()), {-1});
+  Tensor from = clamp(cumsum(takes, 0) - Scalar(1), Scalar(0));
+  Tensor out = index_add(
+      new_zeros(grad, {source.numel()}),
+      0,
+      from,
+      masked_fill(reshape(grad, {-1}), logical_not(takes), Scalar(0)));
+  return reshape(out, source.sizes());
+}
+
 } // namespace
 
 void register_masks() {
@@ -253,22 +291,14 @@ void register_masks() {
             return masked_fill(grad, mask, Scalar(0));
           })
       .zero_grad("mask")
-      .grad(
-          "source",
-          "mask source.shape",
-          [](const Tensor& grad, const Tensor& mask, const Tensor& source) {
-            Tensor used = masked_select(grad, mask);
-            Tensor unused = zeros(
-                {source.numel() - used.numel()},
-                grad.dtype(),
-                {},
-                grad.device());
-            return reshape(cat({used, unused}, 0), source.sizes());
-          })
+      .grad("source", "mask source.shape", scattered_source_grad)
       .doc("A copy of `self`, the elements of `source` where `mask` is true.");
   op("argwhere(Tensor self) -> Tensor")
       .forms("function method")
-      .composite([](const Tensor& self) { return nonzero(self); })
+      .composite([](const Tensor& self) {
+        check_one_value(self);
+        return nonzero(self);
+      })
       .doc("The coordinates of the elements that are not zero, a row each.");
   op("nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor")
       .forms("function method out")

@@ -2,6 +2,7 @@
 #include <mlx/ops.h>
 
 #include "flashlight/core/conversion.h"
+#include "flashlight/core/wrapped.h"
 #include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/creation.h"
@@ -94,6 +95,13 @@ void register_selection() {
   op("where(Tensor condition) -> Tensor[]")
       .forms("function")
       .composite([](const Tensor& condition) {
+        FL_CHECK(
+            !condition->wrapped ||
+                condition->wrapped->level->kind != LevelKind::Batch,
+            "vmap: We do not support batching operators that can output "
+            "dynamic shape. Attempted to vmap over aten::where. Please file "
+            "an issue at https://github.com/pytorch/pytorch/issues if you "
+            "need this feature.");
         return unbind(
             nonzero(condition.dim() ? condition : unsqueeze(condition, 0)), 1);
       })

@@ -7,6 +7,7 @@
 
 #include "flashlight/autograd/view_autograd.h"
 #include "flashlight/core/overlap.h"
+#include "flashlight/core/wrapped.h"
 #include "flashlight/ops/complex128.h"
 #include "flashlight/ops/extras.h"
 #include "flashlight/ops/functions/comparison.h"
@@ -436,6 +437,11 @@ void register_views() {
         FL_CHECK(
             format != MemoryFormat::Preserve,
             "preserve memory format is unsupported by the contiguous operator");
+        FL_CHECK(
+            format == MemoryFormat::Contiguous || !self->wrapped ||
+                self->wrapped->level->kind != LevelKind::Batch,
+            "NYI: querying is_contiguous inside of vmap for memory_format "
+            "other than torch.contiguous_format");
         return self.is_contiguous(format) ? self : clone(self, format);
       })
       .doc("The tensor, copied if it does not lie in that format.");

@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from copy import deepcopy
 
 import flashlight
+from flashlight import __future__
+from flashlight.utils._python_dispatch import is_traceable_wrapper_subclass
+from flashlight.utils._swapping import swap_tensors
 
 from ..layers.container import ModuleDict, ModuleList
 from ..parameter import Parameter
@@ -46,11 +49,39 @@ def _register_parameter_or_buffer(module, name, value) -> None:
 
 def _maybe_set(dest, src) -> None:
     """Make ``dest`` take the values of ``src``, and its dtype and shape if needed."""
+    swap = __future__.get_swap_module_params_on_conversion()
     same = (dest.device, dest.dtype, dest.shape) == (src.device, src.dtype, src.shape)
-    if same:
+    if swap or is_traceable_wrapper_subclass(dest):
+        if isinstance(dest, Parameter) and not isinstance(src, Parameter):
+            src = Parameter(src, requires_grad=dest.requires_grad)
+        swap_tensors(dest, src)
+    elif same:
         dest.copy_(src)
     else:
         dest.data = src.data
+
+
+def _check_right_inverse(parametrization, X, Y, name):
+    """Raise where the inverse of X does not look like Y, which X was made of."""
+    if not hasattr(parametrization, "right_inverse"):
+        return
+    try:
+        Z = parametrization.right_inverse(X)
+    except NotImplementedError:
+        return
+    if not isinstance(Z, flashlight.Tensor):
+        raise ValueError(
+            "parametrization.right_inverse must return a tensor. Got: "
+            + type(Z).__name__
+        )
+    for what in ("dtype", "shape"):
+        if getattr(Z, what) != getattr(Y, what):
+            raise ValueError(
+                "The tensor returned by parametrization.right_inverse must have the "
+                f"same {what} as {name}, unless the `unsafe` flag is enabled.\n"
+                f"{name}.{what}: {getattr(Y, what)}\n"
+                f"returned {what}: {getattr(Z, what)}"
+            )
 
 
 class ParametrizationList(ModuleList):
@@ -273,6 +304,7 @@ def register_parametrization(
                     f"module.{tensor_name}.shape: {Y.shape}\n"
                     f"parametrization(module.{tensor_name}).shape: {X.shape}"
                 )
+            _check_right_inverse(parametrization, X, Y, f"module.{tensor_name}")
         module.parametrizations[tensor_name].append(parametrization)
         module.parametrizations[tensor_name].unsafe |= unsafe
     elif tensor_name in module._buffers or tensor_name in module._parameters:
