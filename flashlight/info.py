@@ -109,11 +109,21 @@ def set_default_dtype(d):
     _C._set_default_dtype(d)
 
 
+def dtype_of_type(kind):
+    """The dtype of ``torch.FloatTensor`` and the like, or None if it is none."""
+    dtype = getattr(kind, "dtype", None) if isinstance(kind, type) else None
+    return dtype if isinstance(dtype, _C.dtype) else None
+
+
 def set_default_tensor_type(t):
-    """Set the default dtype by the name of a tensor type."""
-    if not isinstance(t, str):
-        raise TypeError("set_default_tensor_type(): only names are supported")
-    set_default_dtype(dtype_of_typename(t))
+    """Set the default dtype by a tensor type, as ``torch.DoubleTensor``, or its name."""
+    why = "only floating-point types are supported as the default type"
+    dtype = dtype_of_typename(t) if isinstance(t, str) else dtype_of_type(t)
+    if dtype is None:
+        raise TypeError(f"invalid type object: {why}")
+    if not dtype.is_floating_point:
+        raise TypeError(why)
+    set_default_dtype(dtype)
 
 
 class _Info:

@@ -480,6 +480,14 @@ class Tensor(Conversions, _C.TensorBase, metaclass=_TensorMeta):
             return flashlight.typename(self)
         if isinstance(dtype, str):
             dtype = flashlight.info.dtype_of_typename(dtype)
+        elif dtype is Tensor:
+            dtype = _C.get_default_dtype()
+        elif isinstance(dtype, type):
+            kind, dtype = dtype, flashlight.info.dtype_of_type(dtype)
+            if dtype is None:
+                raise ValueError(f"invalid type: '{kind.__name__}'")
+        if not isinstance(dtype, _C.dtype):
+            raise TypeError("dtype must be a type, str, or dtype object")
         return self.to(dtype)
 
     def get_device(self):

@@ -12,16 +12,36 @@ def as_it_was():
     for t in (flashlight, torch):
         t.use_deterministic_algorithms(False)
         t.set_float32_matmul_precision("highest")
+        t.set_default_dtype(t.float32)
 
 
 def outcome(function, t):
     try:
         return function(t)
-    except (RuntimeError, TypeError) as e:
+    except (RuntimeError, TypeError, ValueError) as e:
         return type(e), str(e)
 
 
+def types_of_old(t):
+    x = t.ones(2)
+    kinds = [t.DoubleTensor, t.LongTensor, t.Tensor, t.int8, "torch.HalfTensor"]
+    t.set_default_tensor_type(t.DoubleTensor)
+    kinds += [t.Tensor, t.ones(1).dtype]
+    same = x.type(t.FloatTensor) is x
+    weight = t.nn.Linear(2, 2).type(t.HalfTensor).weight
+    t.set_default_tensor_type("torch.FloatTensor")
+    dtypes = [str(x.type(kind).dtype) for kind in kinds]
+    return *dtypes, same, str(weight.dtype), str(t.ones(1).dtype)
+
+
 CALLS = [
+    types_of_old,
+    lambda t: t.ones(2).type(int),
+    lambda t: t.ones(2).type(5),
+    lambda t: t.ones(2).type("torch.NoTensor"),
+    lambda t: t.set_default_tensor_type(t.IntTensor),
+    lambda t: t.set_default_tensor_type(t.Tensor),
+    lambda t: t.set_default_tensor_type(5),
     lambda t: t.get_float32_matmul_precision(),
     lambda t: (
         t.set_float32_matmul_precision("high"),
