@@ -169,6 +169,13 @@ O.is_tensor_like(v), O.is_tensor_like(d), O.is_tensor_like(3), O.is_tensor_like(
 len(O.get_default_nowrap_functions())
 """
 
+CASES["indices and values"] = """
+v[d], v[1, d], v[[0, d]], log
+!v[d] = 1; v[0] = d; r = v, log
+v[T.tensor([0, 2]).as_subclass(Sub)], v[T.tensor(1).as_subclass(Log)], log
+v[x], v[1:], v[None], v[...], v[[0, 1]], log
+"""
+
 
 outcome = functools.partial(line_outcome, SETUP)
 

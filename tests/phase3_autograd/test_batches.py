@@ -270,6 +270,9 @@ def what_vmap_refuses(t, log, fails):
     for name in ("mm", "bmm", "mv"):
         fails(lambda name=name: t.vmap(lambda a: getattr(a, name)(a))(x))
     fails(lambda: t.vmap(lambda a: t.randn(3, out=a), randomness="different")(x))
+    fails(lambda: t.vmap(lambda a: a.as_strided([1], [1, 1]))(x))
+    fails(lambda: t.vmap(lambda a: t.abs(a, out=t.zeros(3)))(x))
+    log(t.vmap(lambda a: a + t.abs(-x[0], out=t.zeros_like(x[0])))(x))
 
 
 def test_rules_of_what_used_to_run_entry_by_entry():

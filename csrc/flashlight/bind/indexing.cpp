@@ -242,13 +242,38 @@ Tensor value_tensor(const Tensor& self, PyObject* value) {
       "Tensor");
 }
 
+// What __torch_function__ of the tensor, the index or the value, or a mode,
+// makes of it; nothing where nobody is asked.
+nb::object ask_overriding(
+    const char* name,
+    PyObject* self,
+    PyObject* index,
+    PyObject* value) {
+  std::vector<PyObject*> found;
+  for (PyObject* o : {self, index, value}) {
+    if (o) {
+      collect_overloaded(o, found);
+    }
+  }
+  if (found.empty() && !torch_function_mode_active()) {
+    return {};
+  }
+  nb::object func = nb::steal(check(PyObject_GetAttrString(
+      reinterpret_cast<PyObject*>(tensor_type()), name)));
+  nb::object args = nb::steal(check(
+      value ? PyTuple_Pack(3, self, index, value)
+            : PyTuple_Pack(2, self, index)));
+  return nb::steal(
+      check(call_torch_function(func.ptr(), args.ptr(), nullptr, found)));
+}
+
 } // namespace
 
 PyObject* get_item(PyObject* self, PyObject* index) {
   return guarded([&]() -> PyObject* {
-    if (is_overridden(self)) {
-      nb::object args = nb::make_tuple(nb::handle(self), nb::handle(index));
-      return call_overridden(self, "__getitem__", nullptr, args.ptr(), nullptr);
+    nb::object answer = ask_overriding("__getitem__", self, index, nullptr);
+    if (answer.is_valid()) {
+      return answer.release().ptr();
     }
     nb::object tuple = normalized(index);
     Indexed r = apply_basic(as_tensor(self), tuple.ptr(), PySlice_Check(index));
@@ -265,11 +290,7 @@ PyObject* get_item(PyObject* self, PyObject* index) {
 int set_item(PyObject* self, PyObject* index, PyObject* value) {
   return guarded<int>(-1, [&]() -> int {
     FL_CHECK_TYPE(value, "Tensor does not support deleting items");
-    if (is_overridden(self)) {
-      nb::object args = nb::make_tuple(
-          nb::handle(self), nb::handle(index), nb::handle(value));
-      nb::object result = nb::steal(check(
-          call_overridden(self, "__setitem__", nullptr, args.ptr(), nullptr)));
+    if (ask_overriding("__setitem__", self, index, value).is_valid()) {
       return 0;
     }
     const Tensor& t = as_tensor(self);

@@ -132,37 +132,6 @@ PyObject* invoke_group(
   return results_object(op, results);
 }
 
-// Arguments (and elements of their sequences) with __torch_function__.
-void collect_overloaded(PyObject* o, std::vector<PyObject*>& found) {
-  if (Py_TYPE(o) == tensor_type() || PyLong_Check(o) || PyFloat_Check(o) ||
-      o == Py_None || PyUnicode_Check(o)) {
-    return;
-  }
-  if (PyTuple_CheckExact(o) || PyList_CheckExact(o)) {
-    Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
-    for (Py_ssize_t i = 0; i < n; ++i) {
-      collect_overloaded(PySequence_Fast_GET_ITEM(o, i), found);
-    }
-    return;
-  }
-  if (!has_torch_function(o)) {
-    return;
-  }
-  for (PyObject* f : found) {
-    if (Py_TYPE(f) == Py_TYPE(o)) {
-      return;
-    }
-  }
-  // Subclasses go before their bases.
-  auto at = found.begin();
-  while (at != found.end() &&
-         PyObject_IsInstance(o, reinterpret_cast<PyObject*>(Py_TYPE(*at))) !=
-             1) {
-    ++at;
-  }
-  found.insert(at, o);
-}
-
 PyObject* dispatch(
     OpCallable* callable,
     PyObject* self,

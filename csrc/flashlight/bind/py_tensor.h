@@ -72,6 +72,9 @@ void add_operator_slots(std::vector<PyType_Slot>& slots);
 
 // __torch_function__ (torch_function.cpp).
 bool has_torch_function(PyObject* object);
+// Adds an argument, or the elements of a sequence, that have it: one of a
+// class, subclasses before their bases.
+void collect_overloaded(PyObject* object, std::vector<PyObject*>& found);
 bool torch_function_mode_active();
 // What is done to a tensor goes through __torch_function__.
 inline bool is_overridden(PyObject* tensor) {

@@ -69,6 +69,37 @@ bool has_torch_function(PyObject* object) {
   return true;
 }
 
+void collect_overloaded(PyObject* o, std::vector<PyObject*>& found) {
+  if (Py_TYPE(o) == tensor_type() || PyLong_Check(o) || PyFloat_Check(o) ||
+      o == Py_None || PyUnicode_Check(o) || PySlice_Check(o) ||
+      o == Py_Ellipsis) {
+    return;
+  }
+  if (PyTuple_CheckExact(o) || PyList_CheckExact(o)) {
+    Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      collect_overloaded(PySequence_Fast_GET_ITEM(o, i), found);
+    }
+    return;
+  }
+  if (!has_torch_function(o)) {
+    return;
+  }
+  for (PyObject* f : found) {
+    if (Py_TYPE(f) == Py_TYPE(o)) {
+      return;
+    }
+  }
+  // Subclasses go before their bases.
+  auto at = found.begin();
+  while (at != found.end() &&
+         PyObject_IsInstance(o, reinterpret_cast<PyObject*>(Py_TYPE(*at))) !=
+             1) {
+    ++at;
+  }
+  found.insert(at, o);
+}
+
 bool torch_function_mode_active() {
   return !state().modes.empty() && state().all_enabled;
 }
@@ -104,7 +135,13 @@ PyObject* call_torch_function(
         state().modes.push_back(mode);
       }
     } restore{mode};
-    nb::object result = handled_by(nb::borrow(mode).attr("__torch_function__"));
+    nb::object handler = nb::borrow(mode).attr("__torch_function__");
+    nb::object of = nb::getattr(handler, "__self__", nb::none());
+    FL_CHECK(
+        of.ptr() != reinterpret_cast<PyObject*>(Py_TYPE(mode)),
+        "Defining your mode's `__torch_function__` as a classmethod is not "
+        "supported, please make it a plain method");
+    nb::object result = handled_by(handler);
     if (result.ptr() != Py_NotImplemented) {
       return result.release().ptr();
     }

@@ -995,6 +995,17 @@ namespace {
 
 // Results with the batch first; `same`: they are not batched after all.
 Results batched_results(const Batched& b, bool& same) {
+  if (b.op.schema.name == "as_strided") {
+    const auto& sizes = b.args[1].as<IntList>();
+    const auto& strides = b.args[2].as<IntList>();
+    FL_CHECK(
+        sizes.size() == strides.size(),
+        "Tensor.as_strided(size, stride, ...): size and stride must have the "
+        "same length! Got size ",
+        sizes,
+        " and stride ",
+        strides);
+  }
   bool any = false, only_first = true;
   for (size_t i = 0; i < b.count(); ++i) {
     bool is = b.is_batched(i);

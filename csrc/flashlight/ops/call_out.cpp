@@ -130,6 +130,20 @@ void fill_dtype_of_out(const Op& op, Value* args, const TensorList& outs) {
       ")");
 }
 
+// Does any tensor belong to the level?
+bool any_at(
+    const Level& level,
+    const Op& op,
+    const Value* args,
+    const TensorList& outs) {
+  auto is = [&](const Tensor& t) { return is_at(t, level); };
+  bool any = std::any_of(outs.begin(), outs.end(), is);
+  for (size_t i = 0; i < op.schema.args.size(); ++i) {
+    for_tensors(args[i], [&](const Tensor& t) { any = any || is(t); });
+  }
+  return any;
+}
+
 } // namespace
 
 void call_out(const Op& op, Value* args, TensorList& outs) {
@@ -154,10 +168,15 @@ void call_out(const Op& op, Value* args, TensorList& outs) {
         "(): functions with out=... arguments don't support automatic "
         "differentiation, but one of the arguments requires grad.");
   }
-  if (top_level()) [[unlikely]] {
+  if (LevelHandle level = top_level()) [[unlikely]] {
+    bool random = op.schema.index_of("generator") >= 0;
+    if (level->kind == LevelKind::Batch && !random &&
+        !any_at(*level, op, args, outs)) {
+      BelowLevel below(*level);
+      return call_out(op, args, outs); // it is the same for all entries
+    }
     FL_CHECK(
-        top_level()->kind != LevelKind::Batch ||
-            op.schema.index_of("generator") < 0,
+        level->kind != LevelKind::Batch || !random,
         "vmap: We do not support calling out variants of random operations "
         "inside of vmap. Please use non-out variants as a workaround");
     fail(
