@@ -116,7 +116,7 @@ def dtype_of_type(kind):
 
 
 def set_default_tensor_type(t):
-    """Set the default dtype by a tensor type, as ``torch.DoubleTensor``, or its name."""
+    """Set the default dtype by a tensor type, as ``DoubleTensor``, or its name."""
     why = "only floating-point types are supported as the default type"
     dtype = dtype_of_typename(t) if isinstance(t, str) else dtype_of_type(t)
     if dtype is None:

@@ -7,6 +7,24 @@ from flashlight.storage import TypedStorage, UntypedStorage
 from flashlight.tensor import Tensor
 
 
+class StorageWeakRef:
+    """Names a storage without keeping it; equal for the same one."""
+
+    def __init__(self, storage):
+        self._weak = storage.untyped()._storage.weak()
+        self.cdata = self._weak.cdata
+
+    def expired(self):
+        """Whether the storage has gone."""
+        return self._weak.expired()
+
+    def __hash__(self):
+        return self.cdata
+
+    def __eq__(self, other):
+        return isinstance(other, StorageWeakRef) and self.cdata == other.cdata
+
+
 def rebuild_storage_fd(df, size):
     """The storage on the memory behind a descriptor of the process that sent it."""
     return UntypedStorage._wrap(_C._open_shared_storage(df.detach(), size))

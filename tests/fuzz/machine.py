@@ -142,6 +142,14 @@ def _storage(t):
     return t.untyped_storage().data_ptr() or id(t)
 
 
+# What look() gives, in its order.
+SEEN = [
+    *["value", "geometry", "dtype", "_version", "grad_fn", "requires_grad", "is_leaf"],
+    *["_is_view", "_base", "output_nr", "retains_grad", "is_inference"],
+    *["is_contiguous, is_conj, is_neg", "nbytes of the storage", "grad", "storage"],
+]
+
+
 def run_program(lib, lines):
     """What the library shows after each line."""
     machine = Machine(lib)
@@ -202,6 +210,31 @@ def _smallest(x):
     return abs(x) or math.inf if isinstance(x, (float, complex)) else math.inf
 
 
+def _nearly_whole(x):
+    """Whether a number in nested lists is nearly an integer, and not one."""
+    if isinstance(x, list):
+        return any(map(_nearly_whole, x))
+    finite = isinstance(x, float) and abs(x) < 1e15
+    return finite and 0 < abs(x - round(x)) < 1e-6 * max(1, abs(x))
+
+
+def _cut_off(a, e, seen, expected):
+    """Whether integers differ that were cut off from what rounding has a say in."""
+    rows = [r for r in (a, e) if len(r) == len(SEEN) + 1]
+    whole = len(rows) == 2 and all("int" in str(r[3]) for r in rows)
+    return whole and (_nearly_whole(seen) or _nearly_whole(expected))
+
+
+def _strides_of_none(row):
+    """Whether a leaf has other dimensions than its gradient.
+
+    PyTorch has compared strides then that are not there.
+    """
+    if len(row) != len(SEEN) + 1 or row[7] is not True or not isinstance(row[15], list):
+        return False
+    return len(row[15][1]) != len(row[2][0])
+
+
 def disagreement(lib, lines, expected=None):
     """The first line after which the two differ, with what each shows; or None."""
     if expected is None:
@@ -213,6 +246,8 @@ def disagreement(lib, lines, expected=None):
         if same(a, e, rtol=1e-4, atol=1e-5):
             continue
         # Nothing after it is defined.
+        if any(isinstance(row, list) and _strides_of_none(row) for row in e):
+            return None
         if _asserted(e) or (i > 0 and _half_done(seen[i - 1], a, e)):
             return None
         if lines[0] == AT_THE_END and any("is out of bounds" in str(x) for x in seen):
@@ -225,6 +260,8 @@ def disagreement(lib, lines, expected=None):
             if not pairs:
                 continue
             a, e = pairs[0]
+            if _cut_off(a, e, seen[: i + 1], expected[: i + 1]):
+                return None
         return i, a, e
     return None
 
@@ -253,14 +290,6 @@ def shortest(lib, lines):
                 lines, changed = simpler, True
                 break
     return lines
-
-
-# What look() gives, in its order.
-SEEN = [
-    *["value", "geometry", "dtype", "_version", "grad_fn", "requires_grad", "is_leaf"],
-    *["_is_view", "_base", "output_nr", "retains_grad", "is_inference"],
-    *["is_contiguous, is_conj, is_neg", "nbytes of the storage", "grad", "storage"],
-]
 
 
 def report(lib, lines):

@@ -46,6 +46,21 @@ def shared_tensors(lib, log, fails):
 
 
 @script
+def weak_storages(lib, log, fails):
+    weak = lib.multiprocessing.reductions.StorageWeakRef
+    x = lib.ones(2)
+    y = x[1:]
+    a, b = weak(x.untyped_storage()), weak(y.untyped_storage())
+    other = weak(lib.ones(2).untyped_storage())
+    log(a == b, hash(a) == hash(b), len({a, b}), a == other)
+    log(weak(x.untyped_storage()).cdata == x.untyped_storage()._cdata)
+    del x
+    log(a.expired(), b.expired())
+    del y
+    log(a.expired(), b.expired())
+
+
+@script
 def strategies(lib, log, fails):
     mp = lib.multiprocessing
     log(sorted(mp.get_all_sharing_strategies()), mp.get_sharing_strategy())

@@ -33,9 +33,18 @@ StorageObject storage_of(const Tensor& t) {
   return out;
 }
 
+// Tells of a storage without keeping it.
+struct WeakStorage {
+  uintptr_t cdata;
+  std::shared_ptr<const std::atomic<bool>> lives;
+};
+
 } // namespace
 
 void bind_storage(nb::module_& m) {
+  nb::class_<WeakStorage>(m, "_WeakStorage")
+      .def_ro("cdata", &WeakStorage::cdata)
+      .def("expired", [](WeakStorage& w) { return !*w.lives; });
   nb::class_<StorageObject>(m, "_Storage")
       .def(
           "data_ptr",
@@ -95,6 +104,13 @@ void bind_storage(nb::module_& m) {
           "_cdata",
           [](StorageObject& s) {
             return reinterpret_cast<uintptr_t>(s.storage.get());
+          })
+      .def(
+          "weak",
+          [](StorageObject& s) {
+            return WeakStorage{
+                reinterpret_cast<uintptr_t>(s.storage.get()),
+                s.storage->lives()};
           })
       .def("use_count", [](StorageObject& s) { return s.storage->use_count(); })
       // A tensor over the bytes, aliasing.

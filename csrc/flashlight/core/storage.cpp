@@ -223,7 +223,17 @@ uintptr_t Storage::address() const {
   return address;
 }
 
+std::shared_ptr<const std::atomic<bool>> Storage::lives() {
+  if (!lives_) {
+    lives_ = std::make_shared<std::atomic<bool>>(true);
+  }
+  return lives_;
+}
+
 Storage::~Storage() {
+  if (lives_) {
+    *lives_ = false;
+  }
   if (const SharedMemory* memory = shared()) {
     std::lock_guard lock(shared_storages().mutex);
     auto found = shared_storages().by_file.find(memory->file());

@@ -93,6 +93,9 @@ class FL_API Storage : public RefCounted {
   // The storage on such memory: the one that this process has, or a new one.
   static Ref<Storage> on(std::unique_ptr<SharedMemory> memory);
 
+  // True for as long as it lives.
+  std::shared_ptr<const std::atomic<bool>> lives();
+
   // The address that data_ptr() reports. Buffers move as values are replaced,
   // so it is a name: a range of addresses that no other storage has had. Of
   // memory that is lent it is where that lies.
@@ -117,6 +120,7 @@ class FL_API Storage : public RefCounted {
   Device device_;
   bool resizable_ = true;
   mutable std::atomic<uintptr_t> address_{0}; // reserved when asked for
+  std::shared_ptr<std::atomic<bool>> lives_;  // made when asked for
 
  public:
   // Membership in the list of pending storages (runtime.cpp, under its lock).
