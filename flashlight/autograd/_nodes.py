@@ -5,7 +5,7 @@ import types
 from flashlight import _C
 from flashlight._profiling import fill_autograd
 from flashlight.autograd.function import Function
-from flashlight.autograd.graph import SavedTensor
+from flashlight.autograd.graph import NodeAttributes, SavedTensor
 
 
 class _Undefined(Function):
@@ -22,14 +22,14 @@ def _one_or_all(tensors):
     return tensors[0] if len(tensors) == 1 else tuple(tensors)
 
 
-class UndefinedGrad:
+class UndefinedGrad(NodeAttributes):
     """Called with tensors, gives them back; in backward no gradient comes through."""
 
     def __call__(self, *tensors):
         return _one_or_all([_Undefined.apply(t) for t in tensors])
 
 
-class DelayedError:
+class DelayedError(NodeAttributes):
     """Called with tensors, gives them back; backward through them raises.
 
     Args:

@@ -213,6 +213,9 @@ def warnings_every_time(lib, log, fails):
     fails(lambda: lib.set_warn_always(1))
     node = lib.autograd.graph.Node
     log(issubclass(node, node), isinstance(None, node), isinstance(node, node))
+    kinds = lib._C._functions
+    log(issubclass(kinds.DelayedError, node), issubclass(kinds.UndefinedGrad, node))
+    log(isinstance(kinds.DelayedError("no", 1), node))
 
 
 @script
