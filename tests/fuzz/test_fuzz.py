@@ -689,6 +689,13 @@ x = torch.arange(9.0).reshape(3, 3).t().requires_grad_()
 y = x.masked_select(torch.eye(3) > 0)
 z = torch.autograd.grad(y.abs().sum(), x)[0]
 """,
+    "detach inside vmap is an alias": """
+x = torch.ones(2, 3)
+x = torch.vmap(lambda v: (lambda y: (y.detach().mul_(2), y)[1])(v * 1))(x)
+with torch.inference_mode(): y = torch.ones(2)
+z = torch.ones(2, requires_grad=True)
+torch.vmap(lambda v: v.detach() * z.mean())(y)
+""",
     "masks on an expanded tensor whose memory numpy sees": """
 x = torch.zeros(1, 3)
 y = torch.from_numpy(x.numpy())

@@ -209,11 +209,18 @@ EXTRA = {
     "_cumsum_backward": [backward_of(lambda t, x: t.cumsum(x, 1), t(3, 4))],
     "_cumprod_backward": [
         backward_of(lambda t, x: t.cumprod(x, 1), t(3, 5), graph=True),
-        backward_of(lambda t, x: t.cumprod(x * x.real.gt(0.5), 0), t(4, 3), graph=True),
+        # Zeros, of which the gradient is seen.
+        backward_of(
+            lambda t, x: t.cumprod(x - x.detach() * x.real.lt(0.5), 0),
+            t(4, 3),
+            graph=True,
+        ),
     ],
     "cumprod": [
         backward_of(lambda t, x: t.cumprod(x, 1), t(3, 5)),
-        backward_of(lambda t, x: t.cumprod(x * x.real.gt(-0.5), 0), t(6, 3)),
+        backward_of(
+            lambda t, x: t.cumprod(x - x.detach() * x.real.lt(-0.5), 0), t(6, 3)
+        ),
         backward_of(lambda t, x: t.cumprod(x, 0), t()),
     ],
     "_logcumsumexp_backward": [

@@ -785,6 +785,9 @@ const std::unordered_map<const Op*, Rule>& rules() {
          "binary_cross_entropy_with_logits"},
         batched_loss);
     add({"constant_pad_nd"}, batched_pad);
+    add({"detach"}, [](const Batched& b) { // what is written to it stays
+      return one(detach(b.first(b.tensor(0))));
+    });
     add({"frexp.Tensor", "empty_like"}, batched_like);
     add({"_fft_c2c", "_fft_r2c", "_fft_c2r"}, [](const Batched& b) {
       return b.tensor(0).dim() ? along(b, false) : std::nullopt;
