@@ -1,7 +1,7 @@
 """Random programs agree with PyTorch: values, gradients, versions, names, errors."""
 
 import pytest
-from fuzz.__main__ import clock, fuzz
+from fuzz.__main__ import clock, fuzz, pytorch_ends
 from fuzz.kinds import KINDS, MIXED
 from fuzz.machine import disagreement, run_program, shortest
 from fuzz.writer import write_program
@@ -761,3 +761,7 @@ def test_programs_are_those_of_their_seed():
     for kind in [*KINDS, MIXED]:
         assert write_program(kind, 7)[0] == write_program(kind, 7)[0]
         assert write_program(kind, 7)[0] != write_program(kind, 8)[0]
+
+
+def test_a_program_that_pytorch_runs_does_not_end_it():
+    assert not pytorch_ends("views", 5)
