@@ -45,11 +45,11 @@ def reduce_typed_storage(storage):
     return rebuild_typed_storage, (storage.untyped(), storage.dtype)
 
 
-def reduce_tensor(tensor):
-    """As for a file, but that the storage is reduced by :func:`reduce_storage`.
+def check_no_history(tensor):
+    """Raise where the tensor has a history: a graph stays in its process.
 
     Raises:
-        RuntimeError: If the tensor has a history: a graph stays in its process.
+        RuntimeError: PyTorch's.
     """
     if tensor.requires_grad and not tensor.is_leaf:
         raise RuntimeError(
@@ -58,6 +58,11 @@ def reduce_tensor(tensor):
             "to transfer the data, call detach() on the tensor before serializing "
             "(e.g., putting it on the queue)."
         )
+
+
+def reduce_tensor(tensor):
+    """As for a file, but that the storage is reduced by :func:`reduce_storage`."""
+    check_no_history(tensor)
     return tensor.__reduce_ex__(2)
 
 

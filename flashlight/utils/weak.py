@@ -33,23 +33,14 @@ class _WeakTensorRef:
 _C._WeakTensorRef = _WeakTensorRef
 
 
-class WeakIdRef(weakref.ref):
-    """A weak reference that is equal to others of the same object.
-
-    Source: :mod:`torch.utils.weak`.
-
-    Example:
-        >>> import flashlight as torch
-        >>> x = torch.ones(2)
-        >>> WeakIdRef(x) == WeakIdRef(x), WeakIdRef(x) == WeakIdRef(x.clone())
-        (True, False)
-    """
+class _NamedRef(weakref.ref):
+    """A weak reference that is equal to others of objects with the same name."""
 
     __slots__ = ["_id"]
 
     def __init__(self, key, callback=None):
         super().__init__(key, callback)
-        self._id = id(key)
+        self._id = self._name(key)
 
     def __call__(self):
         return super().__call__()
@@ -61,29 +52,30 @@ class WeakIdRef(weakref.ref):
         mine, theirs = self(), other()
         if mine is None or theirs is None:
             return self is other  # of the dead, each is itself alone
-        return mine is theirs
+        return self._name(mine) == self._name(theirs)
 
 
-class _WeakHashRef(weakref.ref):
+class WeakIdRef(_NamedRef):
+    """A weak reference that is equal to others of the same object.
+
+    Source: :mod:`torch.utils.weak`.
+
+    Example:
+        >>> import flashlight as torch
+        >>> x = torch.ones(2)
+        >>> WeakIdRef(x) == WeakIdRef(x), WeakIdRef(x) == WeakIdRef(x.clone())
+        (True, False)
+    """
+
+    __slots__ = []
+    _name = staticmethod(id)
+
+
+class _WeakHashRef(_NamedRef):
     """A weak reference that is equal to others of objects with the same hash."""
 
-    __slots__ = ["_id"]
-
-    def __init__(self, key, callback=None):
-        super().__init__(key, callback)
-        self._id = hash(key)
-
-    def __call__(self):
-        return super().__call__()
-
-    def __hash__(self):
-        return self._id
-
-    def __eq__(self, other):
-        mine, theirs = self(), other()
-        if mine is None or theirs is None:
-            return self is other
-        return hash(mine) == hash(theirs)
+    __slots__ = []
+    _name = staticmethod(hash)
 
 
 class WeakIdKeyDictionary(collections.abc.MutableMapping):

@@ -20,6 +20,10 @@ struct StorageObject {
   // Of a tensor without data (see Note [Tensors that dispatch]), as bytes.
   std::optional<int64_t> without_data = {};
 
+  // What tells it from other storages, while it lives.
+  uintptr_t cdata() const {
+    return reinterpret_cast<uintptr_t>(storage.get());
+  }
   void check_data(const char* what) const {
     FL_CHECK(!without_data, what, " on an invalid python storage.");
   }
@@ -96,21 +100,13 @@ void bind_storage(nb::module_& m) {
       .def(
           "key",
           [](StorageObject& s) {
-            return nb::make_tuple(
-                reinterpret_cast<uintptr_t>(s.storage.get()),
-                s.without_data.value_or(-1));
+            return nb::make_tuple(s.cdata(), s.without_data.value_or(-1));
           })
-      .def_prop_ro(
-          "_cdata",
-          [](StorageObject& s) {
-            return reinterpret_cast<uintptr_t>(s.storage.get());
-          })
+      .def_prop_ro("_cdata", &StorageObject::cdata)
       .def(
           "weak",
           [](StorageObject& s) {
-            return WeakStorage{
-                reinterpret_cast<uintptr_t>(s.storage.get()),
-                s.storage->lives()};
+            return WeakStorage{s.cdata(), s.storage->lives()};
           })
       .def("use_count", [](StorageObject& s) { return s.storage->use_count(); })
       // A tensor over the bytes, aliasing.

@@ -9,6 +9,7 @@ import pickle
 from multiprocessing.reduction import ForkingPickler
 
 import flashlight
+from flashlight.multiprocessing.reductions import check_no_history
 
 # numpy has no such dtype: the bits travel as integers.
 _BITS = {"torch.bfloat16": "int16"}
@@ -24,13 +25,7 @@ def _rebuild_tensor(array, dtype: str, device: str, requires_grad: bool):
 
 
 def _reduce_tensor(tensor):
-    if tensor.requires_grad and not tensor.is_leaf:
-        raise RuntimeError(
-            "Cowardly refusing to serialize non-leaf tensor which requires_grad, since "
-            "autograd does not support crossing process boundaries.  If you just want "
-            "to transfer the data, call detach() on the tensor before serializing "
-            "(e.g., putting it on the queue)."
-        )
+    check_no_history(tensor)
     dtype = str(tensor.dtype)
     values = tensor.detach().cpu()
     if dtype in _BITS:
